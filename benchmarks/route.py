@@ -1,0 +1,163 @@
+"""What routing costs: tones a second through humd and the durable log, and what it adds to a tone.
+
+    python -m benchmarks.route [--long]
+
+It starts thehum and humd under a home of their own and a worker that streams as fast as it may, and
+asks it from this process. Every tone is chained, signed and on disk before it is delivered.
+
+Prints, last, one JSON object a line: `route.tones_per_s_64` (64 streams at once), and for one
+stream of paced tones `route.added_ms_p50_1` and `route.added_ms_p99_1`: from the worker's send to
+the asker's receipt, disk included.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import orjson
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "services")]
+
+from tests.support.stack import Stack  # noqa: E402
+
+from nest.bee import Bee, Hello  # noqa: E402
+from nest.identity import load_or_mint_identity  # noqa: E402
+from nest.metrics import Registry  # noqa: E402
+from nest.paths import Paths  # noqa: E402
+from thrum.tones import Tone  # noqa: E402
+
+MODEL = "bench"
+STREAMS = 64
+CHUNKS, CHUNKS_LONG = 1_000, 5_000
+ROUNDS, ROUNDS_LONG = 3, 10
+PACED_CHUNKS, PACED_CHUNKS_LONG = 1_000, 10_000
+PACE_SECONDS = 0.003
+BURST = 16
+"""Tones a stream sends before another has its turn."""
+GOAL_TONES_PER_S = 20_000
+GOAL_ADDED_MS = 1.5
+
+
+def bee_of(paths: Paths, kind: str, hello: Hello) -> Bee:
+    identity = load_or_mint_identity(paths.bee_key(kind), prefix="wbee")
+    return Bee(identity, hello, paths.bus_endpoint, Registry())
+
+
+def chunk(sid: str | None, index: int) -> Tone:
+    delta = f"tok{index} "
+    body = {
+        "chunkType": "text_delta",
+        "blockIdx": 0,
+        "delta": delta,
+        "part": {"type": "text", "text": delta},
+        "sentNs": time.monotonic_ns(),
+    }
+    return Tone(chi="chunk", sid=sid, body=body)
+
+
+async def worker() -> None:
+    """Answer every prompt with as many chunks as it asks for."""
+    paths = Paths.from_environment(os.environ)
+    bee = bee_of(paths, "bench", Hello(roles=("worker",), hive="bench", models=(MODEL,)))
+
+    async def answer(prompt: Tone) -> None:
+        paced = prompt.body["paced"]
+        for index in range(prompt.body["chunks"]):
+            await bee.send(chunk(prompt.sid, index))
+            if paced:
+                await anyio.sleep(PACE_SECONDS)
+            elif index % BURST == BURST - 1:
+                await anyio.lowlevel.checkpoint()
+        await bee.send(Tone(chi="finish", sid=prompt.sid, body={"finishReason": "end_turn"}))
+
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(bee.run)
+        async for tone in bee.inbox:
+            if tone.chi == "prompt":
+                tasks.start_soon(answer, tone)
+
+
+async def ask(bee: Bee, sid: str, chunks: int, *, paced: bool) -> list[float]:
+    """One turn; the ms each chunk took. Fails when a chunk is lost, doubled or out of order."""
+    took: list[float] = []
+    with bee.stream(sid) as tones:
+        body = {"content": "go", "modelId": MODEL, "chunks": chunks, "paced": paced}
+        await bee.send(Tone(chi="prompt", sid=sid, body=body))
+        async for tone in tones:
+            if tone.chi == "chunk":
+                if tone.body["delta"] != f"tok{len(took)} ":
+                    raise SystemExit(f"{sid}: chunk {len(took)} is {tone.body['delta']!r}")
+                took.append((time.monotonic_ns() - tone.body["sentNs"]) / 1e6)
+            elif tone.chi == "finish":
+                break
+            else:
+                raise SystemExit(f"{sid}: {tone.chi} {tone.body}")
+    if len(took) != chunks:
+        raise SystemExit(f"{sid}: {len(took)} of {chunks} chunks")
+    return took
+
+
+async def measure(paths: Paths, *, is_long: bool) -> dict[str, float]:
+    chunks = CHUNKS_LONG if is_long else CHUNKS
+    rates: list[float] = []
+    bee = bee_of(paths, "asker", Hello(roles=("asker",), hive="asker"))
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(bee.run)
+        for round_number in range(ROUNDS_LONG if is_long else ROUNDS):
+            started = time.monotonic()
+            async with anyio.create_task_group() as turns:
+                for stream in range(STREAMS):
+                    turn = lambda sid: ask(bee, sid, chunks, paced=False)  # noqa: E731
+                    turns.start_soon(turn, f"r{round_number}-{stream}")
+            rates.append(STREAMS * (chunks + 2) / (time.monotonic() - started))
+            print(f"round {round_number}: {rates[-1]:,.0f} tones/s", file=sys.stderr)
+        paced = PACED_CHUNKS_LONG if is_long else PACED_CHUNKS
+        took = sorted(await ask(bee, "paced", paced, paced=True))
+        tasks.cancel_scope.cancel()
+    return {
+        "route.tones_per_s_64": statistics.median(rates),
+        "route.added_ms_p50_1": took[len(took) // 2],
+        "route.added_ms_p99_1": took[len(took) * 99 // 100],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--long", action="store_true", help="more rounds, longer ones")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.worker:
+        anyio.run(worker, backend_options={"use_uvloop": True})
+        return
+    goals = {
+        "route.tones_per_s_64": ("tones/s", f">= {GOAL_TONES_PER_S}"),
+        "route.added_ms_p50_1": ("ms", f"<= {GOAL_ADDED_MS}"),
+        "route.added_ms_p99_1": ("ms", ""),
+    }
+    with Stack(services=("thehum", "humd")) as stack:
+        command = [sys.executable, __file__, "--worker"]
+        with subprocess.Popen(command, env=stack.env, stdin=subprocess.DEVNULL) as process:
+            try:
+                stack.wait_bee("bench")
+                figures = anyio.run(
+                    lambda: measure(stack.paths, is_long=options.long),
+                    backend_options={"use_uvloop": True},
+                )
+            finally:
+                process.terminate()
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    for figure, value in figures.items():
+        unit, goal = goals[figure]
+        line = {"figure": figure, "value": round(value, 3), "unit": unit, "goal": goal}
+        print(orjson.dumps(line).decode())
+
+
+if __name__ == "__main__":
+    main()

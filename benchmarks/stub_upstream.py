@@ -1,0 +1,133 @@
+"""A model service that does nothing but answer, as fast as one process can.
+
+    python benchmarks/stub_upstream.py [--port 0] [--text pong] [--pieces 1]
+
+It prints its base URL and serves until it is killed: `GET /v1/models` and
+`POST /v1/chat/completions`, streamed or whole. Every answer is bytes made before the start.
+"""
+
+import argparse
+import asyncio
+import contextlib
+from typing import cast
+
+import orjson
+import uvloop
+
+MODEL = "stub"
+USAGE = {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
+
+
+def _response(body: bytes, content_type: str, status: str = "200 OK") -> bytes:
+    lines = (
+        f"HTTP/1.1 {status}",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+        "\r\n",
+    )
+    return "\r\n".join(lines).encode() + body
+
+
+def _json(value: object, status: str = "200 OK") -> bytes:
+    return _response(orjson.dumps(value), "application/json", status)
+
+
+def _chunk(delta: dict[str, object], finish: str | None, **more: object) -> bytes:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    event = {
+        "id": "chatcmpl-stub",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": MODEL,
+        "choices": [choice],
+    }
+    return b"data: " + orjson.dumps(event | more) + b"\n\n"
+
+
+def _pieces(text: str, count: int) -> list[str]:
+    size = max(1, -(-len(text) // count))
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+class Answers:
+    """The bytes of every answer."""
+
+    def __init__(self, text: str, pieces: int) -> None:
+        models = [{"id": MODEL, "object": "model", "created": 0, "owned_by": "stub"}]
+        self.models = _json({"object": "list", "data": models})
+        message = {"role": "assistant", "content": text}
+        self.whole = _json(
+            {
+                "id": "chatcmpl-stub",
+                "object": "chat.completion",
+                "created": 0,
+                "model": MODEL,
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": USAGE,
+            }
+        )
+        body = b"".join(
+            (
+                _chunk({"role": "assistant", "content": ""}, None),
+                *(_chunk({"content": piece}, None) for piece in _pieces(text, pieces)),
+                _chunk({}, "stop"),
+                _chunk({}, None, choices=[], usage=USAGE),
+                b"data: [DONE]\n\n",
+            )
+        )
+        self.stream = _response(body, "text/event-stream")
+        self.missing = _json({"error": {"message": "no such path"}}, "404 Not Found")
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection; requests may come in any pieces, and several at once."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = self._buffer[:end].lower()
+            body_at = end + 4
+            length = 0
+            if (at := head.find(b"content-length:")) >= 0:
+                length = int(head[at + 15 :].split(b"\r\n", 1)[0])
+            if len(self._buffer) < body_at + length:
+                return
+            body = self._buffer[body_at : body_at + length]
+            self._buffer = self._buffer[body_at + length :]
+            self._transport.write(self._answer(head, body))
+
+    def _answer(self, head: bytes, body: bytes) -> bytes:
+        if head.startswith(b"post /v1/chat/completions "):
+            is_streamed = b'"stream":true' in body or b'"stream": true' in body
+            return self._answers.stream if is_streamed else self._answers.whole
+        if head.startswith(b"get /v1/models "):
+            return self._answers.models
+        return self._answers.missing
+
+
+async def serve(port: int, answers: Answers) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", port, backlog=1024)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", flush=True)
+    await server.serve_forever()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A model service that only answers.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--text", default="pong")
+    parser.add_argument("--pieces", type=int, default=1)
+    options = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        uvloop.run(serve(options.port, Answers(options.text, options.pieces)))
+
+
+if __name__ == "__main__":
+    main()

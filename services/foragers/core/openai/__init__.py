@@ -1,0 +1,6 @@
+"""The OpenAI dialect: chat completions and the list of models.
+
+- `requests` reads what a client sent, with `messages`, `parameters` and `checks`.
+- `answers` renders a turn for the client; `models` the list of models.
+- `errors` is the shape of every refusal.
+"""

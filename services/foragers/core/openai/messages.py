@@ -1,0 +1,168 @@
+"""The conversation of a request: checked, and taken apart for a prompt.
+
+- System and developer messages become `systemPrompt`, in their order, blank lines between them.
+- A last message of the user becomes `content`, its images `attachments`; all before it is
+  `history`. When the last message is not the user's (tool results of a turn that is over, an answer
+  to go on with), everything is history and `content` is empty.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from foragers.core.openai.checks import shown, text_at, wrong
+from foragers.core.openai.errors import ApiError
+from thrum.tones import Body
+
+MESSAGES_MAX = 8_192
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+_KEPT = ("role", "content", "name", "tool_calls", "tool_call_id")
+"""Keys of a message that travel; nobody reads the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What the client's tool answered."""
+
+    call_id: str
+    text: str
+
+
+def read_messages(value: object) -> list[Mapping[str, Any]]:
+    """The messages of a request, each of them checked; raises `ApiError`."""
+    if value is None:
+        raise ApiError(
+            400,
+            "You must provide a messages parameter.",
+            param="messages",
+            code="missing_required_parameter",
+        )
+    if type(value) is not list:
+        raise wrong("messages", "an array of messages")
+    if not value:
+        raise ApiError(400, "messages is empty.", param="messages", code="empty_array")
+    if len(value) > MESSAGES_MAX:
+        raise ApiError(
+            400, f"messages has more than {MESSAGES_MAX} entries.",
+            param="messages", code="array_above_max_length",
+        )  # fmt: skip
+    for index, message in enumerate(value):
+        _check_message(f"messages[{index}]", message)
+    return value
+
+
+def _check_message(path: str, message: object) -> None:
+    if type(message) is not dict:
+        raise wrong(path, "an object")
+    role = message.get("role")
+    if role not in ROLES:
+        raise ApiError(
+            400, f"{path}.role is {shown(role)}; it is one of {', '.join(ROLES)}.",
+            param=f"{path}.role", code="invalid_value",
+        )  # fmt: skip
+    content = message.get("content")
+    if type(content) is list:
+        for index, part in enumerate(content):
+            _check_part(f"{path}.content[{index}]", part, role)
+    elif content is None:
+        if role != "assistant":
+            raise ApiError(
+                400, f"{path}.content is missing.",
+                param=f"{path}.content", code="missing_required_parameter",
+            )  # fmt: skip
+    elif type(content) is not str:
+        raise wrong(f"{path}.content", "a string or an array of parts")
+    if role == "tool":
+        text_at(f"{path}.tool_call_id", message.get("tool_call_id"))
+    if role == "assistant" and message.get("tool_calls") is not None:
+        _check_calls(f"{path}.tool_calls", message["tool_calls"])
+
+
+def _check_part(path: str, part: object, role: str) -> None:
+    if type(part) is not dict:
+        raise wrong(path, "an object with a type")
+    kind = part.get("type")
+    if kind == "text":
+        if type(part.get("text")) is not str:
+            raise wrong(f"{path}.text", "a string")
+    elif kind == "image_url" and role == "user":
+        image = part.get("image_url")
+        if type(image) is not dict or type(image.get("url")) is not str:
+            raise wrong(f"{path}.image_url", "an object with a url")
+        if not image["url"].startswith(("data:", "https://", "http://")):
+            raise wrong(f"{path}.image_url.url", "a data:, https: or http: URL")
+    elif not (kind == "refusal" and role == "assistant"):
+        raise ApiError(
+            400,
+            f"{path} is of type {shown(kind)}; a {role} message takes "
+            f"{'text and image_url' if role == 'user' else 'text'}.",
+            param=path,
+            code="unsupported_value",
+        )
+
+
+def _check_calls(path: str, calls: object) -> None:
+    if type(calls) is not list:
+        raise wrong(path, "an array of calls")
+    for index, call in enumerate(calls):
+        here = f"{path}[{index}]"
+        if type(call) is not dict or type(call.get("function")) is not dict:
+            raise wrong(here, "an object with an id and a function")
+        text_at(f"{here}.id", call.get("id"))
+        text_at(f"{here}.function.name", call["function"].get("name"))
+        if type(call["function"].get("arguments", "")) is not str:
+            raise wrong(f"{here}.function.arguments", "a string of JSON")
+
+
+def conversation_of(messages: Sequence[Mapping[str, Any]]) -> Body:
+    """The conversation as a prompt's body; `messages` come from `read_messages`."""
+    system: list[str] = []
+    history: list[Body] = []
+    for message in messages:
+        if message["role"] in ("system", "developer"):
+            system.append(_plain(message["content"]))
+        else:
+            history.append({key: message[key] for key in _KEPT if key in message})
+    prompt: Body = {"content": ""}
+    if history and history[-1]["role"] == "user":
+        newest = history.pop()["content"]
+        prompt["content"] = _plain(newest)
+        if images := _images(newest):
+            prompt["attachments"] = images
+    prompt["history"] = history
+    if text := "\n\n".join(part for part in system if part):
+        prompt["systemPrompt"] = text
+    return prompt
+
+
+def results_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ToolResult, ...]:
+    """The tool messages at the end, in their order; empty when something else stands there."""
+    found: list[ToolResult] = []
+    for message in reversed(messages):
+        if message["role"] != "tool":
+            break
+        text = _plain(message["content"])
+        found.append(ToolResult(call_id=message["tool_call_id"], text=text))
+    return tuple(reversed(found))
+
+
+def _plain(content: object) -> str:
+    """A message's text; parts that are no text are left out."""
+    if type(content) is str:
+        return content
+    parts = content if type(content) is list else []
+    return "\n".join(part["text"] for part in parts if part["type"] == "text")
+
+
+def _images(content: object) -> list[Body]:
+    parts = content if type(content) is list else []
+    return [_image(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
+
+
+def _image(url: str) -> Body:
+    head, comma, data = url.partition(",")
+    if url.startswith("data:") and comma and head.endswith(";base64"):
+        media = head[len("data:") : -len(";base64")].partition(";")[0]
+        return {"kind": "image", "mediaType": media or "image/*", "data": data}
+    return {"kind": "image", "mediaType": "image/*", "url": url}

@@ -1,0 +1,289 @@
+"""One chat completion: a request becomes a turn, the turn's tones become the answer.
+
+The stream of the turn is claimed before its prompt is sent. What arrived together is sent on
+together. The status waits for the first thing to say, so a turn that fails before has the status of
+its failure. A client that goes away has its turn cancelled at once, but for one that was told of
+tool calls: it may come back with their results.
+
+There is one task for each request and no other: what wakes it, a tone, a tick or the client's
+leaving, comes through the stream of the turn.
+"""
+
+import asyncio
+import secrets
+import time
+from functools import partial
+
+import anyio
+
+from foragers.core.openai.answers import Answer, Folded, Streamed
+from foragers.core.openai.errors import ApiError, no_worker
+from foragers.core.openai.requests import ChatRequest, read_chat
+from foragers.front.bus import Bus
+from foragers.front.catalogue import Catalogue, unreachable
+from foragers.front.replies import REQUEST_ID, Reply, answer_error
+from foragers.front.requests import Bodies, Room
+from foragers.front.turns import Turn, Turns
+from nest.bee import StreamBroken, StreamOverflow, Tones
+from nest.guard import Receive, Scope, Send
+from nest.listeners import GONE, Gone
+from nest.metrics import Registry
+from thrum import ids
+from thrum.chi import Chi
+from thrum.errors import MalformedTone, Qualifier
+from thrum.frames import FRAME_BYTES_MAX, pack_body, read_body
+from thrum.tones import Body, Tone
+
+KEEP_ALIVE_SECONDS = 15.0
+"""After how long a silence a stream gets a comment, so that nobody on the way hangs up."""
+SILENCE_SECONDS_MAX = 600.0
+"""After how long without a tone the turn has failed."""
+GRACE_SECONDS = 0.25
+"""After a tool call, how long further ones of the same model turn are waited for."""
+POST_SECONDS = 5.0
+"""How long a request waits for humd to come back or to take more."""
+CLIENT_GONE = 499
+"""The status that metrics show for a client that did not wait for its answer."""
+SMALL_BODY_BYTES = 8 * 1024
+"""A request up to this size cannot become a prompt that is too large to travel."""
+
+
+class Chats:
+    """See the module."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        turns: Turns,
+        catalogue: Catalogue,
+        metrics: Registry,
+        *,
+        frame_bytes_max: int = FRAME_BYTES_MAX,
+    ) -> None:
+        self._bus = bus
+        self._turns = turns
+        self._catalogue = catalogue
+        # A quarter is left for what the router adds, and for the log's own text form.
+        self._prompt_bytes_max = min(frame_bytes_max, FRAME_BYTES_MAX) * 3 // 4
+        self._bodies = Bodies()
+        self._first_bytes = metrics.histogram(
+            "hum_front_first_byte_seconds", "From a request to the first byte of its answer."
+        )
+        self._own_seconds = metrics.histogram(
+            "hum_front_own_seconds", "Time in a request that the front itself worked."
+        )
+
+    async def post(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Serve one request; returns the status that was told. Raises `ClientGone`."""
+        began = time.perf_counter()
+        now_ms = time.time_ns() // 1_000_000
+        request_id = ids.mint_humid(now_ms, secrets.token_bytes(ids.HUMID_RANDOM_BYTES))
+        model: str | None = None
+        room = Room(self._bodies)
+        try:
+            raw = await room.read(receive)
+            read_at = time.perf_counter()
+            request = read_chat(raw)
+            self._require_fit(request.prompt, len(raw))
+            model = request.model
+            answer = _answer_to(request, request_id, now_ms // 1_000)
+            reply = Reply(send, answer.content_type, request_id)
+            exchange = _Exchange(answer, reply, scope[GONE], room, began=began, read_at=read_at)
+            turn, tones = self._begin(exchange, request, request_id)
+            del raw, request  # a turn may be long, and they large
+            await self._converse(exchange, turn, tones)
+            return CLIENT_GONE if exchange.gone.is_gone else 200
+        except ApiError as refusal:
+            told = await self._explained(refusal, model)
+            await answer_error(send, told, headers=[(REQUEST_ID, request_id.encode())])
+            return told.status
+        finally:
+            room.close()
+
+    async def _converse(self, exchange: "_Exchange", turn: Turn, tones: list[Tone]) -> None:
+        """One turn, or one leg of it. Raises `ApiError` while the answer has not begun.
+
+        `tones` set it going; they are let go of as they are sent.
+        """
+        try:
+            while tones:
+                await self._send(tones.pop(0))
+                turn.is_prompted = True
+            exchange.posted()
+            exchange.gone.tell(partial(turn.tones.put, _GONE))
+            await self._relay(exchange, turn)
+        except StreamBroken as problem:
+            self._turns.abort(turn, "stream-broken")
+            is_ours = isinstance(problem, StreamOverflow)
+            code = Qualifier.QUEUE_OVERFLOW if is_ours else Qualifier.WORKER_LOST
+            await exchange.fail(ApiError(502, problem.message, code=code))
+        finally:
+            exchange.gone.tell(None)
+            if turn.holder is exchange and exchange.told_calls:
+                self._turns.wait(turn, exchange.answer.calls)
+            elif turn.holder is exchange:
+                self._turns.abort(turn, "client-abort")
+            self._observe(exchange)
+
+    def _begin(
+        self, exchange: "_Exchange", request: ChatRequest, request_id: str
+    ) -> tuple[Turn, list[Tone]]:
+        """The turn that this request continues, or a new one; and the tones that set it going."""
+        resumed = self._turns.resume(request.results, exchange)
+        if resumed is not None:
+            turn, tones = resumed
+            tones[0].rid = request_id
+            return turn, tones
+        turn = self._turns.open(f"oai-{request_id}", exchange)
+        prompt = Tone(chi=Chi.PROMPT, sid=turn.sid, rid=request_id, body=request.prompt)
+        return turn, [prompt]
+
+    async def _relay(self, exchange: "_Exchange", turn: Turn) -> None:
+        """Say what the turn says until this answer is over."""
+        answer, silent = exchange.answer, 0.0
+        while not answer.is_over:
+            patience = GRACE_SECONDS if answer.calls else KEEP_ALIVE_SECONDS
+            tones = await _next(turn.tones, patience)
+            if exchange.gone.is_gone:
+                return
+            if tones[0] is not _TICK or len(tones) > 1:
+                silent = 0.0
+                await exchange.hear(tones)
+            elif answer.calls:
+                self._turns.wait(turn, answer.calls)
+                await exchange.say(answer.yielded())
+                return
+            elif (silent := silent + patience) < SILENCE_SECONDS_MAX:
+                await exchange.say(answer.keep_alive)
+            else:
+                answer.fail(ApiError(504, f"no word from the worker in {silent:.0f} s"))
+                self._turns.abort(turn, "silence")
+        self._turns.close(turn)
+        if answer.failure is not None:
+            await exchange.fail(answer.failure)
+
+    async def _send(self, tone: Tone) -> None:
+        try:
+            if self._bus.is_connected and self._bus.has_room:
+                self._bus.post(tone)
+                return
+            with anyio.move_on_after(POST_SECONDS):
+                await self._bus.joined()
+                await self._bus.send(tone)
+                return
+        except MalformedTone as problem:
+            raise _cannot_travel(problem) from problem
+        raise unreachable()
+
+    def _require_fit(self, prompt: Body, raw_bytes: int) -> None:
+        """Raise `ApiError` for what could not travel: it would break the link, again and again."""
+        if raw_bytes <= SMALL_BODY_BYTES:
+            return
+        try:
+            packed = pack_body(prompt)
+            if len(packed) > self._prompt_bytes_max:
+                raise ApiError(
+                    413,
+                    f"the conversation has {len(packed)} bytes; the router takes "
+                    f"{self._prompt_bytes_max} (humd.maxFrameBytes)",
+                    code=Qualifier.FRAME_TOO_LARGE,
+                )
+            read_body(packed)
+        except MalformedTone as problem:
+            raise _cannot_travel(problem) from problem
+
+    async def _explained(self, refusal: ApiError, model: str | None) -> ApiError:
+        """A missing worker in terms of the models there are."""
+        if refusal.code != Qualifier.PROMPT_NO_WORKER:
+            return refusal
+        try:
+            return no_worker(model, await self._catalogue.models())
+        except ApiError as unknown:
+            return unknown
+
+    def _observe(self, exchange: "_Exchange") -> None:
+        self._own_seconds.observe(exchange.own_seconds)
+        if exchange.first_seconds is not None:
+            self._first_bytes.observe(exchange.first_seconds)
+
+
+class _Exchange:
+    """An answer and where it goes, with the time it takes."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        reply: Reply,
+        gone: Gone,
+        room: Room,
+        *,
+        began: float,
+        read_at: float,
+    ) -> None:
+        self.answer = answer
+        self.gone = gone
+        self.first_seconds: float | None = None
+        self.own_seconds = 0.0
+        self._reply = reply
+        self._room = room
+        self._began = began
+        self._read_at = read_at
+
+    @property
+    def told_calls(self) -> bool:
+        """Whether the client knows of tool calls."""
+        return bool(self.answer.calls) and self._reply.has_begun
+
+    def posted(self) -> None:
+        """The request is on its way to humd, and its body is not needed any more."""
+        self._room.close()
+        self.own_seconds = time.perf_counter() - self._read_at
+
+    async def hear(self, tones: list[Tone]) -> None:
+        """Tones arrived: say what they say."""
+        heard = time.perf_counter()
+        said = self.answer.feed(tones)
+        if said and (self.answer.failure is None or self._reply.has_begun):
+            await self.say(said)
+        self.own_seconds += time.perf_counter() - heard
+
+    async def say(self, piece: bytes) -> None:
+        """Send a piece; the last one when the answer is over, unless it failed."""
+        if not piece:
+            return
+        if self.first_seconds is None:
+            self.first_seconds = time.perf_counter() - self._began
+        is_last = self.answer.is_over and self.answer.failure is None
+        await self._reply.write(piece, is_last=is_last)
+
+    async def fail(self, failure: ApiError) -> None:
+        """Say that the turn failed, inside the stream; raises it when nothing was said yet."""
+        if not self._reply.has_begun:
+            raise failure
+        await self._reply.write(failure.frame(), is_last=True)
+
+
+def _cannot_travel(problem: MalformedTone) -> ApiError:
+    return ApiError(400, f"the request cannot travel: {problem.message}", code="invalid_value")
+
+
+def _answer_to(request: ChatRequest, request_id: str, created: int) -> Answer:
+    answer_id = f"chatcmpl-{request_id}"
+    if request.is_stream:
+        return Streamed(answer_id, request.model, created, wants_usage=request.wants_usage)
+    return Folded(answer_id, request.model, created)
+
+
+async def _next(tones: Tones, patience: float) -> list[Tone]:
+    """What arrived; nothing but a tick once `patience` is over."""
+    timer = asyncio.get_running_loop().call_later(patience, tones.put, _TICK)
+    try:
+        return await tones.take()
+    finally:
+        timer.cancel()
+
+
+_TICK = Tone(chi="tick")
+"""Put into a stream to wake its reader: cheaper than a scope around each wait."""
+_GONE = Tone(chi="gone")
+"""The same, for a client that is gone."""

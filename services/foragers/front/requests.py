@@ -1,0 +1,64 @@
+"""Reading a request's body, bounded in bytes over all requests together.
+
+How long a client may take for it is the listener's concern (`nest.listeners`).
+"""
+
+from foragers.core.openai.errors import ApiError
+from nest.guard import BODY_BYTES_MAX, Receive
+
+BODIES_BYTES_MAX = 256 * 1024 * 1024
+"""Bytes of all bodies in memory that are not on their way to humd yet."""
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+class Bodies:
+    """All bodies that are being read or translated."""
+
+    def __init__(self, bytes_max: int = BODIES_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self._held = 0
+
+    def hold(self, size: int) -> None:
+        """Hold `size` more bytes; raises `ApiError` when they are too many."""
+        if self._held + size > self._bytes_max:
+            raise ApiError(503, "too many large requests at once", code="overloaded")
+        self._held += size
+
+    def release(self, size: int) -> None:
+        """Give `size` bytes back."""
+        self._held -= size
+
+
+class Room:
+    """Room for one body; `close` gives it back."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self._size = 0
+
+    async def read(self, receive: Receive) -> bytes:
+        """The whole body. Raises `ApiError` when it is too long, `ClientGone`."""
+        pieces: list[bytes] = []
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                raise ClientGone
+            piece: bytes = message.get("body", b"")
+            self._hold(len(piece))
+            if not message.get("more_body", False):
+                return b"".join((*pieces, piece)) if pieces else piece
+            pieces.append(piece)
+
+    def close(self) -> None:
+        """The body is not needed any more."""
+        self._bodies.release(self._size)
+        self._size = 0
+
+    def _hold(self, size: int) -> None:
+        self._bodies.hold(size)
+        self._size += size
+        if self._size > BODY_BYTES_MAX:
+            raise ApiError(413, f"a body has at most {BODY_BYTES_MAX} bytes", code="body_too_large")

@@ -1,0 +1,94 @@
+"""Wiring of the front: the port, the connection to humd, and the order in which they end."""
+
+import importlib.metadata
+
+import anyio
+
+from foragers.front.app import Front, refusal_body
+from foragers.front.catalogue import Catalogue
+from foragers.front.chats import Chats
+from foragers.front.turns import Turns
+from nest.bee import Bee, Hello
+from nest.guard import Guard, Refusal, allowed_at
+from nest.identity import load_or_mint_identity
+from nest.lifecycle import Context
+from nest.listeners import listen, serve
+from thrum.chi import Chi, LinkChi
+
+HIVE = "front"
+PORT_SETTING = "front.port"
+DRAIN_SECONDS = 10
+"""How long requests in flight may take once we are told to stop."""
+SETTLE_SECONDS = 2
+"""How long humd may then take to have our last words on disk."""
+EXPIRE_SECONDS = 5
+"""How often turns are looked for whose client did not come back."""
+
+
+async def serve_front(context: Context) -> None:
+    """Serve until told to stop. Raises `SettingsRefused` when the port is taken."""
+    settings = context.settings.front
+    sockets = listen(settings.host, settings.port, setting=PORT_SETTING)
+    port: int = sockets[0].getsockname()[1]
+    identity = load_or_mint_identity(context.paths.bee_key(HIVE), prefix="fbee")
+    hello = Hello(
+        roles=("forager",),
+        hive=HIVE,
+        version=importlib.metadata.version("hum"),
+        provides=("session",),
+        chis=_CHIS,
+        propensity={"statefulness": "stateless", "richness": "medium", "wire": "openai/chat"},
+        bind={"host": settings.host, "port": port, "scheme": "http"},
+    )
+    bee = Bee(identity, hello, context.paths.bus_endpoint, context.metrics)
+    catalogue = Catalogue(bee)
+    async with anyio.create_task_group() as tasks:
+        turns = Turns(bee, tasks, context.metrics)
+        chats = Chats(
+            bee, turns, catalogue, context.metrics,
+            frame_bytes_max=context.settings.humd.frame_bytes_max,
+        )  # fmt: skip
+        front = Front(bee, chats, catalogue, context.metrics)
+        refusals = context.metrics.counter(
+            "hum_front_refusals_total", "Requests that the guard refused.", ("code",)
+        )
+
+        def count(refusal: Refusal) -> None:
+            refusals.labels(refusal.code).inc()
+
+        guard = Guard(front, allowed_at(port, hosts=(settings.host,)), refusal_body, count)
+        tasks.start_soon(bee.run, name="front.bee")
+        tasks.start_soon(_listen_to_humd, bee, catalogue, name="front.inbox")
+        tasks.start_soon(_expire, turns, name="front.expire")
+        context.log.info("front.listening", extra={"host": settings.host, "port": port})
+        await serve(guard, sockets, context.stop, drain_seconds=DRAIN_SECONDS)
+        turns.abort_all("shutdown")
+        with anyio.move_on_after(SETTLE_SECONDS):
+            await bee.settled()
+        tasks.cancel_scope.cancel()
+
+
+async def _listen_to_humd(bee: Bee, catalogue: Catalogue) -> None:
+    """Take what no turn claims: answers about bees. The rest is from turns that are over."""
+    async for tone in bee.inbox:
+        if tone.chi == LinkChi.VITALS:
+            catalogue.take(tone)
+
+
+async def _expire(turns: Turns) -> None:
+    while True:
+        await anyio.sleep(EXPIRE_SECONDS)
+        turns.expire()
+
+
+_CHIS = (
+    Chi.HELLO,
+    Chi.PROMPT,
+    Chi.CANCEL,
+    Chi.TOOL_RESULT,
+    Chi.CHUNK,
+    Chi.FINISH,
+    Chi.SESSION_READY,
+    Chi.TOOL_CALL,
+    Chi.ERROR,
+)

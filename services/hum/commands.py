@@ -1,0 +1,137 @@
+"""Which commands there are. Each one is a module that is imported when it is asked for.
+
+So that `hum --help` shows them all without importing any, their one-line descriptions stand here.
+"""
+
+import importlib
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from hum.output import colour_wanted
+
+SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+HUM: Mapping[str, tuple[str, str]] = {
+    "up": ("hum.up:up", "Start everything and wait until it is ready."),
+    "down": ("hum.down:down", "Stop everything and see that nothing is left."),
+    "status": ("hum.status:status", "Show what runs, since when and in how much memory."),
+    "ask": ("hum.ask:ask", "Ask a model and print its answer as it arrives."),
+    "run": ("hum.clients:run", "Start a client that is already pointed at hum."),
+    "env": ("hum.clients:env", "Print what points a client at hum."),
+    "tail": ("hum.log_verbs:tail", "Follow the signed log."),
+    "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
+    "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
+    "config": ("hum.config:config", "Check the settings, or show what they may hold."),
+    "ctl": ("hum.ctl:ctl", "Hand a command to supervisorctl."),
+    "version": ("hum.version:version", "Show the versions of hum and of its wire."),
+}
+HUMCTL: Mapping[str, tuple[str, str]] = {
+    "start": ("hum.up:up", "Start everything and wait until it is ready."),
+    "stop": ("hum.down:down", "Stop everything and see that nothing is left."),
+    "restart": ("hum.restart:restart", "Stop everything, then start it again."),
+    "status": ("hum.status:status", "Show what runs, since when and in how much memory."),
+    "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
+    "health": ("hum.health:health", "Ask the door for a sign of life."),
+    "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
+}
+
+EXAMPLES = """\b
+Examples:
+  hum up --root ~/code        start, with file tools for one folder
+  hum ask "say hi"            an answer, from the built-in scout if there is no model
+  hum run opencode            your client, pointed at hum
+  hum tail                    every event, as it happens
+  hum down                    stop; nothing is left
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def __init__(self, *, lazy: Mapping[str, tuple[str, str]], **options: Any) -> None:
+        super().__init__(**options)
+        self._lazy = lazy
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the order of the table."""
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command; None for a name that is not in the table."""
+        if cmd_name not in self._lazy:
+            return None
+        module, _, attribute = self._lazy[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self._lazy.items()])
+
+
+def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from hum.version import sentence
+
+        click.echo(sentence())
+        ctx.exit()
+
+
+def _options(group: click.Group) -> click.Group:
+    group.params += [
+        click.Option(["--debug"], is_flag=True, help="Show where in the code a failure came from."),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the versions of hum and of its wire.",
+        ),
+    ]
+    return group
+
+
+@click.pass_context
+def _root(ctx: click.Context, debug: bool) -> None:
+    ctx.color = colour_wanted(os.environ)
+    if ctx.invoked_subcommand is None:
+        from hum.version import sentence
+
+        click.echo(sentence(), err=True)
+        ctx.invoke(_command(ctx, "status"))
+
+
+def _command(ctx: click.Context, name: str) -> click.Command:
+    group = ctx.command
+    assert isinstance(group, click.Group)
+    command = group.get_command(ctx, name)
+    assert command is not None
+    return command
+
+
+hum = _options(
+    LazyGroup(
+        name="hum",
+        lazy=HUM,
+        callback=_root,
+        invoke_without_command=True,
+        context_settings=SETTINGS,
+        help="The switchboard for the AI agents on your own machines.\n\n" + EXAMPLES,
+    )
+)
+humctl = _options(
+    LazyGroup(
+        name="humctl",
+        lazy=HUMCTL,
+        callback=_root,
+        no_args_is_help=True,
+        context_settings=SETTINGS,
+        help="The daemon's life: start, stop, look, listen.",
+    )
+)

@@ -1,0 +1,157 @@
+"""What would run: Orchfiles read from disk, compiled, and written where supervisord finds them.
+
+Bundled files first (`orch.d` of a checkout, package data of a wheel), then the user's own.
+`compile` changes nothing; `write` replaces what an earlier start left.
+"""
+
+import os
+import shlex
+import stat
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orch.core
+from nest.paths import Paths
+from nest.settings import Settings
+from orch.core.merge import merge
+from orch.core.orchfile import Orchfile, OrchfileRefused, parse
+from orch.core.programs import Place, Program, compile_programs, render_master
+from orch.core.services import Service, read_services
+from thrum.errors import SettingsRefused
+
+ORCHFILE_BYTES_MAX = 256 * 1024
+"""Longest Orchfile read."""
+
+ORCHFILES_MAX = 256
+"""Most Orchfiles read from one directory."""
+
+ARG_PREFIX = "ORCH_ARG_"
+"""`ORCH_ARG_X=y` in the environment replaces the default of `ARG X`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """Everything that a start writes and waits for."""
+
+    master: str
+    programs: tuple[Program, ...]
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """Every service, also those that are not started."""
+        return tuple(program.service for program in self.programs)
+
+    @property
+    def started(self) -> tuple[Service, ...]:
+        """The services that a start starts."""
+        return tuple(service for service in self.services if not service.disabled)
+
+    @property
+    def inherited(self) -> frozenset[str]:
+        """Variables that some service takes over from the caller."""
+        return frozenset(
+            name
+            for service in self.services
+            for name, value in service.env.items()
+            if value is None
+        )
+
+
+def bundled() -> Path:
+    """Where the master file and the bundled Orchfiles are, in a wheel or in a checkout."""
+    package = _package()
+    in_wheel = package / "bundled"
+    return in_wheel if in_wheel.is_dir() else package.parent.parent
+
+
+def listener() -> Path:
+    """The event listener's file."""
+    return _package() / "listener.py"
+
+
+def _package() -> Path:
+    return Path(orch.core.__file__).resolve().parent.parent
+
+
+def compile_stack(
+    paths: Paths, settings: Settings, environ: Mapping[str, str], *, openai: bool
+) -> Stack:
+    """Read and compile all Orchfiles; raises `SettingsRefused` with every mistake found."""
+    place = Place(
+        python=sys.executable,
+        project=str(paths.state),
+        logs=str(paths.logs),
+        specs=str(paths.supervisor_programs),
+        listener=str(listener()),
+        mark=str(paths.supervisor),
+    )
+    supplied = {
+        "PYTHON": shlex.quote(sys.executable),
+        "ORCH_PROJECT": str(paths.state),
+        "ORCH_DATA": str(paths.data),
+        "ORCH_STATE_DIR": str(paths.state),
+        "SIDECAR_URL": f"http://{settings.sidecar.host}:{settings.sidecar.port}",
+    }
+    overrides = {"OPENAI_DISABLED": "false" if openai else "true"}
+    overrides |= {
+        name.removeprefix(ARG_PREFIX): value
+        for name, value in environ.items()
+        if name.startswith(ARG_PREFIX)
+    }
+    source = bundled()
+    files = [*_read_all(source / "orch.d"), *_read_all(paths.orch_d, foreign=True)]
+    services = read_services(merge(files, supplied=supplied, overrides=overrides))
+    master = (source / "supervisord.conf").read_text("utf-8")
+    return Stack(master=render_master(master, place), programs=compile_programs(services, place))
+
+
+def write_stack(stack: Stack, paths: Paths) -> None:
+    """Put the compiled files in place of those of an earlier start.
+
+    The directories exist and are private. A crash in between leaves a mixture that the next start
+    replaces; nothing reads it meanwhile.
+    """
+    for old in paths.supervisor_programs.iterdir():
+        old.unlink()
+    for program in stack.programs:
+        for name, content in program.files.items():
+            (paths.supervisor_programs / name).write_bytes(content)
+    paths.supervisor_conf.write_text(stack.master, "utf-8")
+
+
+def _read_all(directory: Path, *, foreign: bool = False) -> Iterator[Orchfile]:
+    found = sorted(directory.glob("*.orch"))
+    if len(found) > ORCHFILES_MAX:
+        raise OrchfileRefused([f"{directory}: more than {ORCHFILES_MAX} files"])
+    problems: list[str] = []
+    for path in found:
+        try:
+            yield parse(str(path), _read(path, foreign=foreign))
+        except OrchfileRefused as refused:
+            problems += refused.problems
+    if problems:
+        raise OrchfileRefused(problems)
+
+
+def _read(path: Path, *, foreign: bool) -> str:
+    """The text of one file; a `foreign` one is refused when another user could have changed it."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read(ORCHFILE_BYTES_MAX + 1)
+        if foreign and (
+            status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in (0, os.geteuid())
+        ):
+            raise SettingsRefused(
+                f"{path} says what runs, and other users can change it",
+                hint=f"chmod go-w {path}",
+            )
+        if len(content) > ORCHFILE_BYTES_MAX:
+            raise OrchfileRefused([f"{path}: longer than {ORCHFILE_BYTES_MAX} bytes"])
+        return content.decode("utf-8")
+    except OSError as error:
+        raise OrchfileRefused([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise OrchfileRefused([f"{path}: is no UTF-8 text"]) from error

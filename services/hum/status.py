@@ -1,0 +1,132 @@
+"""`hum status`: what runs, since when and in how much memory.
+
+Asks supervisord and reads files; the services are not disturbed.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hum.output import data, data_json, duration, megabytes, table
+from nest.paths import Paths
+from nest.supervisor import ProgramState, Supervisor
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+@click.command
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(*, as_json: bool) -> None:
+    """Show what runs, since when and in how much memory.
+
+    Exit status 69 when hum does not run, 1 when a service that should run does not.
+    """
+    healthy = show_status(Paths.from_environment(os.environ), as_json=as_json)
+    if not healthy:
+        click.get_current_context().exit(1)
+
+
+def show_status(paths: Paths, *, as_json: bool) -> bool:
+    """Print the status; return whether everything that was started runs."""
+    found = read_status(paths)
+    if as_json:
+        data_json(found)
+    else:
+        for line in _lines(found):
+            data(line)
+    return bool(found["healthy"])
+
+
+def read_status(paths: Paths) -> dict[str, Any]:
+    """Everything that `--json` prints; raises `DaemonAbsent` when nobody supervises."""
+    supervisor = Supervisor(paths.supervisor_socket)
+    programs = supervisor.programs()
+    pid = supervisor.pid()
+    services = [_service(program) for program in programs]
+    total = _rss_bytes(pid) + sum(service["rss_bytes"] for service in services)
+    return {
+        "healthy": not any(_is_failed(program) for program in programs),
+        "services": services,
+        "supervisor": {"pid": pid, "rss_bytes": _rss_bytes(pid)},
+        "rss_bytes_total": total,
+        "sockets": {
+            "door": _socket(paths.thrum_socket),
+            "bus": _socket(paths.bus_socket),
+            "supervisor": _socket(paths.supervisor_socket),
+        },
+        "log": {"directory": str(paths.thehum), "head": log_head(paths)},
+        "supervisor_conf": str(paths.supervisor_conf),
+    }
+
+
+def log_head(paths: Paths) -> int | None:
+    """The number of the last event that the log says is on disk; None when it does not say."""
+    try:
+        content = paths.thehum_seq.read_bytes()[:8]
+    except OSError:
+        return None
+    return int.from_bytes(content, "big") if len(content) == 8 else None
+
+
+def _is_failed(program: ProgramState) -> bool:
+    ended = program.state == "EXITED" and program.exit_status != 0
+    return ended or program.state in ("FATAL", "BACKOFF", "UNKNOWN")
+
+
+def _service(program: ProgramState) -> dict[str, Any]:
+    return {
+        "name": program.name,
+        "state": program.state.lower(),
+        "pid": program.pid or None,
+        "rss_bytes": _rss_bytes(program.pid),
+        "uptime_seconds": program.uptime_seconds,
+        "exit_status": program.exit_status if program.state == "EXITED" else None,
+        "log": program.log,
+    }
+
+
+def _socket(path: Path) -> dict[str, Any]:
+    return {"path": str(path), "there": path.exists()}
+
+
+def _rss_bytes(pid: int) -> int:
+    """Resident memory of `pid`; 0 for a process that is gone."""
+    if not pid:
+        return 0
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_BYTES
+    except OSError:
+        return 0 if Path("/proc/self").exists() else _rss_bytes_elsewhere(pid)
+
+
+def _rss_bytes_elsewhere(pid: int) -> int:
+    import psutil  # slow to import, and only systems without /proc need it
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _lines(found: Mapping[str, Any]) -> Sequence[str]:
+    rows = [("SERVICE", "STATE", "PID", "MEMORY", "UP")]
+    for service in found["services"]:
+        state = service["state"]
+        if service["exit_status"] is not None:
+            state = f"{state} ({service['exit_status']})"
+        up = duration(service["uptime_seconds"]) if service["pid"] else "-"
+        memory = megabytes(service["rss_bytes"]) if service["pid"] else "-"
+        rows.append((service["name"], state, str(service["pid"] or "-"), memory, up))
+    head = found["log"]["head"]
+    events = "head unknown" if head is None else f"event {head}"
+    sockets = found["sockets"]
+    return [
+        table(rows),
+        "",
+        f"memory  {megabytes(found['rss_bytes_total'])} with supervisord",
+        f"door    {sockets['door']['path']}{'' if sockets['door']['there'] else ' (missing)'}",
+        f"log     {found['log']['directory']}, {events}",
+    ]

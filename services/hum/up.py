@@ -1,0 +1,255 @@
+"""`hum up`: check, compile, start, wait, report.
+
+Everything that can be wrong is looked at first; until then nothing is started and nothing changed.
+"""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+
+from hum import checks, found, ready
+from hum.bees import address, read_bees
+from hum.down import sweep
+from hum.errors import NotReady, TryAgain
+from hum.output import data, data_json, talk
+from hum.service_logs import read_tail
+from hum.stack import Stack, compile_stack, write_stack
+from hum.status import show_status
+from nest.identity import load_identity
+from nest.paths import Paths
+from nest.private import PRIVATE_FILE_MODE
+from nest.settings import Settings, load
+from nest.supervisor import Supervisor
+from orch.core.environment import allowed
+from thrum.errors import LocalError, SettingsRefused
+
+UMASK = 0o077
+
+SUPERVISOR_SECONDS = 20.0
+"""How long supervisord may take until it answers."""
+
+LOG_LINES_SHOWN = 8
+"""Lines of a service's log in the complaint that it is not ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A start that was looked at and may happen."""
+
+    paths: Paths
+    settings: Settings
+    stack: Stack
+    environ: Mapping[str, str]
+    openai: found.Openai
+
+
+_UP_HELP = """Start everything and wait until it is ready.
+
+\b
+Examples:
+  hum up                      no file tools: no folder is named
+  hum up --root ~/code        file tools for one folder
+  hum up --foreground         for containers
+"""
+
+
+@click.command(help=_UP_HELP)
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    metavar="DIR",
+    help="A folder for the file tools, this time; DIR=ro for reading only. May be repeated.",
+)
+@click.option("--foreground", is_flag=True, help="Stay; for containers and service managers.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
+    """Start everything and wait until it is ready."""
+    os.umask(UMASK)
+    begun = time.monotonic()
+    paths = Paths.from_environment(os.environ)
+    if Supervisor(paths.supervisor_socket).is_there():
+        talk("hum is running already.")
+        show_status(paths, as_json=as_json)
+        return
+    plan = prepare(paths, os.environ, roots=roots)
+    checks.require_private(paths)
+    with _alone(paths):
+        checks.require_ports(plan.settings, paths)
+        sweep(paths)
+        write_stack(plan.stack, paths)
+        found.leave_key(plan.openai, paths)
+        if foreground:
+            _report_foreground(plan)
+            _become_supervisord(plan)
+        _start_supervisord(plan)
+        without = _wait(plan)
+    seconds = time.monotonic() - begun
+    for late in without:
+        talk(f"{late.service} is not ready yet: {late.reason}; see: hum logs {late.service}")
+    _report(plan, without, seconds=seconds, as_json=as_json)
+
+
+def prepare(paths: Paths, environ: Mapping[str, str], *, roots: tuple[str, ...]) -> Plan:
+    """Look at everything that a start needs; changes nothing, raises `SettingsRefused`."""
+    absolute = tuple(str(paths.expand(root).absolute()) for root in roots)
+    checks.require_roots(absolute)
+    if absolute:
+        earlier = environ.get("HUM_ROOTS")
+        every = os.pathsep.join((*((earlier,) if earlier else ()), *absolute))
+        environ = {**environ, "HUM_ROOTS": every}
+    settings = load(paths, environ)
+    openai = found.openai(settings, environ)
+    stack = compile_stack(paths, settings, environ, openai=openai.wanted)
+    checks.require_sockets(paths)
+    checks.require_ports(settings, paths)
+    return Plan(paths=paths, settings=settings, stack=stack, environ=environ, openai=openai)
+
+
+@contextmanager
+def _alone(paths: Paths) -> Iterator[None]:
+    """Keep a second `hum up` out meanwhile; raises `TryAgain` when we are the second."""
+    handle = os.open(
+        paths.lock("up"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE_MODE
+    )
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TryAgain("another hum up is under way", hint="hum status") from error
+        if Supervisor(paths.supervisor_socket).is_there():
+            raise TryAgain("another hum up was a moment faster", hint="hum status")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _supervisord(plan: Plan) -> list[str]:
+    conf = str(plan.paths.supervisor_conf)
+    return [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", conf]
+
+
+def _supervisor_environ(plan: Plan) -> dict[str, str]:
+    return allowed(plan.environ, plan.stack.inherited)
+
+
+def _become_supervisord(plan: Plan) -> NoReturn:
+    sys.stdout.flush()
+    command = [*_supervisord(plan), "-n"]
+    os.execve(command[0], command, _supervisor_environ(plan))  # noqa: S606 - no second process
+
+
+def _start_supervisord(plan: Plan) -> None:
+    """Return once supervisord answers; raises `LocalError` with what it said when it does not."""
+    done = subprocess.run(
+        _supervisord(plan),
+        env=_supervisor_environ(plan),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=SUPERVISOR_SECONDS,
+        text=True,
+    )
+    supervisor = Supervisor(plan.paths.supervisor_socket)
+    deadline = time.monotonic() + SUPERVISOR_SECONDS
+    while done.returncode == 0 and time.monotonic() < deadline:
+        if supervisor.is_there():
+            return
+        time.sleep(ready.POLL_SECONDS)
+    said = (done.stderr or done.stdout).strip() or "it does not answer at its socket"
+    raise LocalError(
+        f"supervisord did not start: {said}", hint=f"cat {plan.paths.logs}/supervisord.log"
+    )
+
+
+def _wait(plan: Plan) -> tuple[ready.Unready, ...]:
+    """Return once everything is ready, with the optional services that are not.
+
+    Raises `NotReady`, or `SettingsRefused`, for a service that the others need.
+    """
+    supervisor = Supervisor(plan.paths.supervisor_socket)
+    without = ready.wait_ready(
+        plan.stack.started,
+        programs=supervisor.programs,
+        manifests=lambda: read_bees(plan.paths.bees_json),
+    )
+    needed = next((late for late in without if not late.optional), None)
+    if needed is None:
+        return without
+    entries = read_tail(
+        plan.paths.logs / f"{needed.service}.log", service=needed.service, lines=LOG_LINES_SHOWN
+    )
+    lines = "".join(f"\n    {entry.text}" for entry in entries)
+    kind = SettingsRefused if needed.settings else NotReady
+    raise kind(
+        f"{needed.service} is not ready: {needed.reason}. Its log ends with:{lines or ' nothing'}",
+        hint=f"mend it, then: hum ctl restart {needed.service}; or stop everything: hum down",
+    )
+
+
+def _report(
+    plan: Plan, without: tuple[ready.Unready, ...], *, seconds: float, as_json: bool
+) -> None:
+    report = _described(plan)
+    if as_json:
+        late = [each.service for each in without]
+        data_json({"ready": True, "seconds": round(seconds, 3), "not_ready": late, **report})
+        return
+    count = len(plan.stack.started) - len(without)
+    talk(f"hum is ready: {count} services after {seconds:.1f} s.")
+    for line in _lines(report, plan):
+        data(line)
+
+
+def _report_foreground(plan: Plan) -> None:
+    talk("hum starts in the foreground; end it with ctrl-c or SIGTERM.")
+    for line in _lines(_described(plan), plan):
+        talk(line)
+
+
+def _described(plan: Plan) -> dict[str, Any]:
+    paths, settings = plan.paths, plan.settings
+    manifests = read_bees(paths.bees_json)
+    front = address(manifests.get("front"), settings.front.host, settings.front.port)
+    sidecar = address(manifests.get("sidecar"), settings.sidecar.host, settings.sidecar.port)
+    return {
+        "urls": {"openai": f"{front.url}/v1", "admin": f"{sidecar.url}/"},
+        "identity": _identity(paths),
+        "log": str(paths.thehum),
+        "door": str(paths.thrum_socket),
+        "roots": [f"{root.path} ({root.mode})" for root in settings.fs.roots],
+        "services": [service.name for service in plan.stack.started],
+        "found": {
+            "openai": plan.openai.wanted,
+            "openai_base_url": settings.workers.openai.upstream if plan.openai.wanted else None,
+            "openai_key": plan.openai.has_key,
+        },
+    }
+
+
+def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
+    yield f"  OpenAI clients   {report['urls']['openai']}"
+    yield f"  admin            {report['urls']['admin']} (token in {plan.paths.sidecar_token})"
+    yield f"  identity         {report['identity'] or 'minted at the first start'}"
+    yield f"  signed log       {report['log']}"
+    if report["roots"]:
+        yield f"  file tools       {', '.join(report['roots'])}"
+    else:
+        yield "  file tools       no folder yet; add one: hum down && hum up --root ~/code"
+    yield f"  models           {found.sentence(plan.openai, report['found']['openai_base_url'])}"
+    yield '  try              hum ask "say hi"'
+
+
+def _identity(paths: Paths) -> str | None:
+    try:
+        return str(load_identity(paths.humd_key, prefix="humd").hid)
+    except FileNotFoundError:
+        return None

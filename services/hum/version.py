@@ -1,0 +1,28 @@
+"""Which hum this is."""
+
+import click
+
+from hum.output import data, data_json
+from thrum.chi import THRUM_VERSION
+
+
+def package_version() -> str:
+    """The version of the installed package."""
+    from importlib.metadata import version as installed
+
+    return installed("hum")
+
+
+def sentence() -> str:
+    """Both versions in one line."""
+    return f"hum {package_version()} (thrum {THRUM_VERSION})"
+
+
+@click.command
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def version(*, as_json: bool) -> None:
+    """Show the versions of hum and of its wire."""
+    if as_json:
+        data_json({"hum": package_version(), "thrum": THRUM_VERSION})
+    else:
+        data(sentence())

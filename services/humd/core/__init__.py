@@ -1,0 +1,1 @@
+"""Decisions: an arrival in, state changed, effects out. No clock, no I/O, no randomness."""

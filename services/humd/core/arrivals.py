@@ -1,0 +1,88 @@
+"""What comes into the core, and what comes out of it."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from thrum import frames
+from thrum.errors import Qualifier
+from thrum.frames import Header
+from thrum.tones import Body
+
+ClientId = str
+"""A bus bee's instance, or `<door's instance>/<name>` for a client behind a door."""
+
+
+class Arrival:
+    """One event: a tone from `client`, or one that humd says itself (`client` is None).
+
+    `seq` and `at_ms` are its place and time in the log, so that replay sees what was seen live.
+    """
+
+    __slots__ = ("_body", "at_ms", "client", "header", "raw", "seq")
+
+    def __init__(
+        self, seq: int, at_ms: int, client: ClientId | None, header: Header, raw: bytes
+    ) -> None:
+        self.seq = seq
+        self.at_ms = at_ms
+        self.client = client
+        self.header = header
+        self.raw = raw
+        self._body: Body | None = None
+
+    @property
+    def body(self) -> Body:
+        """The body, decoded once. Raises `MalformedTone`."""
+        if self._body is None:
+            self._body = frames.read_body(self.raw)
+        return self._body
+
+    def text(self, key: str) -> str | None:
+        """The body's value under `key` when it is a string."""
+        value = self.body.get(key)
+        return value if isinstance(value, str) else None
+
+
+class Deliver(NamedTuple):
+    """Hand this parcel to a client once its event is durable."""
+
+    client: ClientId
+    header: Header
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Say this ourselves, as the very next event. In replay it is in the log already."""
+
+    chi: str
+    body: Body
+    sid: str | None = None
+
+
+class Inherit(NamedTuple):
+    """`new` is the client that `old` was: what was owed to the one is owed to the other."""
+
+    old: ClientId
+    new: ClientId
+
+
+class Forget(NamedTuple):
+    """Nothing is owed to this client any more."""
+
+    client: ClientId
+
+
+Effect = Deliver | Emit | Inherit | Forget
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The tone is answered with an `error` and leaves no record."""
+
+    qualifier: Qualifier
+    message: str
+
+
+class Duplicate:
+    """The log has this tone already: settle it, do nothing."""

@@ -1,0 +1,67 @@
+"""Everything the core knows, rebuilt by replay."""
+
+from humd.core.arrivals import ClientId
+from humd.core.catalogue import Catalogue
+from humd.core.clients import Client, Clients
+from humd.core.sessions import Calls, Session, Sessions
+
+
+class State:
+    """The tables, and the questions that need more than one of them."""
+
+    def __init__(self, default_hive: str) -> None:
+        self.clients = Clients()
+        self.sessions = Sessions()
+        self.calls = Calls()
+        self._default_hive = default_hive
+        self._catalogue: Catalogue | None = None
+        self._offers = -1
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The tools of connected foragers now."""
+        if self._catalogue is None or self._offers != self.clients.offers:
+            foragers = [
+                bee
+                for bee in self.clients.bees()
+                if bee.is_connected and (bee.tools or bee.provides)
+            ]
+            self._catalogue = Catalogue(foragers)
+            self._offers = self.clients.offers
+        return self._catalogue
+
+    def forager_of(self, tool: str) -> Client | None:
+        """The forager that runs `tool`; one that is adrift when no other has it."""
+        owner = self.catalogue.owners.get(tool)
+        if owner is not None:
+            return owner
+        adrift = (bee for bee in self.clients.bees() if not bee.is_connected)
+        return next((bee for bee in adrift if any(t["name"] == tool for t in bee.tools)), None)
+
+    def callee_of(self, session: Session | None, caller: ClientId, tool: str) -> ClientId | None:
+        """Who is to answer a call: a forager, or the asker when its worker calls the asker's."""
+        forager = self.forager_of(tool)
+        if forager is not None:
+            return forager.id
+        is_askers = session is not None and session.worker == caller and tool in session.asker_tools
+        return session.owner if session is not None and is_askers else None
+
+    def default_model(self) -> str | None:
+        """For a prompt that names none: the default hive's first, else the first worker's."""
+        workers = [
+            bee for bee in self.clients.bees() if bee.is_connected and bee.is_worker and bee.models
+        ]
+        workers.sort(key=lambda bee: (bee.name != self._default_hive, bee.rank))
+        return workers[0].models[0] if workers else None
+
+    def worker_for(self, session: Session, model: str | None) -> Client | None:
+        """The worker the sid had, else the least busy; ties by hid, then id."""
+        before = self.clients.get(session.worker) if session.worker else None
+        if before is not None and before.serves(model):
+            return before
+        able = [bee for bee in self.clients.bees() if bee.serves(model)]
+        return min(able, key=lambda bee: (bee.turns_open, *bee.rank), default=None)
+
+    def knows(self, client: ClientId) -> bool:
+        """Whether a client is here or on its way back."""
+        return client in self.clients.by_id

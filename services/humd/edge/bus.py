@@ -1,0 +1,256 @@
+"""The bus socket: connections, what is owed on each, and writing it.
+
+Everything here is keyed by connection or by instance and decides nothing about tones. A connection
+that ends is reported once through `on_gone`.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+
+from humd.core.arrivals import ClientId, Deliver
+from humd.core.clients import door_of
+from humd.edge.greeting import Connection
+from humd.edge.outbox import STALL_SECONDS, Outbox, Owed
+from nest.sockets import Poll, RouterSocket, Sent
+from thrum import frames
+from thrum.chi import LinkChi
+from thrum.errors import Qualifier
+from thrum.frames import Header
+from thrum.tones import Body
+
+CONNECTIONS_MAX = 4_096
+"""Connections at once; past it the oldest that has not greeted is forgotten."""
+CONTROL_PARCELS_MAX = 4_096
+"""Link tones that wait for one connection; then its bee is cut off."""
+PROBES = 3
+"""Looks for a peer that is gone: libzmq tells of the end a moment before it lets go of the peer."""
+GREETING_SECONDS = 5.0
+"""How long a connection may stay without a believed hello."""
+
+
+class Bus:
+    """See the module."""
+
+    def __init__(self, endpoint: str, on_gone: Callable[[Connection], None]) -> None:
+        self._socket = RouterSocket(endpoint)
+        self._on_gone = on_gone
+        self.connections: dict[bytes, Connection] = {}
+        self._by_instance: dict[ClientId, Connection] = {}
+        self._outboxes: dict[ClientId, Outbox] = {}
+        self._dirty: dict[bytes, Connection] = {}
+        self.congested: dict[ClientId, float] = {}
+        """Instances that are owed too much, and when they last took something."""
+        self._probes_due = 0
+        self.overflows = 0
+        """Bees cut off because they did not take what they were owed."""
+
+    def watch(self, poll: Poll) -> None:
+        poll.watch(self._socket)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether something waits to be written that could not be written yet."""
+        return bool(self._dirty)
+
+    def receive(self) -> tuple[Connection, bytes] | None:
+        """The next frame and its connection, which is made when it is new."""
+        received = self._socket.receive()
+        if received is None:
+            return None
+        connection_id, frame = received
+        return self.connections.get(connection_id) or self._open(connection_id), frame
+
+    def connection_of(self, instance: ClientId) -> Connection | None:
+        """The live connection of a bee."""
+        return self._by_instance.get(instance)
+
+    def admit(self, connection: Connection, instance: ClientId, *, is_door: bool) -> None:
+        """This connection speaks for `instance` now; an older one of it is forgotten."""
+        before = self._by_instance.pop(instance, None)
+        if before is not None:
+            self._forget_connection(before)
+        connection.instance, connection.is_door = instance, is_door
+        self._by_instance[instance] = connection
+
+    def resume(self, connection: Connection, cursor: int) -> bool:
+        """The hello is answered: go on after what the bee has seen.
+
+        False when some of what it has not seen is no longer here; then it is cut off.
+        """
+        assert connection.instance is not None
+        outbox = self._outboxes.setdefault(connection.instance, Outbox())
+        if not outbox.resume(cursor):
+            self._overflow(connection)
+            return False
+        if connection.instance in self.congested:
+            self._relieve(connection.instance, outbox)
+        connection.is_joined = True
+        self._dirty[connection.id] = connection
+        return True
+
+    def control(self, connection: Connection, header: Header, body: Body) -> None:
+        """Send a link tone, before anything that is owed."""
+        self.pass_on(connection, frames.pack(header, body))
+
+    def pass_on(self, connection: Connection, parcel: bytes) -> None:
+        """Send a link tone as it is. A bee that takes none of them is cut off."""
+        connection.control.append(parcel)
+        self._dirty[connection.id] = connection
+        if len(connection.control) == CONTROL_PARCELS_MAX:
+            self._write(connection)
+            if connection.control and connection.id in self.connections:
+                self._overflow(connection)
+
+    def credit(self, connection: Connection, upto: int) -> None:
+        """Tell a bee that everything up to this link number is settled, and what was refused."""
+        refused = {number: why for number, why in connection.refused.items() if number <= upto}
+        for number in refused:
+            del connection.refused[number]
+        texts = {str(number): why for number, why in refused.items()}
+        self.control(connection, Header(LinkChi.CREDIT), {"upto": upto, "refused": texts})
+
+    def received(self, connection: Connection, count: int) -> None:
+        """A bee says how many parcels it has received."""
+        outbox = self._outboxes.get(connection.instance or "")
+        if outbox is not None:
+            outbox.credit(count)
+            self._dirty[connection.id] = connection
+            if connection.instance in self.congested:
+                self._relieve(connection.instance, outbox)
+
+    def owe(self, delivery: Deliver) -> None:
+        """Put a parcel into the outbox of its bee, or of its client's door."""
+        client, header, raw = delivery
+        instance = door_of(client)
+        if instance is None:
+            instance = client
+        else:
+            header = header._replace(client=client[len(instance) + 1 :])
+        outbox = self._outboxes.get(instance)
+        if outbox is None:
+            outbox = self._outboxes[instance] = Outbox()
+        outbox.put(Owed(header, raw))
+        connection = self._by_instance.get(instance)
+        if connection is not None:
+            self._dirty[connection.id] = connection
+            if outbox.is_over:
+                self._overflow(connection)
+            elif instance not in self.congested and outbox.is_congested:
+                self.congested[instance] = time.monotonic()
+        elif outbox.is_over:
+            outbox.shed()
+
+    def inherit(self, old: ClientId, new: ClientId) -> None:
+        """What waits for a client of one door is for a client of another."""
+        door = door_of(old)
+        outbox = self._outboxes.get(door) if door else None
+        if outbox is not None:
+            for owed in outbox.take_for(old.rpartition("/")[2]):
+                self.owe(Deliver(new, owed.header, owed.raw))
+
+    def forget(self, client: ClientId) -> None:
+        """Nothing is owed to this client any more."""
+        self._outboxes.pop(client, None)
+        self.congested.pop(client, None)
+
+    def write(self) -> None:
+        """Write to every connection whatever it may take now."""
+        for connection in list(self._dirty.values()):
+            self._write(connection)
+
+    def reset(self, connection: Connection, reason: str) -> None:
+        """End a connection without calling its bee gone; a well-behaved one makes a new one."""
+        connection.control.append(frames.pack(Header(LinkChi.RESET), {"reason": str(reason)}))
+        connection.is_joined = False
+        self._write(connection)
+        self._forget_connection(connection)
+        if connection.instance and self._by_instance.get(connection.instance) is connection:
+            del self._by_instance[connection.instance]
+
+    def probe(self) -> None:
+        """After some connection ended, find out which."""
+        if self._socket.disconnects():
+            self._probes_due = PROBES
+            self._find_gone()
+
+    def _find_gone(self) -> None:
+        """An empty frame tells which peers are no longer there."""
+        self._probes_due -= 1
+        for connection in list(self.connections.values()):
+            if self._socket.send(connection.id, b"") is Sent.GONE:
+                self.gone(connection)
+
+    def expire(self) -> None:
+        """Forget connections that never said who they are; cut off bees that take nothing."""
+        if self._probes_due:
+            self._find_gone()
+        for instance, since in list(self.congested.items()):
+            connection = self._by_instance.get(instance)
+            if connection is not None and since + STALL_SECONDS < time.monotonic():
+                self._overflow(connection)
+        latest = time.monotonic() - GREETING_SECONDS
+        for connection in list(self.connections.values()):
+            if connection.instance is None and connection.opened_at < latest:
+                self._forget_connection(connection)
+
+    def gone(self, connection: Connection) -> None:
+        """A connection is over; tell, unless its bee speaks on another one already."""
+        self._forget_connection(connection)
+        instance = connection.instance
+        if instance is not None and self._by_instance.get(instance) is connection:
+            del self._by_instance[instance]
+        elif not connection.is_log:
+            return
+        self._on_gone(connection)
+
+    def send(self, connection: Connection, frame: bytes) -> bool:
+        """Send one frame now; False when it was not taken."""
+        return self._socket.send(connection.id, frame) is Sent.YES
+
+    def _relieve(self, instance: ClientId, outbox: Outbox) -> None:
+        if outbox.is_relieved:
+            del self.congested[instance]
+        else:
+            self.congested[instance] = time.monotonic()
+
+    def _overflow(self, connection: Connection) -> None:
+        """Cut off a bee for good: what it drove is wound up."""
+        self.overflows += 1
+        self.reset(connection, Qualifier.QUEUE_OVERFLOW)
+        self._on_gone(connection)
+
+    def _open(self, connection_id: bytes) -> Connection:
+        if len(self.connections) >= CONNECTIONS_MAX:
+            strangers = (other for other in self.connections.values() if other.instance is None)
+            if (oldest := next(strangers, None)) is not None:
+                self._forget_connection(oldest)
+        connection = Connection(connection_id, secrets.token_hex(16), time.monotonic())
+        self.connections[connection_id] = connection
+        return connection
+
+    def _forget_connection(self, connection: Connection) -> None:
+        self.connections.pop(connection.id, None)
+        self._dirty.pop(connection.id, None)
+
+    def _write(self, connection: Connection) -> None:
+        outbox = self._outboxes.get(connection.instance or "") if connection.is_joined else None
+        while True:
+            run = outbox.next_frame() if outbox is not None else None
+            if run is None and not connection.control:
+                break
+            head = b"".join(connection.control)
+            sent = self._socket.send(connection.id, head + run if run else head)
+            if sent is Sent.YES:
+                connection.control.clear()
+                continue
+            if run is not None and outbox is not None:
+                outbox.unsent()
+            if sent is Sent.GONE:
+                self.gone(connection)
+                break
+            return
+        self._dirty.pop(connection.id, None)

@@ -1,0 +1,136 @@
+"""What humd owes a bus bee: kept until the bee's cursor passes it, sent as far as its credit goes.
+
+One outbox per instance, which outlives connections and, through replay, humd itself. Parcels of a
+door's clients are in the door's outbox.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from thrum import frames
+from thrum.frames import Header
+
+CREDIT_PARCELS = 2_048
+"""Parcels sent ahead of what the bee has said it received."""
+CONGESTED_PARCELS = 4_096
+CONGESTED_BYTES = 8 * 1024 * 1024
+"""Past either, who feeds this outbox gets no credit until half of it is gone."""
+OUTBOX_PARCELS_MAX = 65_536
+OUTBOX_BYTES_MAX = 64 * 1024 * 1024
+"""What may wait for one bee; past either the bee is cut off."""
+STALL_SECONDS = 10.0
+"""How long a congested bee may take nothing before it is cut off."""
+FRAME_PARCELS_MAX = 1_024
+FRAME_BYTES_SOFT_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One parcel. `header.client` names the client behind a door."""
+
+    header: Header
+    raw: bytes
+
+
+class Outbox:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._flying: deque[Owed] = deque()
+        """Sent on this connection, not yet received."""
+        self._waiting: deque[Owed] = deque()
+        self._bytes = 0
+        self._received = 0
+        """The bee's count of parcels received on this connection."""
+        self._sent_last = 0
+        self._shed_upto = 0
+
+    def put(self, owed: Owed) -> None:
+        """Owe one more parcel."""
+        self._waiting.append(owed)
+        self._bytes += len(owed.raw)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more waits than we are ready to keep."""
+        return len(self) > OUTBOX_PARCELS_MAX or self._bytes > OUTBOX_BYTES_MAX
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether those who feed it should pause."""
+        return len(self) > CONGESTED_PARCELS or self._bytes > CONGESTED_BYTES
+
+    @property
+    def is_relieved(self) -> bool:
+        """Whether those who paused may go on."""
+        return len(self) <= CONGESTED_PARCELS // 2 and self._bytes <= CONGESTED_BYTES // 2
+
+    def __len__(self) -> int:
+        return len(self._flying) + len(self._waiting)
+
+    def shed(self) -> None:
+        """Let go of the oldest beyond what we keep, while the bee is away.
+
+        In replay those are what it received long ago; if it did not, `resume` finds out.
+        """
+        while self.is_over:
+            owed = (self._flying or self._waiting).popleft()
+            self._bytes -= len(owed.raw)
+            self._shed_upto = owed.header.seq
+
+    def resume(self, cursor: int) -> bool:
+        """Start over on a new connection of the same instance, after what it has seen.
+
+        Parcels that are not in the log (seq 0) were for the old connection. False when something
+        that it has not seen was let go of.
+        """
+        self._replace(owed for owed in self._all() if owed.header.seq > cursor)
+        self._received = 0
+        return self._shed_upto <= cursor
+
+    def credit(self, count: int) -> None:
+        """The bee has received `count` parcels on this connection: they are no longer owed."""
+        for _ in range(min(count - self._received, len(self._flying))):
+            self._bytes -= len(self._flying.popleft().raw)
+        self._received = max(self._received, count)
+
+    def next_frame(self) -> bytes | None:
+        """The next run of parcels within the credit; None when there is nothing to send.
+
+        Parcels of one event are never split over two frames. The caller calls `unsent` when it
+        could not send.
+        """
+        room = min(CREDIT_PARCELS - len(self._flying), FRAME_PARCELS_MAX)
+        if room <= 0 or not self._waiting:
+            return None
+        parts: list[bytes] = []
+        size, seq = 0, -1
+        while self._waiting:
+            owed = self._waiting[0]
+            if owed.header.seq != seq and (room <= 0 or size >= FRAME_BYTES_SOFT_MAX):
+                break
+            parts += (frames.pack_header(owed.header), owed.raw)
+            size, seq, room = size + len(owed.raw), owed.header.seq, room - 1
+            self._flying.append(self._waiting.popleft())
+        self._sent_last = len(parts) // 2
+        return b"".join(parts)
+
+    def unsent(self) -> None:
+        """The frame of the last `next_frame` did not leave."""
+        for _ in range(self._sent_last):
+            self._waiting.appendleft(self._flying.pop())
+
+    def take_for(self, client: str) -> list[Owed]:
+        """Remove and return what waits for one client behind this door, which is gone."""
+        mine = [owed for owed in self._all() if owed.header.client == client]
+        self._replace(owed for owed in self._all() if owed.header.client != client)
+        return mine
+
+    def _all(self) -> Iterator[Owed]:
+        yield from self._flying
+        yield from self._waiting
+
+    def _replace(self, kept: Iterator[Owed]) -> None:
+        self._waiting, self._flying = deque(kept), deque()
+        self._bytes = sum(len(owed.raw) for owed in self._waiting)

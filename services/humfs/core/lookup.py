@@ -1,0 +1,203 @@
+"""Symbol paths: from `Outer.name#2` or `work.when.body` to the places they mean.
+
+A path is segments separated by `.` or `::`; a segment may be quoted in backticks and may carry
+`#N`. It is tried, in this order, as the import block, as a label of the outline, from the top
+level, and from any depth. Reading shows every candidate; an overload set counts as one unless `#N`
+picks a member.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from humfs.core import aliases
+from humfs.core.languages.language import Walks, span_of
+from humfs.core.symbols import Outline, Symbol
+from humfs.core.text import Span
+
+IMPORTS = "imports"
+SEGMENTS_MAX = 64
+"""A longer path finds nothing."""
+NEAREST_MAX = 5
+NEAREST_NAMES_MAX = 20_000
+"""Names compared when a symbol is not found."""
+
+_SEGMENT = re.compile(r"(?:`([^`]*)`|((?:[^.:`]|:(?!:))+?))(?:#([0-9]{1,9}))?(?=\.|::|$)")
+_SEPARATOR = re.compile(r"\.|::")
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One place a path means."""
+
+    path: str
+    kind: str
+    """Empty for a place inside a symbol."""
+    span: Span
+    symbol: Symbol | None = None
+    """The symbol itself; None for the import block and places inside a symbol."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    name: str
+    number: int | None
+    start: int
+    end: int
+    """Of the name with its quotes, without `#N`, in the path."""
+
+
+def find(outline: Outline, path: str, walks: Walks) -> list[Match]:
+    """Every place `path` means in this file, in file order; empty when it means none."""
+    if path == IMPORTS:
+        return [Match(IMPORTS, IMPORTS, outline.imports)] if outline.imports else []
+    labelled = [one for one in outline if path in (f"{one.kind} {one.name}", _titled(one))]
+    if labelled:
+        return _sets(labelled)
+    segments = _parse(path)
+    if not segments:
+        return []
+    search = _Search(path, segments, walks)
+    found = search.below(outline.symbols, 0)
+    if not found:
+        for scope in outline:
+            found += search.below(scope.children, 0)
+    return sorted(found, key=lambda match: match.span.start)
+
+
+def name_bytes(path: str) -> bytes | None:
+    """Bytes that stand in every file that holds `path`; None when nothing is sure."""
+    segments = _parse(path)
+    if path == IMPORTS or not segments or " " in path:
+        return None
+    names = [one.name for one in segments if one.name not in aliases.WORDS]
+    return names[0].split(".")[0].encode("utf-8", "replace") if names else None
+
+
+def nearest(asked: str, known: Iterable[tuple[str, str]]) -> list[str]:
+    """Up to `NEAREST_MAX` descriptions, from (name, description) pairs, of names like `asked`."""
+    segments = _parse(asked)
+    wanted = (segments[-1].name if segments else asked).lower()
+    names: dict[str, str] = {}
+    for name, description in known:
+        names.setdefault(name.lower(), description)
+        if len(names) == NEAREST_NAMES_MAX:
+            break
+    close = difflib.get_close_matches(wanted, names, n=NEAREST_MAX, cutoff=0.5)
+    return [names[name] for name in close]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One path on its way down."""
+
+    path: str
+    segments: list[_Segment]
+    walks: Walks
+
+    def below(self, siblings: list[Symbol], at: int) -> list[Match]:
+        """The places the segments from `at` mean among `siblings`: short names first."""
+        for end in range(at + 1, len(self.segments) + 1):
+            name, number = self._run(at, end)
+            named = [one for one in siblings if _is_named(one, name, number)]
+            if not named:
+                continue
+            if end == len(self.segments):
+                targets = [one for one in named if not one.extends or one.name == name]
+                found = _sets(targets) if number is None else [_match(one) for one in targets]
+            else:
+                children = [inner for one in named for inner in one.children]
+                found = self.below(children, end) or self._inside(named, end)
+            if found:
+                return found
+        return []
+
+    def _run(self, at: int, end: int) -> tuple[str, int | None]:
+        last = self.segments[end - 1]
+        if end == at + 1:
+            return last.name, last.number
+        return self.path[self.segments[at].start : last.end], last.number
+
+    def _inside(self, symbols: list[Symbol], at: int) -> list[Match]:
+        found = []
+        words = ".".join(
+            f"{one.name}#{one.number}" if one.number else one.name for one in self.segments[at:]
+        )
+        for symbol in symbols:
+            node = symbol.node
+            for segment in self.segments[at:]:
+                if segment.name not in aliases.WORDS:
+                    return []
+                inner = aliases.step(node, segment.name, segment.number or 1, self.walks)
+                if inner is None:
+                    break
+                node = inner
+            else:
+                found.append(Match(f"{symbol.path}.{words}", "", span_of(node)))
+        return found
+
+
+def _parse(path: str) -> list[_Segment]:
+    """The segments of a path; empty for text that is no path."""
+    segments: list[_Segment] = []
+    at = 0
+    while True:
+        match = _SEGMENT.match(path, at)
+        if match is None or len(segments) == SEGMENTS_MAX:
+            return []
+        quoted, plain, number = match.groups()
+        end = match.end() - (len(number) + 1 if number else 0)
+        name = plain if quoted is None else quoted
+        segments.append(_Segment(name, int(number) if number else None, at, end))
+        if match.end() == len(path):
+            return segments
+        separator = _SEPARATOR.match(path, match.end())
+        if separator is None:
+            return []
+        at = separator.end()
+
+
+def _titled(symbol: Symbol) -> str:
+    return f"{symbol.kind} {symbol.label}"
+
+
+def _is_named(symbol: Symbol, name: str, number: int | None) -> bool:
+    if name not in (symbol.name, symbol.extends, f"{symbol.kind} {symbol.name}"):
+        return False
+    return number is None or number == (symbol.number or 1)
+
+
+def _match(symbol: Symbol) -> Match:
+    return Match(symbol.path, symbol.kind, symbol.full, symbol)
+
+
+def _sets(symbols: list[Symbol]) -> list[Match]:
+    """One match for each symbol, and one for each overload set among them."""
+    matches = []
+    for group in _overloads(symbols):
+        first, last = group[0], group[-1]
+        if len(group) == 1:
+            matches.append(_match(first))
+            continue
+        holder = f"{first.holder}." if first.holder else ""
+        span = Span(first.full.start, last.full.end)
+        matches.append(Match(f"{holder}{first.name}", first.kind, span, last))
+    return matches
+
+
+def _overloads(symbols: list[Symbol]) -> Iterator[list[Symbol]]:
+    """Runs of stubs with the symbol that follows them; any other symbol on its own."""
+    group: list[Symbol] = []
+    for symbol in symbols:
+        if group and not (group[-1].is_overload and _follows(group[-1], symbol)):
+            yield group
+            group = []
+        group.append(symbol)
+    if group:
+        yield group
+
+
+def _follows(one: Symbol, other: Symbol) -> bool:
+    same = one.holder == other.holder and one.name == other.name
+    return same and other.number == one.number + 1

@@ -1,0 +1,114 @@
+"""File bytes as text: encodings, lines, spans.
+
+`Text.source` is what parsers and searches see: UTF-8 without a byte order mark, or, for a file that
+is not valid UTF-8, its bytes as they are. Offsets and spans are bytes of `source`. Lines are
+counted from 1 and end with LF or CRLF.
+"""
+
+import bisect
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+BINARY_PROBE_BYTES = 8_192
+"""A NUL among the first so many bytes makes a file binary."""
+
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_LINE_END = re.compile(rb"\n")
+
+
+class Encoding(StrEnum):
+    """How a file's bytes become text, and back again."""
+
+    UTF8 = "utf-8"
+    UTF8_MARK = "utf-8-sig"
+    UTF16_LE = "utf-16-le"
+    UTF16_BE = "utf-16-be"
+    BYTES = "bytes"
+    """Not decodable: shown with U+FFFD, kept as bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open byte range of a `Text.source`."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """One file's content. Made by `decode`."""
+
+    source: bytes
+    encoding: Encoding
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        starts = [0, *(match.end() for match in _LINE_END.finditer(self.source))]
+        if starts[-1] == len(self.source):
+            starts.pop()
+        return starts
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are; a final line end begins no further one."""
+        return len(self._starts)
+
+    def line_of(self, offset: int) -> int:
+        """The line that holds a byte."""
+        return max(1, bisect.bisect_right(self._starts, offset))
+
+    def line_span(self, line: int) -> Span:
+        """A line without its end."""
+        start = self._starts[line - 1]
+        end = self._starts[line] - 1 if line < len(self._starts) else len(self.source)
+        if self.source.endswith(b"\n", start, end) and line == len(self._starts):
+            end -= 1
+        if self.source.endswith(b"\r", start, end) and self.source[end : end + 1] == b"\n":
+            end -= 1
+        return Span(start, end)
+
+    def line(self, line: int) -> str:
+        """A line as text, without its end."""
+        return self.text(self.line_span(line))
+
+    def text(self, span: Span) -> str:
+        """A span as text; bytes that are not UTF-8 are U+FFFD."""
+        return self.source[span.start : span.end].decode("utf-8", "replace")
+
+    def first_line(self, span: Span) -> int:
+        """The line a span begins on."""
+        return self.line_of(span.start)
+
+    def last_line(self, span: Span) -> int:
+        """The line a span ends on."""
+        return self.line_of(max(span.start, span.end - 1))
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether a file that begins with `head` is binary: a NUL early on and no UTF-16 mark."""
+    return head[:2] not in _UTF16_MARKS and b"\0" in head[:BINARY_PROBE_BYTES]
+
+
+def is_utf16(head: bytes) -> bool:
+    """Whether a file that begins with `head` carries a UTF-16 mark."""
+    return head[:2] in _UTF16_MARKS
+
+
+def decode(content: bytes) -> Text:
+    """A file's bytes as text. Never fails: what cannot be decoded stays bytes."""
+    utf16 = _UTF16_MARKS.get(content[:2])
+    try:
+        if utf16 is not None:
+            return Text(content[2:].decode(utf16).encode(), Encoding(utf16))
+        if content.startswith(_UTF8_MARK):
+            body = content[len(_UTF8_MARK) :]
+            body.decode()
+            return Text(body, Encoding.UTF8_MARK)
+        content.decode()
+    except UnicodeDecodeError:
+        return Text(content, Encoding.BYTES)
+    return Text(content, Encoding.UTF8)

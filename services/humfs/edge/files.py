@@ -1,0 +1,51 @@
+"""Reading what is open: whole and bounded, the first bytes, or in pieces of complete lines."""
+
+import os
+from collections.abc import Iterator
+
+from humfs.edge.roots import Opened
+from humfs.errors import Code, Refusal
+
+BLOCK_BYTES = 1024 * 1024
+"""Bytes read at a time. A longer line is handled in pieces of this size."""
+
+
+def read_whole(opened: Opened, *, bytes_max: int) -> bytes:
+    """A file's content; raises `Refusal` (`too_large`) when it is longer than `bytes_max`."""
+    content = bytearray()
+    while block := os.read(opened.handle, BLOCK_BYTES):
+        content += block
+        if len(content) > bytes_max:
+            raise Refusal(
+                Code.TOO_LARGE,
+                f"{opened.place.path} is larger than {bytes_max} bytes.",
+                hint='Search it with "pattern", which reads files of any size.',
+            )
+    return bytes(content)
+
+
+def read_head(opened: Opened, length: int) -> bytes:
+    """The first bytes of a file; the next read starts at the beginning again."""
+    return os.pread(opened.handle, length, 0)
+
+
+def blocks(opened: Opened) -> Iterator[bytes]:
+    """A file's content from the present position, block by block."""
+    while block := os.read(opened.handle, BLOCK_BYTES):
+        yield block
+
+
+def line_pieces(opened: Opened) -> Iterator[tuple[int, bytes]]:
+    """Number of the first line, and complete lines; a line over `BLOCK_BYTES` comes in parts."""
+    line, rest = 1, b""
+    for block in blocks(opened):
+        piece, newline, tail = block.rpartition(b"\n")
+        if not newline and len(rest) + len(block) <= BLOCK_BYTES:
+            rest += block
+            continue
+        content = rest + (piece + newline if newline else block)
+        rest = tail if newline else b""
+        yield line, content
+        line += content.count(b"\n")
+    if rest:
+        yield line, rest

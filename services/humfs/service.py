@@ -1,0 +1,60 @@
+"""Wiring: the roots, the tools, the bee."""
+
+from importlib import metadata
+
+import anyio
+
+from humfs.desk import CHIS, Desk
+from humfs.edge.roots import Roots
+from humfs.tools.read import Read
+from humfs.tools.tool import Tool
+from nest.bee import Bee, Hello
+from nest.identity import load_or_mint_identity
+from nest.lifecycle import Context
+from thrum.tones import Body
+
+HIVE = "humfs"
+DRAIN_SECONDS = 8.0
+"""Calls at work and unsent results get this long when the process is asked to stop."""
+
+
+async def serve(context: Context) -> None:
+    """Offer the file tools until the process is asked to stop; then drain."""
+    fs = context.settings.fs
+    roots = Roots(
+        ((root.path, root.mode) for root in fs.roots), fs.denied, home=str(context.paths.home)
+    )
+    for path in roots.missing:
+        context.log.warning("root.missing", extra={"path": path})
+    if not roots.roots:
+        context.log.warning(
+            "root.none", extra={"hint": "fs.roots in hum.json, or hum up --root DIR"}
+        )
+    tools = [Read(roots)]
+    hello = Hello(
+        roles=("forager",),
+        hive=HIVE,
+        version=metadata.version("hum"),
+        tools=tuple(described(tool) for tool in tools),
+        provides=("fs",),
+        chis=CHIS,
+    )
+    identity = load_or_mint_identity(context.paths.bee_key(HIVE), prefix="fbee")
+    bee = Bee(identity, hello, context.paths.bus_endpoint, context.metrics)
+    desk = Desk(bee, tools, context.metrics)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bee.run, name="humfs.bee")
+        tasks.start_soon(desk.serve, name="humfs.desk")
+        await context.stop.wait()
+        await desk.drain(DRAIN_SECONDS)
+        tasks.cancel_scope.cancel()
+    roots.close()
+
+
+def described(tool: Tool) -> Body:
+    """A tool as the hello tells it."""
+    return {
+        "name": tool.name,
+        "description": tool.description,
+        "inputSchema": dict(tool.input_schema),
+    }

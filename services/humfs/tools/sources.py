@@ -1,0 +1,101 @@
+"""The files of one search: read one after the other, until the time is over."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from humfs.core import views
+from humfs.core.languages import language_of
+from humfs.core.languages.language import Language, ParseStopped
+from humfs.core.symbols import Outline
+from humfs.core.text import Text, decode, is_binary
+from humfs.edge import files
+from humfs.edge.roots import Roots, refused_by_system
+from humfs.edge.targets import Resolved
+from humfs.edge.walks import Target
+from humfs.edge.watch import Watch
+from humfs.errors import Code, Refusal
+from thrum.tones import Body
+
+SYMBOL_BYTES_MAX = 5 * 1024 * 1024
+"""Largest file that is parsed, or read for anchors."""
+PROBE_BYTES = 8_192
+"""Read of a file to tell whether it is binary."""
+
+
+@dataclass(slots=True)
+class Sources:
+    """What a search reads, and what it had to leave out."""
+
+    roots: Roots
+    resolved: Resolved
+    watch: Watch
+    skipped: set[str] = field(default_factory=set)
+    """Binary, unreadable or too large files."""
+    out_of_time: str = ""
+
+    @property
+    def targets(self) -> list[Target]:
+        """The files."""
+        return self.resolved.targets
+
+    @property
+    def stopped(self) -> str:
+        """Why the search is not complete; empty when it is."""
+        return self.out_of_time or self.resolved.found.stopped
+
+    def each(self) -> Iterator[int]:
+        """The positions of the files, until the time is over."""
+        for at in range(len(self.targets)):
+            if self.watch.is_over:
+                every = len(self.targets)
+                self.out_of_time = f"[incomplete: out of time after {at} of {every} files]"
+                return
+            yield at
+
+    def text(self, target: Target) -> Text | None:
+        """A file's text; None when it is binary, too large or cannot be read.
+
+        Of a single file the latter two are refusals.
+        """
+        try:
+            with self.roots.open_place(target.place) as opened:
+                if not is_binary(files.read_head(opened, PROBE_BYTES)):
+                    return decode(files.read_whole(opened, bytes_max=SYMBOL_BYTES_MAX))
+        except OSError as trouble:
+            if self.resolved.is_single:
+                raise refused_by_system(target.path, trouble) from trouble
+        except Refusal:
+            if self.resolved.is_single:
+                raise
+        self.skipped.add(target.path)
+        return None
+
+    def parsed(self) -> Iterator[tuple[Target, Text, Language]]:
+        """The files of a language that is parsed; `outline` parses one."""
+        for at in self.each():
+            target = self.targets[at]
+            language = language_of(target.path)
+            text = self.text(target) if language is not None else None
+            if language is not None and text is not None:
+                yield target, text, language
+
+    def outline(self, target: Target, text: Text, language: Language) -> Outline:
+        """Parse a file; raises `Refusal` when the time is over or the call cancelled."""
+        try:
+            return language.outline(text.source, self.watch.wants_stop)
+        except ParseStopped:
+            self.watch.check()
+            message = f"The search ran out of time while parsing {target.path}."
+            raise Refusal(Code.TIMEOUT, message) from None
+
+    def end(self, page: views.Page, hits: int) -> tuple[views.Page, Body]:
+        """Say what was left out; the answer and its metadata."""
+        metadata: Body = {"hits": hits, "targets": len(self.targets)}
+        if self.stopped:
+            page.note(self.stopped)
+        if self.skipped:
+            metadata["skipped"] = len(self.skipped)
+            page.add(f"[{len(self.skipped)} binary, unreadable or too large file(s) skipped]")
+        if self.resolved.is_single:
+            metadata["path"] = views.clean_name(self.targets[0].place.path)
+        return page, metadata

@@ -1,0 +1,48 @@
+"""hum.json: what the user decides. Every key is optional; unknown ones are refused at every level.
+
+`load` reads the file, then the environment of this run:
+
+- `HUM_ROOTS`: more `fs.roots`, separated like `PATH`; `=ro` behind one makes it read-only.
+- `HUM_LOG_LEVEL`: beats `logLevel`.
+- `OPENAI_BASE_URL`: `workers.openai.baseUrl` where the file has none. Our own front is not meant.
+- `OPENAI_API_KEY`: the key of that service, unless the file names another place (`openai_key`).
+
+What is wrong comes as one `SettingsRefused`: a line for each violation with file, path, what was
+there and what was wanted. The process exits 78 and has changed nothing.
+"""
+
+from nest.settings.load import ENVIRONMENT_NAMES, load, openai_key
+from nest.settings.model import (
+    FrontSettings,
+    FsSettings,
+    HumdSettings,
+    LogLevel,
+    NestSettings,
+    OpenaiSettings,
+    Root,
+    Settings,
+    SidecarSettings,
+    ThehumSettings,
+    WorkersSettings,
+    is_loopback,
+    json_schema,
+)
+
+__all__ = [
+    "ENVIRONMENT_NAMES",
+    "FrontSettings",
+    "FsSettings",
+    "HumdSettings",
+    "LogLevel",
+    "NestSettings",
+    "OpenaiSettings",
+    "Root",
+    "Settings",
+    "SidecarSettings",
+    "ThehumSettings",
+    "WorkersSettings",
+    "is_loopback",
+    "json_schema",
+    "load",
+    "openai_key",
+]

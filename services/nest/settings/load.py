@@ -1,0 +1,183 @@
+"""Reading hum.json and the environment of this run; everything wrong is told at once."""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import orjson
+
+from nest.logs import register_secret
+from nest.paths import Paths
+from nest.private import read_private
+from nest.settings.model import (
+    FrontSettings,
+    FsSettings,
+    LogLevel,
+    OpenaiSettings,
+    Root,
+    Settings,
+    is_base_url,
+    is_loopback,
+)
+from nest.settings.schema import Text, Violation, decode
+from thrum.errors import SettingsRefused
+
+HUM_JSON_BYTES_MAX = 1024 * 1024
+"""Longest hum.json read."""
+ENVIRONMENT_NAMES = ("HUM_ROOTS", "HUM_LOG_LEVEL", "OPENAI_BASE_URL")
+"""What a supervisor passes on, so that services read the same settings. No secret is here."""
+
+
+def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
+    """Read hum.json and the environment; a missing file means all defaults.
+
+    Raises `SettingsRefused` with every violation, one on each line.
+    """
+    settings, in_file = decode(Settings, _read(paths.hum_json))
+    settings = settings or Settings()
+    if _is_own_front(settings.workers.openai.base_url, settings.front):
+        in_file += (Violation("workers.openai.baseUrl", "hum's own front", "another service"),)
+    roots, in_roots = _environment_roots(environ.get("HUM_ROOTS", ""))
+    overrides, in_environment = decode(_Overrides, _overrides(environ, settings.front))
+    violations = [f"{paths.hum_json}: {violation}" for violation in in_file]
+    violations += [f"environment: {violation}" for violation in (*in_roots, *in_environment)]
+    if violations or overrides is None:
+        raise SettingsRefused(
+            "settings cannot be used:\n" + "\n".join(f"  {line}" for line in violations),
+            hint=f"edit {paths.hum_json}; then: hum config check",
+        )
+    return _resolved(settings, overrides, roots, paths)
+
+
+def openai_key(settings: OpenaiSettings, paths: Paths, environ: Mapping[str, str]) -> str | None:
+    """The key of the OpenAI service, or None: from `keyFile`, else the variable, else `hum up`.
+
+    `hum up` leaves a key it found in `paths.worker_key("openai")`, so that no child needs it in its
+    environment. The key never shows in this process's log. Raises `SettingsRefused` when a named
+    file is missing or empty, or when others may read it.
+    """
+    if settings.key_file is not None:
+        key = _key_in(Path(settings.key_file))
+        if not key:
+            raise SettingsRefused(
+                f"workers.openai.keyFile: {settings.key_file} is missing or empty",
+                hint=f"write the key into it and: chmod 600 {settings.key_file}",
+            )
+    else:
+        key = environ.get(settings.key_env, "").strip() or _key_in(paths.worker_key("openai"))
+    register_secret(key)
+    return key or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Overrides:
+    """Environment variables that stand for a setting, checked like the setting."""
+
+    log_level: LogLevel | None = field(default=None, metadata={"json": "HUM_LOG_LEVEL"})
+    base_url: (
+        Annotated[
+            str, Text(r"https?://[^\s?#]+", "http:// or https://", check=is_base_url, secret=True)
+        ]
+        | None
+    ) = field(default=None, metadata={"json": "OPENAI_BASE_URL"})
+
+
+def _overrides(environ: Mapping[str, str], front: FrontSettings) -> dict[str, str]:
+    names = ("HUM_LOG_LEVEL", "OPENAI_BASE_URL")
+    given = {name: environ[name] for name in names if environ.get(name)}
+    if _is_own_front(given.get("OPENAI_BASE_URL"), front):
+        # That is how clients find hum; a worker that followed it would ask itself.
+        del given["OPENAI_BASE_URL"]
+    return given
+
+
+def _resolved(
+    settings: Settings, overrides: _Overrides, roots: Sequence[Root], paths: Paths
+) -> Settings:
+    """Apply the environment and make every path absolute."""
+    denied = [paths.expand(text) for text in settings.fs.denied]
+    denied += [own for own in (paths.config, paths.state) if own not in denied]
+    every = (*settings.fs.roots, *roots)
+    openai = settings.workers.openai
+    key_file = openai.key_file and str(paths.expand(openai.key_file))
+    base_url = openai.base_url or overrides.base_url
+    openai = replace(openai, base_url=base_url, key_file=key_file)
+    return replace(
+        settings,
+        log_level=overrides.log_level or settings.log_level,
+        fs=FsSettings(
+            roots=tuple(replace(root, path=str(paths.expand(root.path))) for root in every),
+            denied=tuple(map(str, denied)),
+        ),
+        workers=replace(settings.workers, openai=openai),
+    )
+
+
+def _read(path: Path) -> object:
+    """Decode the file; `{}` when there is none."""
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read(HUM_JSON_BYTES_MAX + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsRefused(
+            f"{path} cannot be read: {error.strerror}", hint=f"ls -l {path}"
+        ) from error
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise SettingsRefused(
+            f"{path} can be changed by other users, who could let themselves in",
+            hint=f"chmod go-w {path}",
+        )
+    if len(content) > HUM_JSON_BYTES_MAX:
+        raise SettingsRefused(
+            f"{path} is longer than {HUM_JSON_BYTES_MAX} bytes", hint=f"edit {path}"
+        )
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise SettingsRefused(
+            f"{path} is no JSON: {error.msg} at line {error.lineno}, column {error.colno}",
+            hint=f"edit {path}; then: hum config check",
+        ) from error
+
+
+def _environment_roots(text: str) -> tuple[list[Root], list[Violation]]:
+    roots: list[Root] = []
+    found: list[Violation] = []
+    for at, entry in enumerate(filter(None, text.split(os.pathsep))):
+        path, mode = entry, "rw"
+        if entry.endswith(("=ro", "=rw")):
+            path, mode = entry[:-3], entry[-2:]
+        root, wrong = decode(Root, {"path": path, "mode": mode})
+        found += [replace(violation, path=f"HUM_ROOTS[{at}]") for violation in wrong]
+        if root is not None:
+            roots.append(root)
+    return roots, found
+
+
+def _is_own_front(url: str | None, front: FrontSettings) -> bool:
+    if not url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.port == front.port and is_loopback(parts.hostname or "")
+    except ValueError:
+        return False
+
+
+def _key_in(path: Path) -> str:
+    """The one line of a private file; empty when there is no file."""
+    try:
+        return read_private(path).decode().strip()
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError as error:
+        raise SettingsRefused(
+            f"{path} is no text", hint=f"write the key on one line into it: {path}"
+        ) from error

@@ -1,0 +1,213 @@
+"""The shape of hum.json: one frozen dataclass for each section, one string under each field."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from nest.settings.schema import Range, Text, schema_of
+
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+MIB = 1024 * 1024
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_host_port(text: str) -> bool:
+    parts = urlsplit(f"//{text}")
+    try:
+        return parts.port is not None and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _is_loopback_port(text: str) -> bool:
+    return text == "" or (_is_host_port(text) and is_loopback(urlsplit(f"//{text}").hostname or ""))
+
+
+def is_base_url(text: str) -> bool:
+    """Whether `text` names a server, without a user before its name."""
+    try:
+        parts = urlsplit(text)
+        return parts.port != 0 and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        return False
+
+
+LoopbackHost = Annotated[
+    str,
+    Text(
+        r".+",
+        "127.0.0.1, ::1 or localhost: no keys are configured, so other machines are not let in",
+        check=is_loopback,
+    ),
+]
+Port = Annotated[int, Range(0, 65_535)]
+FilePath = Annotated[str, Text(r"(/|~$|~/).*", "an absolute path, or one that starts with ~/")]
+FrameBytes = Annotated[int, Range(64 * 1024, 256 * MIB)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThehumSettings:
+    """The signed log."""
+
+    signing: Literal["group", "every"] = "group"
+    """What carries a signature: the last event of each commit group (the default; it covers all
+    before it), or every event, at a twentieth of the speed."""
+    segment_bytes: Annotated[int, Range(MIB, 1024 * MIB)] = 16 * MIB
+    """Bytes of a segment file, preallocated. A full segment is sealed and the next one begins."""
+    segment_events: Annotated[int, Range(1, 16_777_216)] = 65_536
+    """Events of a segment; the earlier of the two bounds seals it."""
+    exclude: tuple[str, ...] = ("echo", "log")
+    """Kinds of tone that are never written. They carry no state and would be most of the log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HumdSettings:
+    """The router."""
+
+    permission_dusk_ms: Annotated[int, Range(0)] = 60_000
+    """Milliseconds a permission ask may wait for its answer; then it counts as denied."""
+    drift_retention_days: Annotated[int, Range(0)] = 30
+    """Days that timing records are kept."""
+    metrics_addr: Annotated[
+        str, Text(r".*", "host:port of this machine, or empty for none", check=_is_loopback_port)
+    ] = "127.0.0.1:9909"
+    """Where the sidecar serves metrics only, for collectors set up with it. Empty: nowhere."""
+    tcp_listen: Annotated[str, Text(r".+", "host:port", check=_is_host_port)] | None = None
+    """Where peers may come in over TCP. Absent: humd only dials."""
+    frame_bytes_max: FrameBytes = field(default=16 * MIB, metadata={"json": "maxFrameBytes"})
+    """Bytes of one line or frame. A longer one is refused and its link closed."""
+    thehum: ThehumSettings = ThehumSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A folder that file tools may use, with everything below it."""
+
+    path: FilePath = "~"
+    """Absolute, or from the home with `~/`."""
+    mode: Literal["rw", "ro"] = "rw"
+    """`ro`: reading only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FsSettings:
+    """What file tools may touch. Without a root they may touch nothing."""
+
+    roots: tuple[Root, ...] = ()
+    """Where several match, the first counts."""
+    denied: tuple[FilePath, ...] = ("~/.ssh", "~/.aws", "~/.gnupg")
+    """Refused even inside a root. hum's own configuration and state always are, named or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NestSettings:
+    """Model processes."""
+
+    cells_active_max: Annotated[int, Range(1)] = field(
+        default=4, metadata={"json": "maxActiveCells"}
+    )
+    """Model processes alive at once; one more evicts the one idle for longest."""
+    cell_idle_prune_threshold_ms: Annotated[int, Range(0)] = 300_000
+    """Milliseconds without a turn after which a model process is ended."""
+    default: Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a kind of nest")] = "claude-cli"
+    """The namespace of sigils, and the kind told to peers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontSettings:
+    """The model front: OpenAI, Anthropic and Ollama on one port."""
+
+    host: LoopbackHost = "127.0.0.1"
+    """Address to listen on; one of this machine only."""
+    port: Port = 14_620
+    """TCP port. 0: any free one; clients find it in runtime.json."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarSettings:
+    """Metrics, health and administration."""
+
+    host: LoopbackHost = "127.0.0.1"
+    """Address to listen on; one of this machine only."""
+    port: Port = 14_600
+    """TCP port. 0: any free one; clients find it in runtime.json."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenaiSettings:
+    """A model service that speaks the OpenAI dialect."""
+
+    enabled: bool | None = None
+    """Absent: the worker runs when a base URL or a key is there."""
+    base_url: (
+        Annotated[
+            str,
+            Text(
+                r"https?://[^\s?#]+",
+                "http:// or https://, without a user, query or fragment",
+                check=is_base_url,
+                secret=True,
+            ),
+        ]
+        | None
+    ) = None
+    """Where the service is, usually ending in `/v1`. Absent: `OPENAI_BASE_URL`, else OpenAI."""
+    key_env: Annotated[
+        str, Text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable, not the key", secret=True)
+    ] = "OPENAI_API_KEY"
+    """The variable that holds the key."""
+    key_file: (
+        Annotated[str, Text(r"(/|~/).+", "the path of a file, not the key", secret=True)] | None
+    ) = None
+    """A 0600 file with the key on one line; beats the variable."""
+    models: tuple[Annotated[str, Text(r"\S+", "a model's name")], ...] = ()
+    """Models to offer. Empty: those the service lists."""
+
+    @property
+    def upstream(self) -> str:
+        """The base URL to use, without a slash at its end."""
+        return (self.base_url or OPENAI_BASE_URL).rstrip("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersSettings:
+    """One section for each kind of worker."""
+
+    openai: OpenaiSettings = OpenaiSettings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of hum.json, with the environment of this run applied. Paths are absolute."""
+
+    schema: str | None = field(default=None, metadata={"json": "$schema"})
+    """For editors; hum does not read it."""
+    log_level: LogLevel = "info"
+    """How much services say on stderr."""
+    humd: HumdSettings = HumdSettings()
+    fs: FsSettings = FsSettings()
+    nest: NestSettings = NestSettings()
+    front: FrontSettings = FrontSettings()
+    sidecar: SidecarSettings = SidecarSettings()
+    workers: WorkersSettings = WorkersSettings()
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema (draft 2020-12) of hum.json, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "hum.json",
+        **schema_of(Settings),
+    }

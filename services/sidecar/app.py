@@ -1,0 +1,152 @@
+"""The routes. Whoever asks is on this machine; `nest.guard` stands before all of it."""
+
+import hmac
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from nest.metrics import Registry
+from nest.supervisor import Supervisor, SupervisorFault, UnknownProgram
+from sidecar.bus import Bus, NotReady
+from sidecar.exposition import registry_of
+from thrum.errors import DaemonAbsent
+
+EVENTS_MAX = 256
+"""Events on one page."""
+
+
+class Health(BaseModel):
+    """This process answers."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """A hello was answered and an event reached the disk."""
+
+    status: str = "ready"
+    append_seconds: float
+    bees: list[str]
+    """Names of the bees that are connected."""
+
+
+class Bees(BaseModel):
+    """Manifests as in `bees.json`, each with `connected`."""
+
+    bees: list[dict[str, Any]]
+
+
+class Page(BaseModel):
+    """Stored lines of the log, as they are on disk."""
+
+    events: list[str]
+    next_seq: int | None
+    first_seq: int
+    head_seq: int
+    head_hash: str
+
+
+class Restarted(BaseModel):
+    """The service was stopped and runs again."""
+
+    service: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+def build(
+    bus: Bus, registry: Registry, supervisor: Supervisor, *, token: str, version: str
+) -> FastAPI:
+    """The application. `token` opens everything under `/api`."""
+    app = FastAPI(title="hum sidecar", version=version, docs_url=None, redoc_url=None)
+    seconds = registry.histogram("hum_readyz_seconds", "From asking for readiness to the disk.")
+    bearer = HTTPBearer(auto_error=False, description="the content of sidecar.token")
+
+    def admitted(
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
+    ) -> None:
+        given = credentials.credentials if credentials else ""
+        if not hmac.compare_digest(given.encode(), token.encode()):
+            raise HTTPException(401, "send the token from sidecar.token: Authorization: Bearer ...")
+
+    admin = [Depends(admitted)]
+    refusals: dict[int | str, dict[str, Any]] = {401: {"model": Problem}, 503: {"model": Problem}}
+
+    @app.exception_handler(HTTPException)
+    async def problem(_: Request, error: HTTPException) -> JSONResponse:
+        return _problem(error.status_code, str(error.detail))
+
+    @app.exception_handler(NotReady)
+    async def not_ready(_: Request, error: NotReady) -> JSONResponse:
+        return _problem(503, str(error))
+
+    @app.get("/healthz", summary="Does this process answer?")
+    async def healthz() -> Health:
+        return Health()
+
+    @app.get(
+        "/readyz",
+        summary="Is a hello answered, and does an event reach the disk?",
+        responses={503: {"model": Problem}},
+    )
+    async def readyz() -> Readiness:
+        taken = await bus.append()
+        seconds.observe(taken)
+        bees = await bus.bees()
+        names = sorted({str(bee["name"]) for bee in bees if bee.get("connected")})
+        return Readiness(append_seconds=taken, bees=names)
+
+    @app.get(
+        "/metrics",
+        summary="Metrics of every process, for Prometheus",
+        responses={503: {"model": Problem}},
+    )
+    async def metrics() -> Response:
+        own = {"hive": "sidecar", "metrics": registry.snapshot()}
+        text = generate_latest(registry_of([own, *await bus.vitals()]))
+        return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/api/bees", summary="Who is connected", dependencies=admin, responses=refusals)
+    async def bees() -> Bees:
+        return Bees(bees=await bus.bees())
+
+    @app.get("/api/log", summary="A page of the signed log", dependencies=admin, responses=refusals)
+    async def log(
+        from_seq: Annotated[int, Query(ge=1, le=2**53)] = 1,
+        limit: Annotated[int, Query(ge=1, le=EVENTS_MAX)] = EVENTS_MAX,
+    ) -> Page:
+        return Page.model_validate(await bus.page(from_seq, limit))
+
+    @app.post(
+        "/api/services/{service}/restart",
+        summary="Stop a service and start it again",
+        dependencies=admin,
+        responses={**refusals, 404: {"model": Problem}},
+    )
+    def restart(service: str) -> Restarted:
+        try:
+            supervisor.restart(service)
+        except UnknownProgram as error:
+            raise HTTPException(404, str(error)) from error
+        except (DaemonAbsent, SupervisorFault) as error:
+            raise HTTPException(503, str(error)) from error
+        return Restarted(service=service)
+
+    return app
+
+
+def _problem(status: int, detail: str) -> JSONResponse:
+    title = {401: "not admitted", 404: "not found", 503: "not ready"}.get(status, "refused")
+    body = Problem(title=title, status=status, detail=detail).model_dump()
+    return JSONResponse(body, status, media_type="application/problem+json")

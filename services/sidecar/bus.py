@@ -1,0 +1,90 @@
+"""What the sidecar asks of the bus."""
+
+import secrets
+import time
+from collections.abc import Sequence
+
+import anyio
+
+from nest.bee import Bee
+from thrum.chi import Chi, LinkChi
+from thrum.errors import LocalError
+from thrum.tones import Body, Tone
+
+VITALS_SECONDS = 0.5
+"""How long processes may take to say how they are; later ones are missing from this answer."""
+QUESTIONS_MAX = 256
+"""Questions that wait for answers at once."""
+READY_SECONDS = 1.0
+"""How long an append may take before we are not ready."""
+
+
+class NotReady(LocalError):
+    """The bus or the log does not answer in time."""
+
+
+class Bus:
+    """Questions by rid, and their answers."""
+
+    def __init__(self, bee: Bee) -> None:
+        self._bee = bee
+        self._waiting: dict[str, tuple[list[Tone], anyio.Event, int]] = {}
+
+    async def listen(self) -> None:
+        """Hand every answer to who asked; runs for ever."""
+        async for tone in self._bee.inbox:
+            question = self._waiting.get(tone.rid or "")
+            if question is not None:
+                answers, enough, wanted = question
+                answers.append(tone)
+                if len(answers) >= wanted:
+                    enough.set()
+
+    async def bees(self) -> list[Body]:
+        """Manifests of every bee that humd knows, with `connected`. Raises `NotReady`."""
+        answers = await self._ask(Tone(chi=LinkChi.VITALS, body={"ask": "bees"}), wanted=1)
+        if not answers:
+            raise NotReady("humd does not answer", hint="hum status; hum logs humd")
+        bees = answers[0].body.get("bees")
+        return bees if isinstance(bees, list) else []
+
+    async def vitals(self) -> list[Body]:
+        """The snapshot of every process on the bus that answers in time; raises `NotReady`."""
+        connected = sum(1 for bee in await self.bees() if bee.get("connected"))
+        others = connected + 1  # thehum is no bee in the registry; we are one, and ask nobody
+        answers = await self._ask(Tone(chi=LinkChi.VITALS), wanted=others + 1)
+        return [answer.body for answer in answers]
+
+    async def page(self, from_seq: int, limit: int) -> Body:
+        """One page of the log, as `backfill` answers it. Raises `NotReady`."""
+        question = Tone(chi=Chi.BACKFILL, body={"from_seq": from_seq, "limit": limit})
+        answers = await self._ask(question, wanted=1)
+        if not answers or answers[0].chi != Chi.BACKFILL:
+            raise NotReady("the log does not answer", hint="hum logs thehum")
+        return answers[0].body
+
+    async def append(self) -> float:
+        """Put one event into the log and return the seconds that took; raises `NotReady`."""
+        started = time.monotonic()
+        with anyio.move_on_after(READY_SECONDS) as scope:
+            await self._bee.joined()
+            await self._bee.send(Tone(chi=Chi.PERF_MARK, body={"mark": "readyz"}))
+            await self._bee.settled()
+        if scope.cancelled_caught:
+            raise NotReady("an event did not reach the disk in time", hint="hum logs thehum")
+        return time.monotonic() - started
+
+    async def _ask(self, question: Tone, *, wanted: int) -> Sequence[Tone]:
+        if len(self._waiting) >= QUESTIONS_MAX:
+            raise NotReady(f"{QUESTIONS_MAX} questions wait already", hint="try again")
+        rid = question.rid = secrets.token_hex(8)
+        answers: list[Tone] = []
+        enough = anyio.Event()
+        self._waiting[rid] = answers, enough, wanted
+        try:
+            await self._bee.send(question)
+            with anyio.move_on_after(VITALS_SECONDS):
+                await enough.wait()
+        finally:
+            del self._waiting[rid]
+        return answers

@@ -1,0 +1,21 @@
+"""thehum: the signed, append-only log. Nothing takes effect before this process has it on disk.
+
+It owns `$XDG_STATE_HOME/hum/thehum/` (segments of NDJSON, one signed hash chain, one writer) and
+one socket: a DEALER to humd's bus, which it joins as role `log` with the humd's own key. humd
+offers batches (`append`), thehum answers `durable` once they are on disk; anyone humd lets through
+reads pages of events (`backfill`).
+
+    core/events     one event: its bytes, its hash, its line
+    core/bodies     parcels of the bus become bodies of events, and back
+    core/groups     a commit group: chained, its last event signed
+    core/offers     batches by name, each taken exactly once
+    core/verify     walk a chain and name the first event that is wrong, and how
+    core/recovery   what is behind the last signed group: nothing, a torn tail, or damage
+    core/pages      cut pages out of segments
+    edge/directory  the folder: lock, author, remembered head, segments, quarantine
+    edge/segment    the segment being written, and the spare that comes after it
+    edge/log        open and recover, append a group, read back
+    service         the poll loop
+
+Read `core/events` first. Offline tools (`hum thehum ...`) use `core` alone.
+"""

@@ -1,0 +1,108 @@
+"""Verify a whole log, segment by segment; the caller reads the files."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from thehum.core.events import GENESIS, Head
+from thehum.core.recovery import Damaged, TornTail, scan_segment
+from thehum.core.verify import Damage, Flaw, Walk, start_of, walk_lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Whose log it is."""
+
+    hid: str
+    public: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an audit found."""
+
+    first_seq: int
+    """The oldest event looked at; 0 when there is none."""
+    head: Head
+    """The last good event."""
+    events: int
+    signatures: int
+    """How many were checked; each covers every event before it."""
+    segments: int
+    unfinished_bytes: int
+    """Bytes behind the head that nobody was told about: a write that goes on, or a torn one."""
+    damage: Damage | None
+
+
+def audit(
+    firsts: Sequence[int],
+    read: Callable[[int], bytes],
+    author: Author,
+    *,
+    every: bool = False,
+    remembered_seq: int = 0,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Report:
+    """Verify the segments that start with `firsts`, oldest first; stops at the first wrong event.
+
+    `read` returns a segment's bytes; `progress` hears how many events are done. `remembered_seq`
+    must have been read before the segments. Checks each segment's last signature, with `every` each
+    one.
+    """
+    walk = Walk(author.hid, author.public, start_of(firsts[0]) if firsts else GENESIS, every=every)
+    damage, unfinished = None, 0
+    for first_seq in firsts:
+        if first_seq != walk.seq + 1:
+            damage = _missing(walk.head)
+            break
+        if first_seq != firsts[-1]:
+            damage = _sealed(walk, read(first_seq))
+        else:
+            damage, unfinished = _newest(walk, read, first_seq, remembered_seq)
+        if damage is not None:
+            break
+        progress(walk.seq - firsts[0] + 1)
+    if damage is None and walk.seq < remembered_seq:
+        damage = _missing(walk.head)
+    return Report(
+        first_seq=firsts[0] if firsts else 0,
+        head=walk.head,
+        events=walk.seq - firsts[0] + 1 if firsts else 0,
+        signatures=walk.signatures,
+        segments=len(firsts),
+        unfinished_bytes=unfinished,
+        damage=damage,
+    )
+
+
+def _sealed(walk: Walk, data: bytes) -> Damage | None:
+    lines = data.rstrip(b"\0").split(b"\n")
+    rest = lines.pop()
+    damage = walk_lines(walk, lines)
+    if damage is None and rest:
+        return Damage(walk.seq + 1, Flaw.FORM, walk.proven_seq + 1)
+    return damage
+
+
+def _newest(
+    walk: Walk, read: Callable[[int], bytes], first_seq: int, remembered_seq: int
+) -> tuple[Damage | None, int]:
+    """The segment that may be growing while we read it: what looks damaged is read once more."""
+    begin, damage = walk.head, None
+    for _ in range(2):
+        walk.head = begin
+        scan = scan_segment(read(first_seq), walk, remembered_seq=remembered_seq)
+        walk.head = scan.head
+        match scan.finding:
+            case TornTail(start, end):
+                return None, end - start
+            case Damaged(damage=found) if found != damage:
+                damage = found
+            case Damaged():
+                return damage, 0
+            case _:
+                return None, 0
+    return damage, 0
+
+
+def _missing(head: Head) -> Damage:
+    return Damage(head.seq + 1, Flaw.MISSING, head.seq + 1)

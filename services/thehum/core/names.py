@@ -1,0 +1,34 @@
+"""Names inside the log's folder.
+
+A segment is named by the seq of its first event in twenty digits, so the names sort by seq and a
+seq is found by bisection, whatever the clock did.
+"""
+
+import re
+
+EXTENSION = "ndjson"
+SPARE = f"spare.{EXTENSION}"
+"""The next segment, zero-filled and without a seq yet."""
+QUARANTINE_DIR = "quarantine"
+"""Copies of bytes that recovery took out of a segment, or found damaged. Never deleted by hum."""
+
+_SEGMENT = re.compile(rf"([0-9]{{20}})\.{EXTENSION}")
+
+
+def segment_name(first_seq: int) -> str:
+    """The name of the segment that starts with `first_seq`."""
+    return f"{first_seq:020d}.{EXTENSION}"
+
+
+def segment_seq(name: str) -> int | None:
+    """The first seq of a segment by its name; None for any other file."""
+    match = _SEGMENT.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def quarantine_name(kind: str, after_seq: int, digest: str) -> str:
+    """The file that keeps what was found after `after_seq`: `kind` is `torn` or `damaged`.
+
+    Named by content, so finding the same bytes again makes no second copy.
+    """
+    return f"{kind}-{after_seq:020d}-{digest[:16]}.bin"

@@ -1,0 +1,84 @@
+"""Pages of stored lines, cut out of a segment's bytes."""
+
+from dataclasses import dataclass, field
+
+from thrum.canonical import dumps
+
+PAGE_EVENTS_MAX = 256
+PAGE_BYTES_MAX = 48 * 1024
+"""A page for anyone; a single larger event goes alone."""
+BULK_EVENTS_MAX = 4_096
+BULK_BYTES_MAX = 4 * 1024 * 1024
+"""A page for humd, which replays the log at its start."""
+SCAN_BYTES_MAX = 16 * 1024 * 1024
+"""What one filtered page may read; then it ends early, and `next_seq` says where to go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageLimits:
+    """How much a page may hold."""
+
+    events_max: int = PAGE_EVENTS_MAX
+    bytes_max: int = PAGE_BYTES_MAX
+
+    @classmethod
+    def bulk(cls) -> "PageLimits":
+        return cls(events_max=BULK_EVENTS_MAX, bytes_max=BULK_BYTES_MAX)
+
+    def at_most(self, events: int) -> "PageLimits":
+        """The same with no more than `events`."""
+        return PageLimits(events_max=min(self.events_max, events), bytes_max=self.bytes_max)
+
+
+@dataclass(slots=True)
+class Page:
+    """Lines (without newline) in order. `take` until it says that no more goes in."""
+
+    limits: PageLimits
+    sid: str | None = None
+    """Keep only events of this sid."""
+    lines: list[bytes] = field(default_factory=list)
+    size: int = 0
+    seen_bytes: int = 0
+    next_seq: int = 0
+    """The seq after the last one looked at."""
+
+    def __post_init__(self) -> None:
+        self._needle = b"" if self.sid is None else b',"sid":' + dumps(self.sid) + b',"sig":'
+
+    _needle: bytes = field(init=False, repr=False, default=b"")
+
+    @property
+    def is_full(self) -> bool:
+        return (
+            len(self.lines) >= self.limits.events_max
+            or self.size >= self.limits.bytes_max
+            or self.seen_bytes >= SCAN_BYTES_MAX
+        )
+
+    def take(self, line: bytes, seq: int) -> bool:
+        """Take the line of `seq`, or pass over it; False when it belongs on the next page."""
+        length = len(line)
+        if self.lines and self.size + length > self.limits.bytes_max:
+            return False
+        self.seen_bytes += length
+        self.next_seq = seq + 1
+        if not self._needle or has_sid(line, self._needle):
+            self.lines.append(line)
+            self.size += length
+        return not self.is_full
+
+
+def lines_of(segment: bytes) -> list[bytes]:
+    """The whole lines of a segment's bytes, up to the zeros that were laid ahead."""
+    end = segment.find(b"\0")
+    lines = (segment if end < 0 else segment[:end]).split(b"\n")
+    return lines[:-1]
+
+
+def has_sid(line: bytes, needle: bytes) -> bool:
+    """Whether the event's own sid is the one of `needle`, which is `,"sid":...,"sig":`.
+
+    A body may hold such keys too, but nothing behind the event's sid can: strings escape quotes.
+    """
+    return needle in line and line.startswith(needle, line.rfind(b',"sid":'))

@@ -1,0 +1,166 @@
+"""What a start finds behind the last good group, and what to do about it.
+
+The open segment is zero-filled ahead, so a NUL where a line would begin is its end. A start walks
+its lines to the last signature that verifies; that is the head. What is behind it decides:
+
+- nothing but zeros: `Clean`;
+- bytes that nobody was told about: `TornTail`. They are copied to quarantine, then zeroed;
+- anything else: `Damaged`. The log opens read-only; nothing is cut, nothing is deleted.
+
+Only one group is in flight at a time, and what a crash did not write is still zero. So bytes behind
+the head are damage, not a torn tail, when a second signed group stands behind them; when one whole
+signed line stands at their end and no zero is among them, for then every byte of that write arrived
+and some have changed since; or when a remembered head says that they were acknowledged.
+"""
+
+from dataclasses import dataclass, replace
+
+from thehum.core.events import Head, MalformedEvent, opening, split_line
+from thehum.core.verify import Damage, Flaw, Signed, Walk, blame, is_signed_by
+
+MARK_EVERY_BYTES = 64 * 1024
+"""Distance of the marks that a scan leaves, by which a reader finds a seq without reading all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clean:
+    """Zeros or nothing behind the last good group."""
+
+
+@dataclass(frozen=True, slots=True)
+class TornTail:
+    """A write that did not finish; from `start` up to `end` within the segment."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Bytes that were good once; from `start` up to `end` within the segment."""
+
+    start: int
+    end: int
+    damage: Damage
+
+
+Finding = Clean | TornTail | Damaged
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a segment holds up to its last good group."""
+
+    head: Head
+    end: int
+    """Offset behind the last good group."""
+    last_line: bytes
+    """The last good line, empty when the segment has none."""
+    marks: tuple[tuple[int, int], ...]
+    """Some (seq, offset) of lines, ascending; the first line is always among them."""
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class _SignedEnd:
+    """Where a group ends: behind the line that carries its signature."""
+
+    end: int
+    start: int
+    head: Head
+    signed: Signed
+
+
+def scan_segment(
+    data: bytes, walk: Walk, *, is_sealed: bool = False, remembered_seq: int = 0
+) -> Scan:
+    """Walk a segment from its first byte and judge what is behind its last good group.
+
+    `walk` stands behind the segment before. `remembered_seq` is the last seq that somebody
+    remembers as acknowledged, 0 when nobody does. A sealed segment has no torn tail: nothing was in
+    flight.
+    """
+    before = walk.head
+    groups, marks, damage = _walk_groups(data, walk)
+    while groups and not walk.is_genuine(groups[-1].signed):
+        damage = Damage(groups.pop().signed.seq, Flaw.SIGNATURE, 0)
+    good = groups[-1] if groups else None
+    head, end = (good.head, good.end) if good else (before, 0)
+    finding = _judge(data, end, walk, head, damage, remembered_seq)
+    if is_sealed and isinstance(finding, TornTail):
+        damage = damage or _at(walk, Flaw.FORM)
+        finding = Damaged(finding.start, finding.end, replace(damage, group_first_seq=head.seq + 1))
+    return Scan(
+        head=head,
+        end=end,
+        last_line=data[good.start : good.end - 1] if good else b"",
+        marks=tuple(mark for mark in marks if mark[1] < end),
+        finding=finding,
+    )
+
+
+def _walk_groups(
+    data: bytes, walk: Walk
+) -> tuple[list[_SignedEnd], list[tuple[int, int]], Damage | None]:
+    """Every group end and some marks, up to the first line that does not follow."""
+    groups: list[_SignedEnd] = []
+    marks: list[tuple[int, int]] = []
+    offset, marked, before = 0, -MARK_EVERY_BYTES, None
+    while offset < len(data) and data[offset]:
+        newline = data.find(b"\n", offset)
+        if newline < 0:
+            return groups, marks, _at(walk, Flaw.FORM)
+        line = data[offset:newline]
+        flaw = walk.step(line)
+        if flaw is not None:
+            following = data[newline + 1 : data.find(b"\n", newline + 1)]
+            return groups, marks, blame(walk, flaw, line, before, following or None)
+        before = line
+        if offset - marked >= MARK_EVERY_BYTES:
+            marks.append((walk.seq, offset))
+            marked = offset
+        signed = walk.signed
+        if signed is not None and signed.seq == walk.seq:
+            groups.append(_SignedEnd(newline + 1, offset, walk.head, signed))
+        offset = newline + 1
+    return groups, marks, None
+
+
+def _at(walk: Walk, flaw: Flaw) -> Damage:
+    return Damage(walk.seq + 1, flaw, 0)
+
+
+def _judge(
+    data: bytes, start: int, walk: Walk, head: Head, damage: Damage | None, remembered_seq: int
+) -> Finding:
+    rest = data[start:].rstrip(b"\0")
+    if not rest:
+        return Clean()
+    end = start + len(rest)
+    signed = _signed_lines(rest, opening(walk.author))
+    has_later_group = len(signed) > 1 and any(is_signed_by(walk.public, one) for one in signed)
+    if head.seq < remembered_seq or has_later_group or _arrived_whole(rest):
+        first = damage or Damage(0, Flaw.FORM, 0)
+        return Damaged(start, end, Damage(max(first.seq, head.seq + 1), first.flaw, head.seq + 1))
+    return TornTail(start, end)
+
+
+def _signed_lines(rest: bytes, start: bytes) -> list[Signed]:
+    """Whatever ends like a signed line, taken from its first bytes on when they are there."""
+    lines = (piece[max(piece.rfind(start), 0) :] for piece in rest.split(b"\n")[:-1])
+    return [signed for line in lines if (signed := _signed_line(line)) is not None]
+
+
+def _arrived_whole(rest: bytes) -> bool:
+    """Whether `rest` ends as a group does and no byte of it is still zero."""
+    last_line = rest[rest.rfind(b"\n", 0, -1) + 1 : -1]
+    return rest.endswith(b"\n") and b"\0" not in rest and _signed_line(last_line) is not None
+
+
+def _signed_line(line: bytes) -> Signed | None:
+    """The signature of a line that ends with one, whatever else may be wrong with it."""
+    try:
+        canonical, sig = split_line(line)
+    except MalformedEvent:
+        return None
+    return None if sig is None else Signed(0, canonical, sig)

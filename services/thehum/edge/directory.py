@@ -1,0 +1,121 @@
+"""The folder of the log: who may write, whose log it is, which segments there are.
+
+What a crash can leave behind here: `spare.ndjson` half filled (made anew at the next start), a
+`.seq.bin.*.tmp` (nobody reads it), a remembered head that is behind the segments (they win).
+"""
+
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+import orjson
+
+from nest.paths import ensure_private
+from nest.private import mint_private, read_private, replace_private
+from thehum.core import names
+from thehum.edge.disk import open_private, sync_folder, told_apart
+from thrum.canonical import dumps
+from thrum.errors import SettingsRefused
+
+AUTHOR = "author.json"
+LOCK = "lock"
+SEQ = "seq.bin"
+PID_BYTES_MAX = 32
+
+
+class LogDirectory:
+    """The writer's hold on the folder, from construction to `close`."""
+
+    def __init__(self, root: Path, *, author: str, public: bytes) -> None:
+        """Take the folder, made when missing.
+
+        Raises `SettingsRefused` when another writer has it, others may look into it, or it is the
+        log of another key.
+        """
+        self.root = root
+        ensure_private(root)
+        self._lock = _lock(root / LOCK)
+        try:
+            _claim(root / AUTHOR, author, public)
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    def close(self) -> None:
+        """Let others write."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def segments(self) -> list[int]:
+        """First seqs of all segments, ascending."""
+        return segments_in(self.root)
+
+    def segment(self, first_seq: int) -> Path:
+        """Where the segment that starts with `first_seq` is."""
+        return self.root / names.segment_name(first_seq)
+
+    @property
+    def spare(self) -> Path:
+        """Where the next segment is laid out."""
+        return self.root / names.SPARE
+
+    def remembered_seq(self) -> int:
+        """The last seq known to be durable when it was last written down; 0 when it never was."""
+        try:
+            return int.from_bytes(read_private(self.root / SEQ)[:8], "big")
+        except FileNotFoundError:
+            return 0
+
+    def remember(self, seq: int) -> None:
+        """Write down that everything up to `seq` is durable. Raises `DiskFull`, `WriteFailed`."""
+        with told_apart(f"writing {self.root / SEQ}"):
+            replace_private(self.root / SEQ, seq.to_bytes(8, "big"))
+
+    def quarantine(self, kind: str, after_seq: int, data: bytes) -> Path:
+        """Keep a copy of `data`, found behind `after_seq`; once this returns it is on disk."""
+        folder = self.root / names.QUARANTINE_DIR
+        ensure_private(folder)
+        digest = hashlib.sha256(data).hexdigest()
+        path = folder / names.quarantine_name(kind, after_seq, digest)
+        replace_private(path, data)
+        sync_folder(self.root)
+        return path
+
+
+def segments_in(root: Path) -> list[int]:
+    """First seqs of all segments in a folder, ascending."""
+    found = (names.segment_seq(name) for name in os.listdir(root))
+    return sorted(seq for seq in found if seq is not None)
+
+
+def _lock(path: Path) -> int:
+    handle = open_private(path, create=True, write=True)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as problem:
+        holder = os.pread(handle, PID_BYTES_MAX, 0).decode("ascii", "replace").strip()
+        os.close(handle)
+        raise SettingsRefused(
+            f"the log has a writer already: pid {holder or 'unknown'} holds {path}",
+            hint="one writer per log; stop it first: hum down",
+        ) from problem
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    return handle
+
+
+def _claim(path: Path, author: str, public: bytes) -> None:
+    """Write down whose log this is, or see that it is ours."""
+    mint_private(path, dumps({"hid": author, "pubkey": public.hex()}) + b"\n")
+    try:
+        found = orjson.loads(read_private(path))
+        hid, pubkey = found["hid"], found["pubkey"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as problem:
+        raise SettingsRefused(f"{path} does not name an author", hint=f"cat {path}") from problem
+    if (hid, pubkey) != (author, public.hex()):
+        raise SettingsRefused(
+            f"{path.parent} is the log of {hid}, and our key is that of {author}",
+            hint=f"bring back the old humd.key, or begin anew: mv {path.parent} {path.parent}.old",
+        )

@@ -1,0 +1,254 @@
+"""The log: opened and recovered, appended to a group at a time, read back by pages."""
+
+import logging
+import os
+from pathlib import Path
+
+from nest.identity import Identity
+from thehum.core.events import GENESIS, Head, read_event
+from thehum.core.groups import Group, GroupBuilder, Signing
+from thehum.core.offers import BatchName, batch_of
+from thehum.core.pages import Page, PageLimits
+from thehum.core.recovery import Clean, Damaged, Scan, TornTail, scan_segment
+from thehum.core.verify import Walk, start_of
+from thehum.edge.directory import LogDirectory
+from thehum.edge.disk import open_private
+from thehum.edge.reader import Reader
+from thehum.edge.segment import Segment, Spare
+from thehum.errors import DiskFull, LogReadOnly
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+SEGMENT_EVENTS = 65_536
+"""A segment that has reached either is sealed before the next group."""
+
+log = logging.getLogger(__name__)
+
+
+class Log:
+    """One humd's log with its one writer. Construction recovers; `close` remembers the head."""
+
+    def __init__(
+        self,
+        root: Path,
+        identity: Identity,
+        *,
+        signing: Signing = Signing.GROUP,
+        segment_bytes: int = SEGMENT_BYTES,
+        segment_events: int = SEGMENT_EVENTS,
+    ) -> None:
+        """Open the log in `root`, made when missing, and verify its newest two segments.
+
+        Raises `SettingsRefused` for a folder that cannot be used, `DiskFull` for no room to begin,
+        `WriteFailed`. Damage raises nothing: the log is then read-only, and `read_only` says why.
+        """
+        self.author = str(identity.hid)
+        self.public = identity.key.public
+        self._key = identity.key
+        self._signing = signing
+        self._segment_bytes, self._segment_events = segment_bytes, segment_events
+        self.head: Head = GENESIS
+        self.last_batch: BatchName | None = None
+        self.read_only: str | None = None
+        self.recovered_bytes = 0
+        """Bytes of a torn tail that this start put into quarantine."""
+        self._segment: Segment | None = None
+        self._directory = LogDirectory(root, author=self.author, public=self.public)
+        try:
+            self._remembered = self._directory.remembered_seq()
+            self._reader = Reader(root)
+            self._spare = Spare(self._directory.spare, segment_bytes)
+            self._recover()
+            if self.read_only is None and self._segment is None:
+                self._segment = self._next_segment()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Remember the head and let the folder go."""
+        if self._segment is not None:
+            try:
+                self.remember()
+            except DiskFull as problem:
+                log.warning("log.head_not_remembered", extra={"reason": problem.message})
+            self._segment.close()
+            self._segment = None
+        if hasattr(self, "_spare"):
+            self._spare.close()
+        self._directory.close()
+
+    # --- writing
+
+    def builder(self) -> GroupBuilder:
+        """Builds the next group. Nothing of it counts until it is appended."""
+        return GroupBuilder(self.author, self._key, self.head, signing=self._signing)
+
+    def append(self, group: Group, last_batch: BatchName | None) -> None:
+        """Put `group`, built by the last `builder`, on disk; then the head moves.
+
+        A crash before that leaves bytes nobody was told about, which the next start quarantines.
+        Raises `LogReadOnly`; `DiskFull`, after which the same events may be offered again; or
+        `WriteFailed`, after which the process must end.
+        """
+        if self.read_only is not None:
+            raise LogReadOnly(self.read_only, hint="hum thehum verify")
+        segment = self._segment
+        if segment is None or self._is_full(segment, len(group.data)):
+            segment = self._segment = self._roll(segment)
+        offset = segment.write(group.data)
+        self._reader.remember(segment.first_seq, [(group.first_seq, offset)])
+        self.head = group.head
+        self.last_batch = last_batch or self.last_batch
+
+    def _is_full(self, segment: Segment, more_bytes: int) -> bool:
+        if segment.end == 0:
+            return False
+        events = self.head.seq + 1 - segment.first_seq
+        return segment.end + more_bytes > self._segment_bytes or events >= self._segment_events
+
+    def _roll(self, segment: Segment | None) -> Segment:
+        """Seal the full segment and begin the next one."""
+        while not self._spare.is_ready:
+            self._spare.advance()  # no room must be found out before the old one is sealed
+        if segment is not None:
+            segment.seal()
+            self._segment = None
+        return self._next_segment()
+
+    def _next_segment(self) -> Segment:
+        first_seq = self.head.seq + 1
+        segment = self._spare.take(self._directory.segment(first_seq), first_seq=first_seq)
+        self._reader.refresh()
+        return segment
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether the next segment is needed soon."""
+        segment = self._segment
+        return (
+            segment is not None
+            and 2
+            * max(
+                segment.end / self._segment_bytes,
+                (self.head.seq + 1 - segment.first_seq) / self._segment_events,
+            )
+            >= 1
+        )
+
+    def prepare(self) -> bool:
+        """Lay out a slice of the next segment; whether there is more of it to do.
+
+        Raises `DiskFull`, which does no harm yet.
+        """
+        if self._segment is not None:
+            self._spare.advance()
+        return self._segment is not None and not self._spare.is_ready
+
+    @property
+    def is_head_remembered(self) -> bool:
+        """Whether the remembered head is the head."""
+        return self._remembered == self.head.seq
+
+    def remember(self) -> None:
+        """Write the head down beside the log, so that a log cut short is noticed."""
+        if not self.is_head_remembered and self.read_only is None:
+            self._directory.remember(self.head.seq)
+            self._remembered = self.head.seq
+
+    # --- reading
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest seq still here."""
+        return self._reader.first_seq
+
+    def page(self, from_seq: int, limits: PageLimits, *, sid: str | None = None) -> Page:
+        """Durable events from `from_seq` on."""
+        return self._reader.page(from_seq, upto_seq=self.head.seq, limits=limits, sid=sid)
+
+    # --- recovering
+
+    def _recover(self) -> None:
+        """Verify the newest sealed segment and the open one, and mend a torn tail."""
+        firsts = self._directory.segments()
+        if not firsts:
+            self._check_remembered()
+            return
+        if len(firsts) > 1 and not self._recover_sealed(firsts[-2], firsts[-1]):
+            return
+        first_seq = firsts[-1]
+        before = self.head if len(firsts) > 1 else start_of(first_seq)
+        data = self._read(first_seq)
+        scan = scan_segment(data, self._walk(before), remembered_seq=self._remembered)
+        self._accept(first_seq, scan)
+        finding = scan.finding
+        if isinstance(finding, Damaged):
+            self._damaged(first_seq, finding, data)
+            return
+        if not self._check_remembered():
+            return
+        handle = open_private(self._directory.segment(first_seq), write=True)
+        self._segment = Segment(
+            self._directory.segment(first_seq), handle, first_seq=first_seq, end=scan.end
+        )
+        if isinstance(finding, TornTail):
+            torn = data[finding.start : finding.end]
+            kept = self._directory.quarantine("torn", self.head.seq, torn)
+            self._segment.zero(finding.start, finding.end)
+            self.recovered_bytes = len(torn)
+            log.warning("log.torn_tail", extra={"bytes": len(torn), "kept": str(kept)})
+
+    def _recover_sealed(self, first_seq: int, next_first: int) -> bool:
+        """Verify a sealed segment; False, and read-only, when something is wrong with it."""
+        data = self._read(first_seq)
+        scan = scan_segment(data, self._walk(start_of(first_seq)), is_sealed=True)
+        self._accept(first_seq, scan)
+        if not isinstance(scan.finding, Clean):
+            if isinstance(scan.finding, Damaged):
+                self._damaged(first_seq, scan.finding, data)
+            return False
+        if self.head.seq + 1 != next_first:
+            self._refuse_writes(
+                f"events {self.head.seq + 1} to {next_first - 1} are missing: the segment before "
+                f"{self._directory.segment(next_first).name} ends too early"
+            )
+            return False
+        return True
+
+    def _accept(self, first_seq: int, scan: Scan) -> None:
+        self.head = scan.head
+        self._reader.remember(first_seq, scan.marks)
+        if scan.last_line:
+            self.last_batch = batch_of(read_event(scan.last_line).body)
+
+    def _walk(self, head: Head) -> Walk:
+        return Walk(self.author, self.public, head)
+
+    def _check_remembered(self) -> bool:
+        """Whether the log is as long as it was; read-only when it is shorter."""
+        if self.head.seq >= self._remembered:
+            return True
+        self._refuse_writes(
+            f"the log ends at event {self.head.seq}, but {self._remembered} was acknowledged: "
+            "it was cut short, or an older copy was put back"
+        )
+        return False
+
+    def _damaged(self, first_seq: int, finding: Damaged, data: bytes) -> None:
+        name = self._directory.segment(first_seq).name
+        kept = self._directory.quarantine(
+            "damaged", self.head.seq, data[finding.start : finding.end]
+        )
+        self._refuse_writes(
+            f"{name} is damaged at bytes {finding.start} to {finding.end}: {finding.damage} "
+            f"(a copy is in {kept})"
+        )
+
+    def _refuse_writes(self, reason: str) -> None:
+        self.read_only = reason
+        log.error("log.read_only", extra={"reason": reason})
+
+    def _read(self, first_seq: int) -> bytes:
+        handle = open_private(self._directory.segment(first_seq))
+        with os.fdopen(handle, "rb") as file:
+            return file.read()

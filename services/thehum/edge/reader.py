@@ -1,0 +1,113 @@
+"""Reads pages of events out of the segments, while the writer goes on or without any writer.
+
+A seq is found by the names of the segments and, within one, from the nearest mark: a (seq, offset)
+left every `MARK_EVERY_BYTES` by whoever read past it before. Nothing is kept but marks, for at most
+`MARKED_SEGMENTS_MAX` segments.
+"""
+
+import os
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from thehum.core.names import segment_name
+from thehum.core.pages import Page, PageLimits
+from thehum.core.recovery import MARK_EVERY_BYTES
+from thehum.edge.directory import segments_in
+from thehum.edge.disk import open_private
+
+CHUNK_BYTES = 256 * 1024
+"""Read at a time."""
+MARKED_SEGMENTS_MAX = 64
+Mark = tuple[int, int]
+"""A seq and the offset of its line."""
+
+
+class Reader:
+    """See the module. Call `refresh` when segments may have come or gone."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._firsts: list[int] = []
+        self._marks: OrderedDict[int, list[Mark]] = OrderedDict()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look which segments there are now."""
+        self._firsts = segments_in(self._root)
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest seq that is still here; 1 for an empty log."""
+        return self._firsts[0] if self._firsts else 1
+
+    def remember(self, first_seq: int, marks: Iterable[Mark]) -> None:
+        """Take over marks that somebody else found in a segment."""
+        for seq, offset in marks:
+            self._mark(first_seq, seq, offset)
+
+    def page(
+        self, from_seq: int, *, upto_seq: int, limits: PageLimits, sid: str | None = None
+    ) -> Page:
+        """Events from `from_seq` on, none behind `upto_seq`, as many as the limits allow.
+
+        `next_seq` of the page is where to go on, behind `upto_seq` when there is no more.
+        """
+        page = Page(limits, sid=sid, next_seq=max(from_seq, self.first_seq))
+        while page.next_seq <= upto_seq:
+            before = page.next_seq
+            if not self._fill(page, upto_seq) or page.next_seq == before:
+                break
+        return page
+
+    def _fill(self, page: Page, upto_seq: int) -> bool:
+        """Take lines of the segment that holds `next_seq`; False when the page is full."""
+        index = bisect_right(self._firsts, page.next_seq) - 1
+        if index < 0:
+            return False
+        first_seq = self._firsts[index]
+        for seq, line in self._lines(first_seq, page.next_seq):
+            if seq > upto_seq:
+                return False
+            if seq >= page.next_seq and not page.take(line, seq):
+                return False
+        return True
+
+    def _lines(self, first_seq: int, from_seq: int) -> Iterator[tuple[int, bytes]]:
+        """Lines of one segment with their seqs, from a little before `from_seq` on."""
+        seq, offset = self._nearest(first_seq, from_seq)
+        handle = open_private(self._root / segment_name(first_seq))
+        try:
+            rest = b""
+            while chunk := os.pread(handle, CHUNK_BYTES, offset + len(rest)):
+                lines = (rest + chunk).split(b"\n")
+                rest = lines.pop()
+                for line in lines:
+                    if line[:1] == b"\0":
+                        return
+                    self._mark(first_seq, seq, offset)
+                    yield seq, line
+                    offset += len(line) + 1
+                    seq += 1
+                if rest[:1] == b"\0":
+                    return
+        finally:
+            os.close(handle)
+
+    def _nearest(self, first_seq: int, from_seq: int) -> Mark:
+        marks = self._marks.get(first_seq)
+        if not marks:
+            return first_seq, 0
+        self._marks.move_to_end(first_seq)
+        index = bisect_right(marks, from_seq, key=lambda mark: mark[0]) - 1
+        return marks[index] if index >= 0 else (first_seq, 0)
+
+    def _mark(self, first_seq: int, seq: int, offset: int) -> None:
+        marks = self._marks.get(first_seq)
+        if marks is None:
+            marks = self._marks[first_seq] = []
+            if len(self._marks) > MARKED_SEGMENTS_MAX:
+                self._marks.popitem(last=False)
+        if not marks or offset - marks[-1][1] >= MARK_EVERY_BYTES:
+            marks.append((seq, offset))

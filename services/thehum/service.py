@@ -1,0 +1,356 @@
+"""The loop: take every batch that has arrived as one commit group, write, sync, answer; then reads.
+
+A turn, in this order: take the frames that wait (at most `TURN_BYTES_MAX`), commit the offers among
+them, answer one `backfill` page, send, and only when nothing else waits lay out the next segment
+and write the head down. There is no timer: a lone producer pays for one sync, a crowd shares it.
+
+thehum never goes away because humd did: it joins again for as long as it runs.
+"""
+
+import logging
+import os
+import random
+import secrets
+import time
+from collections import deque
+
+from nest.identity import load_or_mint_identity
+from nest.lifecycle import Context
+from nest.link import Joined, Link, Reset
+from nest.metrics import Registry
+from nest.sockets import DealerSocket, Poll
+from thehum.core.bodies import Draft, read_drafts
+from thehum.core.groups import Signing
+from thehum.core.offers import Answer, BatchName, Offer, judge, read_offer
+from thehum.core.pages import Page, PageLimits
+from thehum.edge.log import Log
+from thehum.errors import DiskFull, LogReadOnly
+from thrum.chi import THRUM_VERSION, Chi, LinkChi
+from thrum.errors import LocalError, MalformedTone, Qualifier
+from thrum.ids import HUMID_RANDOM_BYTES, HumId, mint_humid
+from thrum.tones import Body, Tone
+
+TURN_BYTES_MAX = 8 * 1024 * 1024
+"""Frames taken before what they hold is committed."""
+BACKFILLS_MAX = 1_024
+"""Requests for pages that wait; then they are refused."""
+IDLE_MS = 1_000
+REMEMBER_SECONDS = 1.0
+"""How far the remembered head may lag behind a busy log."""
+SPARE_RETRY_SECONDS = 1.0
+"""Between two tries to lay out the next segment on a full disk."""
+HELLO_SECONDS = 2.0
+"""How long humd may take to answer a hello before we try again."""
+RECONNECT_SECONDS_MIN = 0.05
+RECONNECT_SECONDS_MAX = 2.0
+"""Waits between two tries, doubled from the first to the last, each jittered by half."""
+REPLAYER = "humd"
+"""Whose name is on humd's own requests; only they get bulk pages."""
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """The log on the bus."""
+
+    def __init__(self, context: Context) -> None:
+        settings = context.settings.humd.thehum
+        identity = load_or_mint_identity(context.paths.humd_key, prefix="humd")
+        self._stop = context.stop
+        self._endpoint = context.paths.bus_endpoint
+        self._socket_path = context.paths.bus_socket
+        self._registry = context.metrics
+        self._log = Log(
+            context.paths.thehum,
+            identity,
+            signing=Signing(settings.signing),
+            segment_bytes=settings.segment_bytes,
+            segment_events=settings.segment_events,
+        )
+        self._metrics = Metrics(context.metrics, self._log)
+        self._link = Link(identity.hid, identity.key, _mint(), self._hello)
+        self._offers: list[Offer] = []
+        self._backfills: deque[Tone] = deque()
+        self._has_more = False
+        """Whether the next turn has work even when nothing arrives."""
+        self._remembered_at = time.monotonic()
+        self._spare_due_at = 0.0
+
+    def run(self) -> None:
+        """Serve until asked to stop. Raises `WriteFailed` when the disk fails: then end."""
+        log.info("log.open", extra={"head": self._log.head.seq, "read_only": self._log.read_only})
+        wait = RECONNECT_SECONDS_MIN
+        pause = Poll([self._stop.descriptor])
+        try:
+            while not self._stop.requested:
+                if self._socket_path.exists() and self._serve_connection():
+                    wait = RECONNECT_SECONDS_MIN
+                while self._tidy(is_idle=True) and not self._stop.requested:
+                    pass
+                pause.wait(int(wait * random.uniform(0.5, 1.5) * 1000))
+                wait = min(wait * 2, RECONNECT_SECONDS_MAX)
+        finally:
+            self._log.close()
+
+    def _serve_connection(self) -> bool:
+        """One connection, from opening to its end. Returns whether humd answered the hello."""
+        socket = DealerSocket(self._endpoint)
+        poll = Poll([self._stop.descriptor])
+        poll.watch(socket)
+        self._link.opened()
+        self._offers.clear()
+        self._backfills.clear()
+        joined, patience_ends = False, time.monotonic() + HELLO_SECONDS
+        try:
+            while self._turn(socket) and not self._stop.requested:
+                joined = joined or self._link.is_joined
+                if not joined and time.monotonic() > patience_ends:
+                    break
+                poll.wait(0 if self._has_more else IDLE_MS)
+        finally:
+            self._link.closed()
+            poll.forget(socket)
+            socket.close()
+        return joined
+
+    def _turn(self, socket: DealerSocket) -> bool:
+        """Everything that is due now. False when the connection is over."""
+        is_open, took = self._receive(socket)
+        self._commit()
+        self._answer_backfill()
+        while (frame := self._link.take()) is not None:
+            if not socket.send(frame):
+                return False
+        self._has_more = self._tidy(is_idle=not took) or bool(self._backfills)
+        return is_open
+
+    def _receive(self, socket: DealerSocket) -> tuple[bool, bool]:
+        """Take frames; whether the connection goes on, and whether there were any."""
+        size = 0
+        while size < TURN_BYTES_MAX and (frame := socket.receive()) is not None:
+            size += len(frame)
+            try:
+                events = self._link.receive(frame)
+            except MalformedTone as problem:
+                log.error("bus.malformed_frame", extra={"reason": problem.message})
+                return False, True
+            for event in events:
+                if isinstance(event, Tone):
+                    self._on_tone(event)
+                elif isinstance(event, Joined):
+                    log.info("bus.joined", extra={"epoch": event.epoch})
+                elif isinstance(event, Reset):
+                    log.info("bus.reset", extra={"reason": event.reason})
+                    return False, True
+        return socket.disconnects() == 0, size > 0
+
+    def _on_tone(self, tone: Tone) -> None:
+        if tone.chi == LinkChi.APPEND:
+            self._on_append(tone)
+        elif tone.chi == Chi.BACKFILL and "events" not in tone.body:
+            if len(self._backfills) < BACKFILLS_MAX:
+                self._backfills.append(tone)
+            else:
+                self._decline(tone, Qualifier.QUEUE_OVERFLOW, "too many requests wait; try again")
+        elif tone.chi == LinkChi.VITALS and not tone.body:
+            vitals = {"pid": os.getpid(), "hive": "thehum", "metrics": self._registry.snapshot()}
+            self._say(Tone(chi=LinkChi.VITALS, rid=tone.rid, to=tone.sender, body=vitals))
+
+    def _on_append(self, tone: Tone) -> None:
+        try:
+            self._offers.append(read_offer(tone.body))
+        except MalformedTone as problem:
+            log.error("log.malformed_append", extra={"reason": problem.message})
+            epoch, batch = tone.body.get("epoch"), tone.body.get("batch")
+            self._refuse(epoch, batch, Qualifier.TONE_MALFORMED, problem.message)
+
+    # --- writing
+
+    def _commit(self) -> None:
+        """Make one group of every offer, put it on disk, then answer."""
+        offers, self._offers = self._offers, []
+        if not offers:
+            return
+        began = time.monotonic()
+        builder = self._log.builder()
+        last, taken = self._log.last_batch, list[Offer]()
+        is_known = False
+        for offer in offers:
+            verdict = judge(offer, last=last, next_seq=builder.next_seq)
+            if verdict is Answer.ALREADY_DURABLE:
+                is_known = True
+                continue
+            if verdict is Answer.OUT_OF_STEP:
+                reason = f"it begins with event {offer.first_seq}, we go on with {builder.next_seq}"
+                self._refuse(offer.name.epoch, offer.name.number, Qualifier.TONE_MALFORMED, reason)
+                continue
+            try:
+                builder.add(self._drafts(offer)[verdict.skip :], offer.at_ms)
+            except MalformedTone as problem:
+                name = offer.name
+                self._refuse(name.epoch, name.number, Qualifier.TONE_MALFORMED, problem.message)
+                continue
+            last = offer.name
+            taken.append(offer)
+        if builder.size:
+            before = self._log.head.seq
+            try:
+                self._log.append(builder.seal(), last)
+            except (DiskFull, LogReadOnly) as problem:
+                self._refuse_all(taken, problem)
+                taken, last = [], self._log.last_batch
+            else:
+                events = self._log.head.seq - before
+                self._metrics.committed(events, len(taken), time.monotonic() - began)
+        if taken or is_known:
+            self._confirm(last)
+
+    def _drafts(self, offer: Offer) -> list[Draft]:
+        drafts: list[Draft] = []
+        for section in offer.sections:
+            drafts += read_drafts(section.parcels, via=offer.via(section), mint=_mint)
+        if len(drafts) != offer.count:
+            raise MalformedTone(f"batch {offer.name} holds {len(drafts)} parcels, not its count")
+        return drafts
+
+    def _confirm(self, last: BatchName | None) -> None:
+        """Say that everything up to `last` is on disk."""
+        if last is not None:
+            head = self._log.head
+            body = {
+                "epoch": last.epoch,
+                "batch": last.number,
+                "head_seq": head.seq,
+                "head_hash": head.hash,
+            }
+            self._say(Tone(chi=LinkChi.DURABLE, body=body))
+
+    def _refuse_all(self, offers: list[Offer], problem: LocalError) -> None:
+        for offer in offers:
+            self._refuse(
+                offer.name.epoch, offer.name.number, Qualifier.LOG_UNAVAILABLE, problem.message
+            )
+
+    def _refuse(self, epoch: object, batch: object, why: Qualifier, reason: str) -> None:
+        log.error("log.refused", extra={"batch": batch, "qualifier": why, "reason": reason})
+        self._metrics.refused.labels(why).inc()
+        body = {"epoch": epoch, "batch": batch, "refused": str(why), "reason": reason}
+        self._say(Tone(chi=LinkChi.DURABLE, body=body))
+
+    # --- reading
+
+    def _answer_backfill(self) -> None:
+        """Answer the oldest request with one page."""
+        if not self._backfills:
+            return
+        tone = self._backfills.popleft()
+        try:
+            body = self._backfill(tone)
+        except (TypeError, ValueError) as problem:
+            self._decline(tone, Qualifier.TONE_MALFORMED, f"not a backfill: {problem}")
+            return
+        self._say(Tone(chi=Chi.BACKFILL, rid=tone.rid, sid=tone.sid, to=tone.sender, body=body))
+
+    def _backfill(self, tone: Tone) -> Body:
+        asked = tone.body
+        author, sid = asked.get("author") or self._log.author, tone.sid or asked.get("sid")
+        from_seq = max(1, int(asked.get("from_seq") or 1))
+        is_bulk = asked.get("bulk") is True and tone.sender == REPLAYER
+        limits = PageLimits.bulk() if is_bulk else PageLimits()
+        limits = limits.at_most(max(1, int(asked.get("limit") or limits.events_max)))
+        ours = author == self._log.author
+        page = self._log.page(from_seq, limits, sid=sid) if ours else Page(limits)
+        head = self._log.head
+        has_more = ours and page.next_seq <= head.seq
+        return {
+            "author": author,
+            "from_seq": from_seq,
+            "events": [line.decode() for line in page.lines],
+            "next_seq": page.next_seq if has_more else None,
+            "first_seq": self._log.first_seq,
+            "head_seq": head.seq if ours else 0,
+            "head_hash": head.hash if ours else None,
+            "pubkey": self._log.public.hex(),
+            "snapshot": None,
+        }
+
+    # --- talking
+
+    def _hello(self) -> Body:
+        head, last = self._log.head, self._log.last_batch
+        body: Body = {
+            "bee": ["log"],
+            "hive": "thehum",
+            "from": str(self._link.hid),
+            "version": "",
+            "protoVersion": THRUM_VERSION,
+            "chis": [str(chi) for chi in (LinkChi.APPEND, LinkChi.DURABLE, Chi.BACKFILL)],
+            "head": {"seq": head.seq, "hash": head.hash, "ts_ms": head.ts_ms},
+            "offer": {"epoch": last.epoch, "batch": last.number} if last else {},
+            "state": "writable" if self._log.read_only is None else "read-only",
+        }
+        if self._log.read_only is not None:
+            body["reason"] = self._log.read_only
+        return body
+
+    def _decline(self, tone: Tone, qualifier: Qualifier, message: str) -> None:
+        body: Body = {
+            "events": [],
+            "next_seq": None,
+            "message": message,
+            "qualifier": str(qualifier),
+        }
+        self._say(Tone(chi=Chi.BACKFILL, rid=tone.rid, sid=tone.sid, to=tone.sender, body=body))
+
+    def _say(self, tone: Tone) -> None:
+        """Queue what is never logged."""
+        self._link.offer(tone)
+
+    # --- housekeeping
+
+    def _tidy(self, *, is_idle: bool) -> bool:
+        """Write the head down, lay out a slice of the next segment; whether there is more of it."""
+        now = time.monotonic()
+        try:
+            if now - self._remembered_at >= REMEMBER_SECONDS:
+                self._remembered_at = now
+                self._log.remember()
+            wants = now >= self._spare_due_at and (is_idle or self._log.is_half_full)
+            return wants and self._log.prepare()
+        except DiskFull as problem:
+            self._spare_due_at = now + SPARE_RETRY_SECONDS
+            log.warning("log.no_room", extra={"reason": problem.message})
+            return False
+
+
+class Metrics:
+    """What thehum counts."""
+
+    def __init__(self, registry: Registry, opened: Log) -> None:
+        self._events = registry.counter("hum_log_events_total", "Events on disk since the start.")
+        self._batches = registry.counter("hum_log_batches_total", "Batches taken.")
+        self._groups = registry.counter("hum_log_groups_total", "Commit groups: writes and syncs.")
+        self._seconds = registry.histogram(
+            "hum_log_commit_seconds", "From taking a group's batches to having them on disk."
+        )
+        self._head = registry.gauge("hum_log_head", "Seq of the newest durable event.")
+        self.refused = registry.counter("hum_log_refused_total", "Batches not taken.", ("reason",))
+        self._head.set(opened.head.seq)
+        recovered = registry.gauge(
+            "hum_log_recovered_bytes", "Bytes of a torn tail that this start quarantined."
+        )
+        recovered.set(opened.recovered_bytes)
+        read_only = registry.gauge("hum_log_read_only", "1 when the log is damaged or cut short.")
+        read_only.set(opened.read_only is not None)
+
+    def committed(self, events: int, batches: int, seconds: float) -> None:
+        """A group is on disk."""
+        self._events.inc(events)
+        self._batches.inc(batches)
+        self._groups.inc()
+        self._seconds.observe(seconds)
+        self._head.inc(events)
+
+
+def _mint() -> HumId:
+    return mint_humid(time.time_ns() // 1_000_000, secrets.token_bytes(HUMID_RANDOM_BYTES))

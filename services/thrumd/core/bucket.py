@@ -1,0 +1,25 @@
+"""How fast new connections are let in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `rate` per second, `burst` at once after a rest. Time is an argument."""
+
+    rate: float
+    burst: float
+    _filled: float = 0.0
+    _at: float | None = None
+
+    def take(self, now: float) -> float:
+        """Take one token and return 0, or take none and return the seconds until there is one."""
+        if self._at is None:
+            self._filled = self.burst
+        else:
+            self._filled = min(self.burst, self._filled + (now - self._at) * self.rate)
+        self._at = now
+        if self._filled < 1:
+            return (1 - self._filled) / self.rate
+        self._filled -= 1
+        return 0.0

@@ -1,0 +1,126 @@
+"""What waits for a client that reads slowly.
+
+Rules:
+
+- Nothing but timing samples, heartbeats and log lines is dropped while the connection goes on.
+- While lines wait, the text deltas of one sid become one: a slow reader gets fewer, longer chunks.
+- A box is full at `LINES_MAX` or `BYTES_MAX`. The edge cuts a client whose box stays full for
+  `FULL_SECONDS_MAX`, and at once when it has `overflowed`, at `HARD_FACTOR` times that.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+from thrum.chi import Chi
+from thrum.tones import Body, Tone
+from thrumd.core.outbound import delta_of, lines_of, with_delta
+
+LINES_MAX = 1_024
+BYTES_MAX = 8 * 1024 * 1024
+HARD_FACTOR = 4
+FULL_SECONDS_MAX = 10.0
+DELTA_BYTES_MAX = 16 * 1024
+"""Joined text grows up to this; then the next delta starts a chunk of its own."""
+DROPPABLE = frozenset({Chi.PERF_MARK, Chi.DRONE, Chi.LOG})
+
+
+@dataclass(slots=True)
+class _Entry:
+    lines: bytes
+    tone: Tone | None = None
+    """Set while more text may join."""
+    deltas: list[str] | None = None
+    size: int = 0
+
+
+class Outbox:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._entries: deque[_Entry] = deque()
+        self._open: dict[str, _Entry] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._entries) >= LINES_MAX or self._bytes >= BYTES_MAX
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether the reader is hopelessly behind. One huge line alone does not count."""
+        if len(self._entries) == 1:
+            return False
+        return (
+            len(self._entries) >= LINES_MAX * HARD_FACTOR or self._bytes >= BYTES_MAX * HARD_FACTOR
+        )
+
+    def put(self, tone: Tone) -> bool:
+        """Queue a tone; False when it was dropped because the box is full.
+
+        Raises `MalformedTone` when JSON cannot express its body.
+        """
+        if self.is_full and tone.chi in DROPPABLE:
+            return False
+        if not self._join(tone):
+            entry = _Entry(b"".join(lines_of(tone)))
+            self._add(entry)
+            if tone.sid is not None:
+                self._open.pop(tone.sid, None)
+                if (delta := delta_of(tone)) is not None:
+                    entry.tone, entry.deltas = tone, [delta]
+                    self._open[tone.sid] = entry
+        return True
+
+    def put_lines(self, lines: bytes) -> None:
+        """Queue lines that are rendered already."""
+        self._add(_Entry(lines))
+
+    def take(self, bytes_max: int) -> bytes:
+        """The next lines, together about `bytes_max` long; empty when nothing waits."""
+        taken: list[bytes] = []
+        size = 0
+        while self._entries and size < bytes_max:
+            entry = self._entries.popleft()
+            self._bytes -= entry.size
+            lines = self._closed(entry)
+            taken.append(lines)
+            size += len(lines)
+        return b"".join(taken)
+
+    def _add(self, entry: _Entry) -> None:
+        entry.size = len(entry.lines)
+        self._bytes += entry.size
+        self._entries.append(entry)
+
+    def _join(self, tone: Tone) -> bool:
+        """Append the text of `tone` to the waiting chunk of its sid, if it reads the same then."""
+        entry = self._open.get(tone.sid) if tone.sid is not None else None
+        delta = delta_of(tone)
+        if entry is None or entry.tone is None or entry.deltas is None or delta is None:
+            return False
+        if entry.size + len(delta) > DELTA_BYTES_MAX or _shape(entry.tone) != _shape(tone):
+            return False
+        entry.deltas.append(delta)
+        entry.tone.wane = tone.wane
+        entry.size += len(delta)
+        self._bytes += len(delta)
+        return True
+
+    def _closed(self, entry: _Entry) -> bytes:
+        """The lines of an entry that leaves the box."""
+        if entry.tone is None or entry.deltas is None:
+            return entry.lines
+        if self._open.get(entry.tone.sid or "") is entry:
+            del self._open[entry.tone.sid or ""]
+        if len(entry.deltas) == 1:
+            return entry.lines
+        return b"".join(lines_of(with_delta(entry.tone, "".join(entry.deltas))))
+
+
+def _shape(tone: Tone) -> tuple[int, Body]:
+    """What two chunks must share to become one: everything but their text, time and number."""
+    own = ("delta", "part", "sentAt")
+    return tone.fan, {key: value for key, value in tone.body.items() if key not in own}

@@ -1,0 +1,235 @@
+"""One client's socket: bytes in, lines to the door; tones in, bytes out. It decides nothing."""
+
+import asyncio
+import select
+import socket
+import struct
+from collections import deque
+from typing import Protocol, cast
+
+from thrum.tones import Tone
+from thrumd.core.outbound import lines_of
+from thrumd.core.outbox import FULL_SECONDS_MAX, Outbox
+from thrumd.core.splitter import Splitter
+
+WRITE_BYTES_HIGH = 256 * 1024
+"""Bytes handed to the transport before lines wait in the outbox instead."""
+LINES_PER_TURN = 256
+"""Lines of one client handled before others get their turn."""
+LINE_SECONDS_MAX = 10.0
+"""How long a line may take from its first byte to its newline, while we read."""
+HALF_CLOSED_SECONDS_MAX = 60.0
+"""How long a client that closed its writing side is served without anything being delivered."""
+PEER_CREDENTIALS = "3i"
+
+
+class Host(Protocol):
+    """What a connection needs of the door."""
+
+    line_bytes_max: int
+
+    @property
+    def has_room(self) -> bool: ...
+
+    def arrived(self, client: "Connection") -> None: ...
+
+    def left(self, client: "Connection") -> None: ...
+
+    def take(self, client: "Connection", line: bytes | None) -> None: ...
+
+    def wait_for_room(self, client: "Connection") -> None: ...
+
+    def hold(self, more: int, whole: int) -> bool: ...
+
+    def watch(self, client: "Connection") -> None: ...
+
+    def cut(self, client: "Connection", reason: str) -> None: ...
+
+
+class Connection(asyncio.Protocol):
+    """See the module. Made for a socket that is accepted and allowed in."""
+
+    def __init__(self, door: Host, client: str) -> None:
+        self.client = client
+        self.is_known = False
+        """Whether humd has heard of this client."""
+        self._door = door
+        self._splitter = Splitter(door.line_bytes_max)
+        self._lines: deque[bytes | None] = deque()
+        self._outbox = Outbox()
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._is_reading = True
+        self._is_turn_due = False
+        self._must_wait = False
+        self._line_since: float | None = None
+        self._full_since: float | None = None
+        self._half_closed_since: float | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_BYTES_HIGH)
+        self._door.arrived(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._lines.clear()
+        self._door.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        before = self._splitter.waiting_bytes
+        lines = self._splitter.feed(data)
+        held = self._splitter.waiting_bytes
+        if not self._door.hold(held - before, held):
+            self._door.hold(-held, 0)
+            self._splitter.skip()
+            lines.append(None)
+        self._lines.extend(lines)
+        if lines or not self._splitter.is_inside_line:
+            self._line_since = None
+        if self._splitter.is_inside_line and self._line_since is None:
+            self._line_since = self._loop.time()
+            self._door.watch(self)
+        if not self._is_turn_due:
+            self.take_turn()
+
+    def eof_received(self) -> bool:
+        self._half_closed_since = self._loop.time()
+        self._line_since = None
+        self._door.watch(self)
+        self._end_if_gone()
+        return True
+
+    def pause_writing(self) -> None:
+        self._must_wait = True
+
+    def resume_writing(self) -> None:
+        self._must_wait = False
+        while self._outbox and not self._must_wait and self._transport is not None:
+            self._transport.write(self._outbox.take(WRITE_BYTES_HIGH))
+        if not self._outbox.is_full:
+            self._full_since = None
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of an unfinished line."""
+        return self._splitter.waiting_bytes
+
+    def take_turn(self) -> None:
+        """Hand some of the waiting lines to the door; then read on, or wait for the next turn."""
+        self._is_turn_due = False
+        for _ in range(min(LINES_PER_TURN, len(self._lines))):
+            if not self._door.has_room:
+                self._is_turn_due = True
+                self._door.wait_for_room(self)
+                self._read(False)
+                return
+            self._door.take(self, self._lines.popleft())
+        self._read(not self._lines)
+        if self._lines:
+            self._is_turn_due = True
+            self._loop.call_soon(self.take_turn)
+        else:
+            self._end_if_gone()
+
+    def deliver(self, tone: Tone) -> bool:
+        """Send a tone; False when it was dropped. Raises `MalformedTone` when JSON cannot."""
+        if self._half_closed_since is not None:
+            self._half_closed_since = self._loop.time()
+        if self._transport is None or self._transport.is_closing():
+            return False
+        if self._must_wait:
+            is_queued = self._outbox.put(tone)
+            self._mind_outbox()
+            return is_queued
+        for line in lines_of(tone):
+            self._transport.write(line)
+        return True
+
+    def reply(self, lines: bytes) -> None:
+        """Send lines of the door's own."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._must_wait:
+            self._outbox.put_lines(lines)
+            self._mind_outbox()
+        else:
+            self._transport.write(lines)
+
+    def stop_reading(self) -> None:
+        """Take nothing more from this client."""
+        self._lines.clear()
+        self._read(False)
+
+    def close(self) -> None:
+        """Close once what is handed to the transport is written."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def cut(self) -> None:
+        """Close now; what waits is lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def overdue(self, now: float) -> str | None:
+        """Why this connection must end now, or None."""
+        if self._full_since is not None and now - self._full_since > FULL_SECONDS_MAX:
+            return "slow-reader"
+        if self._line_since is not None and now - self._line_since > LINE_SECONDS_MAX:
+            return "unfinished-line"
+        since = self._half_closed_since
+        if since is None or self._lines:
+            return None
+        if self._is_hung_up():
+            return "gone"
+        return "half-closed" if now - since > HALF_CLOSED_SECONDS_MAX else None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether `overdue` could ever say something as things stand."""
+        moments = (self._line_since, self._full_since, self._half_closed_since)
+        return any(moment is not None for moment in moments)
+
+    def _mind_outbox(self) -> None:
+        if self._outbox.overflowed:
+            self._door.cut(self, "slow-reader")
+        elif self._outbox.is_full and self._full_since is None:
+            self._full_since = self._loop.time()
+            self._door.watch(self)
+
+    def _read(self, wanted: bool) -> None:
+        if wanted == self._is_reading or self._transport is None:
+            return
+        self._is_reading = wanted
+        if self._half_closed_since is not None:
+            return
+        if wanted:
+            self._transport.resume_reading()
+            if self._splitter.is_inside_line:
+                self._line_since = self._loop.time()
+                self._door.watch(self)
+        else:
+            self._transport.pause_reading()
+            self._line_since = None
+
+    def _end_if_gone(self) -> None:
+        """Close when the client is gone altogether, and not only done with writing."""
+        if self._half_closed_since is not None and not self._lines and self._is_hung_up():
+            self.close()
+
+    def _is_hung_up(self) -> bool:
+        if self._transport is None:
+            return True
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), 0)
+        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
+
+
+def peer_uid(client: socket.socket) -> int | None:
+    """The user at the other end; None where the system cannot tell (the 0700 directory must do)."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    size = struct.calcsize(PEER_CREDENTIALS)
+    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+    _pid, uid, _gid = struct.unpack(PEER_CREDENTIALS, raw)
+    return int(uid)

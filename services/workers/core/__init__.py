@@ -1,0 +1,1 @@
+"""What workers decide without I/O: catalogues, conversations, stream parsing, scout's plans."""

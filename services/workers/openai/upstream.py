@@ -1,0 +1,265 @@
+"""HTTP to a model service: completions and the list of models.
+
+Rules:
+
+- Nothing of an answer is ever repeated: a completion is asked for again only while no byte of it
+  has come. After that a fault is a failure, and so is a stream without `finish_reason`.
+- Cancelling a completion closes its connection at once; a connection is reused only after a stream
+  that was read to its end.
+- No redirects: the key would travel.
+"""
+
+import contextlib
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
+
+import anyio
+import orjson
+
+from nest.metrics import Registry
+from thrum.errors import Qualifier
+from thrum.tones import Body
+from workers.core.completions import (
+    Completion,
+    CompletionFailed,
+    Delta,
+    Usage,
+    error_message,
+)
+from workers.core.retries import is_passing, wait_seconds
+from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge, SseParser
+from workers.openai.connections import (
+    SILENCE_SECONDS,
+    Answer,
+    BrokenResponse,
+    Connections,
+    Silent,
+    Unreachable,
+)
+from workers.turns import TurnFailed
+
+LINGER_SECONDS = 0.2
+"""How long a service that said that it is done may take to end the body."""
+ERROR_BYTES_MAX = 64 * 1024
+"""Of an error's body, the part that is read."""
+WHOLE_BYTES_MAX = 4 * EVENT_BYTES_MAX
+"""Bytes of an answer that is not streamed, or of a list of models."""
+MODELS_MAX = 1_000
+MODEL_CHARS_MAX = 256
+BAD_GATEWAY = 502
+GATEWAY_TIMEOUT = 504
+
+log = logging.getLogger(__name__)
+
+Hear = Callable[[Delta], Awaitable[None]]
+
+
+class UpstreamFailed(TurnFailed):
+    """The service could not be reached, refused, or broke off."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | str,
+        is_passing: bool = False,
+        retry_after: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, qualifier=Qualifier.UPSTREAM_FAILED)
+        self.is_passing = is_passing
+        """Whether the same request may work later."""
+        self.retry_after = retry_after
+
+
+async def _tell(hear: Hear, delta: Delta) -> None:
+    if delta.text or delta.reasoning:
+        await hear(delta)
+
+
+class Upstream:
+    """One service. Whoever makes it closes it."""
+
+    def __init__(self, base_url: str, key: str | None, metrics: Registry) -> None:
+        self._host = urlsplit(base_url).netloc
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        self._connections = Connections(base_url, headers)
+        self._takes_usage_option: bool | None = None
+        """Whether the service takes `stream_options`; None until it has answered."""
+        self._max_tokens = "max_tokens"
+        """What the service calls the bound on its answer."""
+        self._requests = metrics.counter(
+            "hum_upstream_requests_total", "Requests to the model service.", ("status",)
+        )
+        self._retries = metrics.counter(
+            "hum_upstream_retries_total", "Completions that were asked for again."
+        )
+        self._answered = metrics.histogram(
+            "hum_upstream_answered_seconds", "From a request to the head of its answer."
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._connections.close()
+
+    async def models(self) -> tuple[str, ...]:
+        """The models that the service lists. Raises `UpstreamFailed`."""
+        async with self._exchange("GET", "/models") as response:
+            body = orjson.loads(await self._whole(response, WHOLE_BYTES_MAX))
+        entries = body.get("data") if isinstance(body, dict) else None
+        names = [entry.get("id") for entry in entries or () if isinstance(entry, dict)]
+        known = [
+            name for name in names if isinstance(name, str) and 0 < len(name) <= MODEL_CHARS_MAX
+        ]
+        return tuple(dict.fromkeys(known))[:MODELS_MAX]
+
+    async def complete(self, request: Body, hear: Hear, usage: Usage) -> Completion:
+        """Have the service complete `request`, telling `hear` what comes as it comes.
+
+        Returns when the answer is complete; what it cost is added to `usage`, also when it fails.
+        Raises `UpstreamFailed`.
+        """
+        tries = 0
+        while True:
+            completion = Completion()
+            variant = self._variant(request)
+            try:
+                await self._attempt(variant, completion, hear)
+            except UpstreamFailed as failed:
+                if completion.has_begun:
+                    raise
+                if self._learn(variant, failed):
+                    continue
+                tries += 1
+                wait = wait_seconds(
+                    tries, retry_after=failed.retry_after, now=time.time(), jitter=random.random()
+                )
+                if not failed.is_passing or wait is None:
+                    raise
+                self._retries.inc()
+                log.info("upstream.retry", extra={"code": failed.code, "wait_seconds": wait})
+                await anyio.sleep(wait)
+            else:
+                if "stream_options" in variant:
+                    self._takes_usage_option = True
+                return completion
+            finally:
+                usage.add(completion.usage)
+
+    def _variant(self, request: Body) -> Body:
+        """The request in the dialect of this service, as far as it is known."""
+        variant = {**request, "stream": True}
+        if self._takes_usage_option is not False:
+            variant["stream_options"] = {"include_usage": True}
+        if self._max_tokens != "max_tokens" and "max_tokens" in variant:
+            variant[self._max_tokens] = variant.pop("max_tokens")
+        return variant
+
+    def _learn(self, variant: Body, failed: UpstreamFailed) -> bool:
+        """Whether a refusal taught us another way to ask; each lesson is learnt once."""
+        if failed.code not in (400, 422):
+            return False
+        if "max_tokens" in variant and "max_completion_tokens" in failed.message:
+            self._max_tokens = "max_completion_tokens"
+            return True
+        if "stream_options" in variant and self._takes_usage_option is None:
+            self._takes_usage_option = False
+            return True
+        return False
+
+    async def _attempt(self, request: Body, completion: Completion, hear: Hear) -> None:
+        """Ask once; `completion` has its finish reason then, or this raises `UpstreamFailed`."""
+        body = orjson.dumps(request)
+        async with self._exchange("POST", "/chat/completions", body) as response:
+            if (response.header("content-type") or "").startswith("application/json"):
+                whole = await self._whole(response, WHOLE_BYTES_MAX)
+                await _tell(hear, completion.take([whole]))
+            else:
+                await self._stream(response, completion, hear)
+            if completion.finish_reason is None:
+                raise self._failed("broke off before the answer was complete", is_passing=True)
+
+    async def _stream(self, response: Answer, completion: Completion, hear: Hear) -> None:
+        """Read events until the service is done. What one read brings is told at once."""
+        parser = SseParser()
+        try:
+            while not completion.is_done and (piece := await response.read()):
+                await _tell(hear, completion.take(parser.feed(piece)))
+            if not response.is_complete:
+                with anyio.move_on_after(LINGER_SECONDS):
+                    await response.read()  # a body read to its end leaves a usable connection
+        except BrokenResponse:
+            if completion.finish_reason is None:
+                raise
+
+    @contextlib.asynccontextmanager
+    async def _exchange(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[Answer]:
+        """One request; the response has status 200. Every fault is an `UpstreamFailed`."""
+        status = "none"
+        started = time.monotonic()
+        try:
+            async with self._connections.exchange(method, path, body) as response:
+                status = str(response.status)
+                self._answered.observe(time.monotonic() - started)
+                if response.status != 200:
+                    raise await self._refusal(response)
+                yield response
+        except Silent as problem:
+            raise self._failed(
+                f"was silent for {SILENCE_SECONDS:.0f} s", code=GATEWAY_TIMEOUT
+            ) from problem
+        except Unreachable as problem:
+            raise self._failed(f"cannot be reached: {problem}", is_passing=True) from problem
+        except BrokenResponse as problem:
+            raise self._failed(f"broke off: {problem}", is_passing=True) from problem
+        except CompletionFailed as problem:
+            code = problem.code if isinstance(problem.code, int) else BAD_GATEWAY
+            raise self._failed(f"failed: {problem}", code=code) from problem
+        except (EventTooLarge, orjson.JSONDecodeError) as problem:
+            raise self._failed(f"sent what is no answer: {problem}") from problem
+        finally:
+            self._requests.labels(status).inc()
+
+    async def _refusal(self, response: Answer) -> UpstreamFailed:
+        """What a status other than 200 means."""
+        status = response.status
+        text = await self._whole(response, ERROR_BYTES_MAX, cut=True)
+        try:
+            body = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            body = None
+        reason = error_message(body) if isinstance(body, dict) else "it gives no reason"
+        if status in (401, 403):
+            reason += "; check the key: OPENAI_API_KEY, or workers.openai in hum.json"
+        return self._failed(
+            f"answered {status}: {reason}",
+            code=status,
+            is_passing=is_passing(status),
+            retry_after=response.header("retry-after"),
+        )
+
+    async def _whole(self, response: Answer, bytes_max: int, *, cut: bool = False) -> bytes:
+        """A body that is not streamed, bounded."""
+        body = bytearray()
+        while piece := await response.read():
+            body += piece
+            if len(body) > bytes_max:
+                if cut:
+                    return bytes(body[:bytes_max])
+                raise self._failed(f"sent more than {bytes_max} bytes")
+        return bytes(body)
+
+    def _failed(
+        self,
+        what: str,
+        *,
+        code: int = BAD_GATEWAY,
+        is_passing: bool = False,
+        retry_after: str | None = None,
+    ) -> UpstreamFailed:
+        message = f"the model service at {self._host} {what}"
+        return UpstreamFailed(message, code=code, is_passing=is_passing, retry_after=retry_after)

@@ -1,0 +1,37 @@
+"""Wiring that every worker shares: identity, bus, prompts, and the ending."""
+
+from importlib import metadata
+
+import anyio
+
+from nest.bee import Bee, Hello
+from nest.identity import load_or_mint_identity
+from nest.lifecycle import Context
+from thrum.tones import Body
+from workers.turns import CHIS, Agent, Worker
+
+DRAIN_SECONDS = 8.0
+"""Turns in flight get this long when the process is asked to stop."""
+
+
+async def offer(
+    context: Context, agent: Agent, *, hive: str, models: tuple[str, ...], propensity: Body
+) -> None:
+    """Have `agent` answer prompts for `models` until the process is asked to stop; then drain."""
+    hello = Hello(
+        roles=("worker",),
+        hive=hive,
+        version=metadata.version("hum"),
+        models=models,
+        chis=CHIS,
+        propensity=propensity,
+    )
+    identity = load_or_mint_identity(context.paths.bee_key(hive), prefix="wbee")
+    bee = Bee(identity, hello, context.paths.bus_endpoint, context.metrics)
+    worker = Worker(bee, agent, context.metrics)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bee.run, name="workers.bee")
+        tasks.start_soon(worker.serve, name="workers.serve")
+        await context.stop.wait()
+        await worker.drain(DRAIN_SECONDS)
+        tasks.cancel_scope.cancel()

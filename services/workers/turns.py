@@ -1,0 +1,461 @@
+"""The loop that workers share: from one prompt to exactly one terminal tone, whatever happens.
+
+Rules:
+
+- One task for each turn; the turns of one sid run one after the other. Tones that belong to running
+  turns (results, cancels) are handed over by the one reader of the bee's inbox.
+- A turn ends with one `finish` or one `error`: the agent's answer, its `TurnFailed`, a bug
+  (`worker_error`), a cancel (`cancelled`), too much time, or a worker that stops (`worker.lost`).
+- Text goes out in both shapes that clients read (docs/wire.md, `chunk`).
+- A tool call without an answer after `TOOL_SECONDS` has failed; whoever works on it may stop.
+- Everything has a bound: turns at once, prompts that wait, calls at once, the time of a turn.
+"""
+
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from nest.bee import Tones
+from nest.metrics import Registry
+from thrum import ids
+from thrum.chi import Chi
+from thrum.errors import HumError, Qualifier
+from thrum.tones import Body, Tone, is_error_result, result_text
+from workers.core.catalogue import Catalogue, catalogue_of
+
+TURNS_MAX = 256
+"""Turns at once; one more is answered with `worker.busy`."""
+PROMPTS_WAITING_MAX = 4
+"""Prompts of one sid that wait for its running turn. A safeguard: humd holds them back."""
+TURN_SECONDS = 3_600.0
+"""Longest turn, tool calls included."""
+TOOL_SECONDS = 300.0
+"""How long a tool may take."""
+RESULT_CHARS_MAX = 1024 * 1024
+"""Characters of one tool result that the model gets."""
+SETTLE_SECONDS = 2.0
+"""How long a worker that stops waits until its last tones are on disk."""
+
+CHIS = (
+    Chi.HELLO,
+    Chi.PROMPT,
+    Chi.CANCEL,
+    Chi.CLEANUP,
+    Chi.TOOL_CALL,
+    Chi.TOOL_RESULT,
+    Chi.CHUNK,
+    Chi.FINISH,
+    Chi.ERROR,
+)
+"""What a worker says and hears."""
+
+log = logging.getLogger(__name__)
+
+
+class TurnFailed(HumError):
+    """The turn ends with this `error`; what was streamed before it stands."""
+
+    def __init__(
+        self, message: str, *, code: int | str | None = None, qualifier: Qualifier | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.qualifier = qualifier
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool and its arguments."""
+
+    name: str
+    args: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a tool answered, for the model to read."""
+
+    text: str
+    is_error: bool = False
+
+
+class Bus(Protocol):
+    """What a worker needs of its bee."""
+
+    @property
+    def inbox(self) -> Tones:
+        """Every tone that comes."""
+        ...
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `post` would take a tone."""
+        ...
+
+    async def send(self, tone: Tone) -> int:
+        """Queue a tone; wait while there is no room."""
+        ...
+
+    def post(self, tone: Tone) -> int:
+        """Queue a tone; there is room."""
+        ...
+
+    async def settled(self) -> None:
+        """Return once everything that was sent is on disk."""
+        ...
+
+
+class Agent(Protocol):
+    """What answers prompts."""
+
+    async def answer(self, turn: "Turn") -> str:
+        """Answer through `turn`; return the finish reason. Raises `TurnFailed`."""
+        ...
+
+    def forget(self, sid: str) -> None:
+        """Drop what is remembered of a conversation."""
+        ...
+
+
+class _Ending(Enum):
+    """Why a turn is ended from outside."""
+
+    CANCELLED = auto()
+    LOST = auto()
+
+
+class Turn:
+    """One prompt being answered."""
+
+    def __init__(self, worker: "Worker", prompt: Tone) -> None:
+        assert prompt.sid is not None
+        self.sid = prompt.sid
+        self.rid = prompt.rid
+        self.prompt = prompt.body
+        self.catalogue: Catalogue = catalogue_of(prompt.body)
+        self.usage: Body = {"input_tokens": 0, "output_tokens": 0}
+        """Tokens so far; whatever stands here when the turn ends is reported."""
+        self._worker = worker
+        self._send = worker.bee.send
+        self._block = ""
+        """Kind of the open block of output: text, reasoning, or none."""
+        self._block_index = -1
+        self._answers: deque[Tone] = deque()
+        self._answered: anyio.Event | None = None
+        self._scope = anyio.CancelScope()
+        self._ending: _Ending | None = None
+
+    async def say(self, text: str) -> None:
+        """Stream a piece of the answer."""
+        await self._open("text")
+        await self._send(
+            Tone(
+                chi=Chi.CHUNK,
+                sid=self.sid,
+                body={
+                    "chunkType": "text_delta",
+                    "blockIdx": self._block_index,
+                    "delta": text,
+                    "part": {"type": "text", "text": text},
+                },
+            )
+        )
+
+    async def think(self, text: str) -> None:
+        """Stream a piece of the model's reasoning."""
+        await self._open("reasoning")
+        await self._chunk("reasoning_delta", blockIdx=self._block_index, delta=text)
+
+    async def call(self, calls: Sequence[Call]) -> list[Result]:
+        """Call tools side by side; return their results in the order of the calls.
+
+        A tool that fails, is unknown to humd or takes too long gives an error result.
+        """
+        await self._close()
+        waiting = {_mint(): place for place, call in enumerate(calls)}
+        results: list[Result | None] = [None] * len(calls)
+        self._answers.clear()
+        self._worker.expect(waiting, self)
+        try:
+            for call_id, place in waiting.items():
+                await self._send(self._tool_call(call_id, calls[place]))
+            with anyio.move_on_after(TOOL_SECONDS):
+                while waiting:
+                    answer = await self._next_answer()
+                    place = waiting.pop(str(answer.body["callId"]))
+                    result = results[place] = _result(answer)
+                    await self._executed(str(answer.body["callId"]), calls[place], result)
+        finally:
+            self._worker.give_up(waiting)
+            for call_id in waiting:
+                self._post_cancel(call_id)
+        late = Result(f"no answer within {TOOL_SECONDS:.0f} s", is_error=True)
+        for call_id, place in waiting.items():
+            await self._executed(call_id, calls[place], late)
+        return [result or late for result in results]
+
+    async def run(self, agent: Agent) -> Tone:
+        """Have `agent` answer; return the terminal tone. Everything else has been sent then."""
+        try:
+            self._scope.deadline = anyio.current_time() + TURN_SECONDS
+            with self._scope:
+                reason = await agent.answer(self)
+                await self._close()
+                return self._finish(reason)
+        except TurnFailed as failed:
+            await self._close()
+            return self.error(failed.message, code=failed.code, qualifier=failed.qualifier)
+        except Exception:
+            log.exception("turn.failed", extra={"sid": self.sid})
+            await self._close()
+            return self.error("the worker has a bug; its log says more", code="worker_error")
+        await self._close()
+        if self._ending is _Ending.CANCELLED:
+            return self._finish("cancelled")
+        if self._ending is _Ending.LOST:
+            return self.error(
+                "the worker stopped before the answer was complete; ask again",
+                code="worker_lost",
+                qualifier=Qualifier.WORKER_LOST,
+            )
+        return self.error(f"the turn took longer than {TURN_SECONDS:.0f} s", code="worker_error")
+
+    def cancel(self) -> None:
+        """End the turn with `finish`, reason `cancelled`."""
+        self._end(_Ending.CANCELLED)
+
+    def abandon(self) -> None:
+        """End the turn with `worker.lost`."""
+        self._end(_Ending.LOST)
+
+    def hand(self, answer: Tone) -> None:
+        """Take the answer to one of the turn's calls."""
+        self._answers.append(answer)
+        if self._answered:
+            self._answered.set()
+
+    def error(
+        self, message: str, *, code: int | str | None = None, qualifier: Qualifier | None = None
+    ) -> Tone:
+        """The `error` that ends this turn."""
+        body: Body = {"message": message}
+        if code is not None:
+            body["code"] = code
+        if qualifier is not None:
+            body["qualifier"] = qualifier.value
+        if any(self.usage.values()):
+            body["usage"] = self.usage
+        return Tone(chi=Chi.ERROR, sid=self.sid, body=body)
+
+    def _finish(self, reason: str) -> Tone:
+        body: Body = {"finishReason": reason, "usage": self.usage}
+        return Tone(chi=Chi.FINISH, sid=self.sid, body=body)
+
+    def _end(self, ending: _Ending) -> None:
+        if self._ending is None:
+            self._ending = ending
+            self._scope.cancel()
+
+    async def _open(self, kind: str) -> None:
+        if self._block == kind:
+            return
+        await self._close()
+        self._block = kind
+        self._block_index += 1
+        await self._chunk(f"{kind}_start", blockIdx=self._block_index)
+
+    async def _close(self) -> None:
+        kind, self._block = self._block, ""
+        if kind == "reasoning":
+            await self._chunk("reasoning_end", blockIdx=self._block_index)
+        if kind:
+            await self._chunk("content_block_stop", blockIdx=self._block_index)
+
+    async def _chunk(self, kind: str, **fields: object) -> None:
+        await self._send(Tone(chi=Chi.CHUNK, sid=self.sid, body={"chunkType": kind, **fields}))
+
+    async def _executed(self, call_id: str, call: Call, result: Result) -> None:
+        await self._chunk(
+            "tool_executed",
+            callId=call_id,
+            toolName=call.name,
+            arguments=call.args,
+            output=result.text,
+            isError=result.is_error,
+        )
+
+    def _tool_call(self, call_id: str, call: Call) -> Tone:
+        body: Body = {
+            "callId": call_id,
+            "toolName": call.name,
+            "name": call.name,
+            "args": call.args,
+        }
+        cwd = self.prompt.get("cwd")
+        if isinstance(cwd, str) and cwd not in ("", "/"):
+            body["cwd"] = cwd
+        return Tone(chi=Chi.TOOL_CALL, sid=self.sid, body=body)
+
+    async def _next_answer(self) -> Tone:
+        while not self._answers:
+            self._answered = anyio.Event()
+            await self._answered.wait()
+        return self._answers.popleft()
+
+    def _post_cancel(self, call_id: str) -> None:
+        """Tell whoever works on a call that nobody waits any more. A courtesy: never waited for."""
+        if self._worker.bee.has_room:
+            body: Body = {"callId": call_id, "reason": "caller-gone"}
+            self._worker.bee.post(Tone(chi=Chi.CANCEL, sid=self.sid, body=body))
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The running turn of one sid, and the prompts that wait for its end."""
+
+    turn: Turn
+    waiting: deque[Tone] = field(default_factory=deque)
+
+
+class Worker:
+    """A bee that answers prompts with `agent`."""
+
+    def __init__(self, bee: Bus, agent: Agent, metrics: Registry) -> None:
+        self.bee = bee
+        self._agent = agent
+        self._lanes: dict[str, _Lane] = {}
+        self._calls: dict[str, Turn] = {}
+        self._is_draining = False
+        self._idle = anyio.Event()
+        self._turns = metrics.counter(
+            "hum_worker_turns_total", "Turns ended, by their terminal tone.", ("outcome",)
+        )
+        self._running = metrics.gauge("hum_worker_turns", "Turns running.")
+
+    async def serve(self) -> None:
+        """Answer prompts for ever."""
+        async with anyio.create_task_group() as tasks:
+            async for tone in self.bee.inbox:
+                self._take(tone, tasks)
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more prompts; let turns end; after `seconds` end them with `worker.lost`.
+
+        `serve` goes on meanwhile. When this returns, everything that was said is on disk, unless
+        humd is away.
+        """
+        self._is_draining = True
+        for lane in self._lanes.values():
+            while lane.waiting:
+                await self.bee.send(self._refusal(lane.waiting.popleft(), *_STOPPING))
+        for patience in (seconds, SETTLE_SECONDS):
+            with anyio.move_on_after(patience):
+                while self._lanes:
+                    self._idle = anyio.Event()
+                    await self._idle.wait()
+            for lane in self._lanes.values():
+                lane.turn.abandon()
+        with anyio.move_on_after(SETTLE_SECONDS) as settling:
+            await self.bee.settled()
+        if self._lanes or settling.cancelled_caught:
+            log.warning("worker.drain_cut_short", extra={"turns": len(self._lanes)})
+
+    def expect(self, call_ids: Iterable[str], turn: Turn) -> None:
+        """Hand the answers to these calls to `turn`."""
+        for call_id in call_ids:
+            self._calls[call_id] = turn
+
+    def give_up(self, call_ids: Iterable[str]) -> None:
+        """Nobody waits for these calls any more."""
+        for call_id in call_ids:
+            self._calls.pop(call_id, None)
+
+    def _take(self, tone: Tone, tasks: TaskGroup) -> None:
+        chi = tone.chi
+        if chi == Chi.PROMPT:
+            self._prompt(tone, tasks)
+        elif chi in (Chi.TOOL_RESULT, Chi.ERROR):
+            call_id = tone.body.get("callId")
+            if isinstance(call_id, str) and (turn := self._calls.pop(call_id, None)):
+                turn.hand(tone)
+        elif chi == Chi.CANCEL:
+            if tone.sid in self._lanes:
+                self._lanes[tone.sid].turn.cancel()
+        elif chi == Chi.CLEANUP and tone.sid is not None:
+            if tone.sid in self._lanes:
+                self._lanes[tone.sid].turn.cancel()
+            self._agent.forget(tone.sid)
+
+    def _prompt(self, tone: Tone, tasks: TaskGroup) -> None:
+        """Start a turn, let it wait, or refuse it. Never waits: the inbox must be read on."""
+        if not tone.sid:
+            log.warning("prompt.no_sid")
+            return
+        lane = self._lanes.get(tone.sid)
+        refusal: tuple[str, Qualifier] | None = None
+        if self._is_draining:
+            refusal = _STOPPING
+        elif lane is not None and len(lane.waiting) < PROMPTS_WAITING_MAX:
+            lane.waiting.append(tone)
+        elif lane is not None:
+            refusal = _LANE_FULL
+        elif len(self._lanes) >= TURNS_MAX:
+            refusal = _BUSY
+        else:
+            self._lanes[tone.sid] = lane = _Lane(Turn(self, tone))
+            self._running.inc()
+            tasks.start_soon(self._run, lane, name="workers.turn")
+        if refusal is not None:
+            tasks.start_soon(self.bee.send, self._refusal(tone, *refusal), name="workers.refuse")
+
+    async def _run(self, lane: _Lane) -> None:
+        """The turn of `lane`, then those that wait there."""
+        while True:
+            terminal = await lane.turn.run(self._agent)
+            self._turns.labels(terminal.body.get("finishReason", "error")).inc()
+            await self.bee.send(terminal)
+            if not lane.waiting:
+                break
+            lane.turn = Turn(self, lane.waiting.popleft())
+        del self._lanes[lane.turn.sid]
+        self._running.dec()
+        if not self._lanes:
+            self._idle.set()
+
+    def _refusal(self, prompt: Tone, reason: str, qualifier: Qualifier) -> Tone:
+        self._turns.labels("refused").inc()
+        code = qualifier.value.replace(".", "_")
+        body: Body = {"message": reason, "code": code, "qualifier": qualifier.value}
+        return Tone(chi=Chi.ERROR, rid=prompt.rid, sid=prompt.sid, body=body)
+
+
+_STOPPING = ("the worker is stopping; ask again", Qualifier.WORKER_LOST)
+_LANE_FULL = (
+    f"{PROMPTS_WAITING_MAX} prompts wait for this conversation already; let one end",
+    Qualifier.WORKER_BUSY,
+)
+_BUSY = (f"the worker runs {TURNS_MAX} turns already; ask again later", Qualifier.WORKER_BUSY)
+
+
+def _result(answer: Tone) -> Result:
+    """What a `tool-result`, or an `error` in its place, tells the model."""
+    if answer.chi == Chi.ERROR:
+        return Result(answer.text("message") or "the tool failed and gave no reason", is_error=True)
+    text = result_text(answer.body) or "(no output)"
+    if len(text) > RESULT_CHARS_MAX:
+        left_out = len(text) - RESULT_CHARS_MAX
+        text = f"{text[:RESULT_CHARS_MAX]}\n[{left_out} characters left out]"
+    return Result(text, is_error_result(answer.body))
+
+
+def _mint() -> str:
+    now_ms = time.time_ns() // 1_000_000
+    return ids.mint_humid(now_ms, secrets.token_bytes(ids.HUMID_RANDOM_BYTES))

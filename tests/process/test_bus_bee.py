@@ -1,0 +1,164 @@
+"""The bus client on a real bus: it loses nothing, holds nothing, and comes back by itself."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import anyio
+import pytest
+from tests.support.bees import bee_named
+from tests.support.stack import Stack
+
+from nest.bee import Bee
+from nest.link import UNSETTLED_PARCELS_MAX
+from thrum.errors import LocalError
+from thrum.tones import Tone
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
+
+FLOOD = 8_000
+"""More than an inbox holds before humd gets no credit, less than what slows down the sender."""
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    with Stack(services=("thehum", "humd")) as stack:
+        stack.wait_for(lambda: "humd.ready" in stack.log("humd"), "a humd that has replayed")
+        yield stack
+
+
+BEES = 20
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def prompted(worker: Bee) -> None:
+    async for tone in worker.inbox:
+        if tone.chi == "prompt":
+            return
+
+
+async def test_an_inbox_that_is_read_late_loses_nothing(stack: Stack) -> None:
+    worker = bee_named(stack, "worker", "worker", models=("m",))
+    asker = bee_named(stack, "asker", "asker")
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(worker.run)
+        await tasks.start(asker.run)
+        await asker.send(Tone(chi="prompt", sid="s", body={"modelId": "m"}))
+        await prompted(worker)
+        for number in range(FLOOD):
+            await worker.send(Tone(chi="chunk", sid="s", body={"n": number}))
+        await worker.settled()
+
+        numbers = list[int]()
+        async for tone in asker.inbox:
+            numbers.append(tone.body["n"])
+            if len(numbers) == FLOOD:
+                break
+        tasks.cancel_scope.cancel()
+
+    assert numbers == list(range(FLOOD))
+
+
+async def test_a_bee_that_both_reads_and_sends_in_one_loop_never_waits_for_itself(
+    stack: Stack,
+) -> None:
+    """Its inbox is full while it waits for room to send: credits must be read all the same."""
+    echoes = 3
+    worker = bee_named(stack, "worker", "worker", models=("m",))
+    asker = bee_named(stack, "asker", "asker")
+    calls = 6_000
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(worker.run)
+        await tasks.start(asker.run)
+        await asker.send(Tone(chi="prompt", sid="s", body={"modelId": "m"}))
+        await prompted(worker)
+
+        async def ask() -> None:
+            for number in range(calls):
+                await asker.send(Tone(chi="curate", sid="s", body={"n": number}))
+
+        async def answer() -> None:
+            async for tone in worker.inbox:
+                for _ in range(echoes):
+                    await worker.send(Tone(chi="pulse", sid="s", body=tone.body))
+                if tone.body["n"] == calls - 1:
+                    break
+
+        with asker.stream("s") as tones:
+            tasks.start_soon(ask)
+            tasks.start_soon(answer)
+            count = 0
+            while count < calls * echoes:
+                count += len(await tones.take())
+        tasks.cancel_scope.cancel()
+
+    assert count == calls * echoes
+
+
+async def test_a_bee_that_is_ended_leaves_no_descriptor_behind(stack: Stack) -> None:
+    async def come_and_go(name: str) -> None:
+        bee = bee_named(stack, name, "asker")
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(bee.run)
+            tasks.cancel_scope.cancel()
+
+    await come_and_go("first")  # opens what the library keeps for good
+    before = descriptors()
+
+    for number in range(BEES):
+        await come_and_go(f"bee-{number}")
+
+    assert descriptors() < before + BEES  # the last ones may be closing still
+
+
+async def test_a_bee_that_waits_for_humd_leaves_no_descriptor_behind(stack: Stack) -> None:
+    stack.kill("humd")
+    bee = bee_named(stack, "early", "asker")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(bee.run)
+        await anyio.lowlevel.checkpoint()
+        before = descriptors()
+        tasks.cancel_scope.cancel()
+
+    assert descriptors() <= before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_what_is_sent_while_humd_is_away_is_settled_when_it_is_back(
+    stack: Stack, number: signal.Signals
+) -> None:
+    bee = bee_named(stack, "patient", "asker")
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(bee.run)
+        stack.kill("humd", number)
+        for _ in range(5):
+            await bee.send(Tone(chi="attach", sid="s"))
+        stack.start("humd")
+
+        await bee.settled()
+        tasks.cancel_scope.cancel()
+
+    assert not bee._link.unsettled
+
+
+async def test_a_bee_without_humd_holds_a_bounded_number_of_tones(stack: Stack) -> None:
+    stack.kill("humd")
+    bee = bee_named(stack, "hoarder", "asker")
+    for _ in range(UNSETTLED_PARCELS_MAX):
+        bee.post(Tone(chi="attach", sid="s"))
+
+    with pytest.raises(LocalError):
+        bee.post(Tone(chi="attach", sid="s"))
+
+
+async def test_a_sid_has_one_reader(stack: Stack) -> None:
+    bee = bee_named(stack, "two-readers", "asker")
+
+    with bee.stream("s"), pytest.raises(LocalError), bee.stream("s"):
+        pass
+
+    with bee.stream("s") as again:
+        assert len(again) == 0

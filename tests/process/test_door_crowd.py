@@ -1,0 +1,75 @@
+"""Many clients at once, and none of them lost (reliability M5, L5, F11)."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.process
+
+CROWD = 1_000
+BURST_AND_MORE = 150
+
+
+@pytest.fixture
+def stack(home: Path) -> Iterator[Stack]:
+    with Stack(home, services=()) as stack:
+        yield stack
+
+
+def hears_a_breath(stack: Stack) -> bool:
+    try:
+        with stack.client(reply_seconds=1) as probe:
+            return bool(probe.read()["chi"] == "breath")
+    except (OSError, EOFError):
+        return False
+
+
+def start(stack: Stack, *arguments: str) -> None:
+    stack.start("thrumd", *arguments)
+    stack.wait_for(lambda: hears_a_breath(stack), "breath")
+
+
+def test_a_storm_of_connections_is_served_to_the_last(stack: Stack) -> None:
+    """Reliability L5, with the accept rate raised."""
+    start(stack, "--accepts-per-second", "100000")
+
+    with ExitStack() as crowd:
+        clients = [crowd.enter_context(stack.client()) for _ in range(CROWD)]
+        assert {client.read()["chi"] for client in clients} == {"breath"}
+        clients[0].send(chi="unknown", rid="r")
+        assert clients[0].read() == {"chi": "echo", "rid": "r", "ok": True}
+
+
+def test_what_comes_faster_than_the_rate_waits_and_is_not_refused(stack: Stack) -> None:
+    start(stack)
+
+    with ExitStack() as crowd:
+        clients = [crowd.enter_context(stack.client()) for _ in range(BURST_AND_MORE)]
+        assert {client.read()["chi"] for client in clients} == {"breath"}
+
+
+def test_without_descriptors_the_door_lets_clients_in_again_once_some_leave(stack: Stack) -> None:
+    """Reliability F11: the accept loop neither ends nor spins."""
+    start(stack)
+    process = psutil.Process(stack.pid("thrumd"))
+    bound = process.num_fds() + 5
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (bound, bound))
+
+    with ExitStack() as crowd:
+        clients = [crowd.enter_context(stack.client()) for _ in range(20)]
+        stack.wait_for(lambda: "door.cannot_accept" in stack.log("thrumd"), "lack of descriptors")
+        assert clients[0].read()["chi"] == "breath"
+
+    stack.wait_for(lambda: hears_a_breath(stack), "breath after the lack")
+
+
+@pytest.mark.parametrize("rate", ["0", "nan", "many"])
+def test_a_rate_that_is_none_is_a_usage_error(stack: Stack, rate: str) -> None:
+    stack.start("thrumd", "--accepts-per-second", rate)
+
+    assert stack.wait_exit("thrumd") == 2

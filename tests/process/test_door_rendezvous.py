@@ -1,0 +1,172 @@
+"""Where the door is found, who may be there, and what it leaves behind (docs/wire.md 2.5)."""
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path, services=()) as stack:
+        yield stack
+
+
+def start(stack: Stack) -> None:
+    stack.start("thrumd")
+    stack.wait_for(lambda: answers(stack.paths.thrum_socket), "answer at the door")
+
+
+def answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def link_of(stack: Stack) -> Path:
+    return stack.home / "run" / "hum" / "thrum.sock"
+
+
+def runtime(stack: Stack) -> dict[str, object]:
+    found: dict[str, object] = orjson.loads(stack.paths.runtime_json.read_bytes())
+    return found
+
+
+def test_a_running_door_is_private_and_says_where_it_is(stack: Stack) -> None:
+    """Reliability A1; thrum 2.1 to 2.3."""
+    start(stack)
+
+    path = stack.paths.thrum_socket
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    found = runtime(stack)
+    assert found["socket"] == str(path)
+    assert found["pid"] == stack.pid("thrumd")
+    assert found["thrum_version"] == "0.7.0"
+    assert found["ensemble_addrs"] == []
+    assert answers(link_of(stack))
+
+
+def test_an_orderly_end_leaves_nothing_behind(stack: Stack) -> None:
+    start(stack)
+
+    assert stack.kill("thrumd", signal.SIGTERM) == 0
+
+    assert not os.path.lexists(stack.paths.thrum_socket)
+    assert not stack.paths.runtime_json.exists()
+    assert not os.path.lexists(link_of(stack))
+
+
+def test_after_a_crash_the_next_door_takes_the_place(stack: Stack) -> None:
+    start(stack)
+    stack.kill("thrumd", signal.SIGKILL)
+    assert os.path.lexists(stack.paths.thrum_socket)
+
+    start(stack)
+
+    assert runtime(stack)["pid"] == stack.pid("thrumd")
+    assert answers(link_of(stack))
+
+
+def test_a_second_door_refuses_to_start_and_touches_nothing(stack: Stack, tmp_path: Path) -> None:
+    """The second has a state of its own and is told to use the first one's socket."""
+    start(stack)
+    first = runtime(stack)
+    other = tmp_path / "other"
+    other.mkdir()
+
+    with Stack(other, services=(), env={"HUM_THRUM_SOCK": first["socket"]}) as second:  # type: ignore[dict-item]
+        second.start("thrumd")
+        assert second.wait_exit("thrumd") == 78
+        assert "another daemon answers" in second.log("thrumd")
+
+    assert runtime(stack) == first
+    assert answers(stack.paths.thrum_socket)
+
+
+def test_a_second_door_of_one_state_names_the_first(stack: Stack) -> None:
+    start(stack)
+    first = stack.pid("thrumd")
+
+    stack.start("thrumd", instance="second")
+
+    assert stack.wait_exit("second") == 78
+    assert str(first) in stack.log("second")
+    assert answers(stack.paths.thrum_socket)
+
+
+@pytest.mark.parametrize("kind", ["file", "directory", "link"])
+def test_what_is_no_socket_is_never_removed(stack: Stack, kind: str) -> None:
+    path = stack.paths.thrum_socket
+    path.parent.mkdir(mode=0o700, parents=True)
+    match kind:
+        case "file":
+            path.write_text("precious")
+        case "directory":
+            path.mkdir()
+        case _:
+            path.symlink_to(stack.home)
+
+    stack.start("thrumd")
+
+    assert stack.wait_exit("thrumd") == 78
+    assert "is no socket" in stack.log("thrumd")
+    assert os.path.lexists(path)
+
+
+def test_a_directory_open_to_others_is_refused(stack: Stack) -> None:
+    shared = stack.home / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+
+    stack.start("thrumd", env={"HUM_THRUM_SOCK": str(shared / "s")})
+
+    assert stack.wait_exit("thrumd") == 78
+    assert "chmod 700" in stack.log("thrumd")
+
+
+def test_a_foreign_link_stays_and_the_door_serves_all_the_same(stack: Stack) -> None:
+    link = link_of(stack)
+    link.parent.mkdir(mode=0o700)
+    link.write_text("not a link")
+
+    start(stack)
+
+    assert link.read_text() == "not a link"
+    assert "door.no_link" in stack.log("thrumd")
+
+
+def test_a_link_to_another_living_door_stays(stack: Stack, tmp_path: Path) -> None:
+    living = tmp_path / "l"
+    link = link_of(stack)
+    link.parent.mkdir(mode=0o700)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(living))
+        listener.listen()
+        link.symlink_to(living)
+
+        start(stack)
+        stack.kill("thrumd", signal.SIGTERM)
+
+    assert link.readlink() == living
+
+
+def test_what_belongs_to_a_later_door_is_not_removed(stack: Stack) -> None:
+    start(stack)
+    later = {**runtime(stack), "pid": 1}
+    stack.paths.runtime_json.write_bytes(orjson.dumps(later))
+
+    assert stack.kill("thrumd", signal.SIGTERM) == 0
+
+    assert runtime(stack) == later

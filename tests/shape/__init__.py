@@ -1,0 +1,1 @@
+"""The code itself: what it may not contain, how it is laid out, what is documented."""

@@ -1,0 +1,219 @@
+"""The router's core with a clock and a log of its own: what humd's loop does, without a socket.
+
+    world = World()
+    world.joins("W", "worker", models=["m"])
+    world.joins("A", "asker")
+    world.says("A", "prompt", sid="s", modelId="m")
+    assert [heard.chi for heard in world.hears("W")] == ["prompt"]
+
+A client of a door is named `D/a`. Every event is also written as the line that thehum would store,
+so `world.replayed()` is the state that a new humd would have.
+"""
+
+import hashlib
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+import orjson
+
+from humd.core import authority, router
+from humd.core.arrivals import (
+    Arrival,
+    ClientId,
+    Deliver,
+    Duplicate,
+    Effect,
+    Emit,
+    Forget,
+    Inherit,
+    Refusal,
+)
+from humd.core.clients import door_of
+from humd.core.replay import arrival_of
+from humd.core.state import State
+from thrum import frames
+from thrum.frames import Header
+from thrum.ids import hid_of
+
+START_MS = 1_700_000_000_000
+MODEL = "m"
+
+
+class Heard(NamedTuple):
+    """A parcel as a client gets it."""
+
+    chi: str
+    header: Header
+    body: dict[str, Any]
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, default_hive: str = "scout") -> None:
+        self.default_hive = default_hive
+        self.state = State(default_hive)
+        self.now_ms = START_MS
+        self.seq = 0
+        self.lines: list[bytes] = []
+        self.events: list[Arrival] = []
+        self.effects: list[tuple[Arrival, Effect]] = []
+        self._mail: dict[ClientId, list[Heard]] = defaultdict(list)
+        self._links: dict[ClientId, int] = defaultdict(int)
+        self._rids = 0
+
+    def joins(self, client: ClientId, *roles: str, hid: str = "", **body: Any) -> None:
+        """A bee says hello: a proven one on the bus, anyone behind a door."""
+        hello = {"hid": hid_named(hid or client), "bee": list(roles), "hive": client, **body}
+        if door_of(client) is not None:
+            assert self.says(client, "hello", **hello) is None
+            return
+        self._links[client] = max(self._links[client], self._known_link(client))
+        self.record(client, Header("hello", sender=hello["hid"]), frames.pack_body(hello))
+
+    def says(
+        self,
+        client: ClientId,
+        chi: str,
+        *,
+        sid: str | None = None,
+        rid: str | None = None,
+        link: int | None = None,
+        raw: bytes | None = None,
+        **body: Any,
+    ) -> Refusal | Duplicate | None:
+        """A tone from a client; None when it was taken."""
+        if rid is None:
+            self._rids += 1
+            rid = f"r-{self._rids}"
+        instance = door_of(client) or client
+        if link is None:
+            link = self._links[instance] + 1
+        name = client[len(instance) + 1 :] if instance != client else None
+        header = Header(chi, rid, sid, seq=link, client=name)
+        raw = frames.pack_body(body) if raw is None else raw
+        arrival = Arrival(self.seq + 1, self.now_ms, client, header, raw)
+        verdict = authority.judge(self.state, arrival)
+        self._links[instance] = max(self._links[instance], link)
+        if verdict is None:
+            self.record(client, header, raw)
+        return verdict
+
+    def emits(self, emit: Emit) -> None:
+        """Humd says something of its own accord."""
+        self.record(None, Header(emit.chi, sid=emit.sid), frames.pack_body(emit.body))
+
+    def loses(self, client: ClientId) -> None:
+        """The connection of a bus bee ends."""
+        known = self.state.clients.get(client)
+        self.emits(router.lost(client, is_door=known is not None and "door" in known.roles))
+
+    def boots(self) -> None:
+        """Humd was killed and has replayed its log."""
+        self.state = self.replayed()
+        self.emits(router.booted())
+
+    def waits(self, milliseconds: int) -> None:
+        """Time passes, and humd looks at its clock."""
+        self.now_ms += milliseconds
+        for emit in router.due(self.state, self.now_ms):
+            self.emits(emit)
+
+    def hears(self, client: ClientId) -> list[Heard]:
+        """What was delivered to a client since the last call."""
+        return self._mail.pop(client, [])
+
+    def chis(self, client: ClientId) -> list[str]:
+        """As `hears`, only what kinds of tones."""
+        return [heard.chi for heard in self.hears(client)]
+
+    def replayed(self) -> State:
+        """The state after a replay of the log."""
+        state = State(self.default_hive)
+        for line in self.lines:
+            router.apply(state, arrival_of(line))
+        return state
+
+    def record(self, client: ClientId | None, header: Header, raw: bytes) -> None:
+        """Log and apply one event, and what humd says because of it."""
+        waiting = [(client, header, raw)]
+        for client, header, raw in waiting:
+            self.seq += 1
+            event = Arrival(self.seq, self.now_ms, client, header, raw)
+            self._store(event)
+            for effect in router.apply(self.state, event):
+                self.effects.append((event, effect))
+                if isinstance(effect, Emit):
+                    said = Header(effect.chi, sid=effect.sid)
+                    waiting.append((None, said, frames.pack_body(effect.body)))
+                else:
+                    self._follow(effect)
+
+    def _follow(self, effect: Deliver | Inherit | Forget) -> None:
+        if isinstance(effect, Deliver):
+            body = frames.read_body(effect.raw)
+            self._mail[effect.client].append(Heard(effect.header.chi, effect.header, body))
+
+    def _store(self, event: Arrival) -> None:
+        """Write the line that thehum would (docs/wire.md, section 1.4)."""
+        header = event.header
+        via: dict[str, Any] = {"batch": "e.1", "client": event.client, "peer": None}
+        if header.seq:
+            via["link"] = header.seq
+        slots = {"from": header.sender, "to": header.to, "dusk": header.dusk, "wane": header.wane}
+        present = {key: value for key, value in slots.items() if value is not None}
+        line = {
+            "seq": event.seq,
+            "ts_ms": event.at_ms,
+            "chi": header.chi,
+            "rid": header.rid or f"minted-{event.seq}",
+            "sid": header.sid,
+            "body": {**event.body, **present, "@via": via},
+        }
+        self.lines.append(orjson.dumps(line, option=orjson.OPT_SORT_KEYS))
+        self.events.append(event)
+
+    def _known_link(self, client: ClientId) -> int:
+        known = self.state.clients.get(client)
+        return known.link if known is not None else 0
+
+
+def hid_named(name: str) -> str:
+    """A well-formed hid that depends on nothing but `name`."""
+    return str(hid_of("wbee", hashlib.sha256(name.encode()).digest()))
+
+
+def tables(state: State) -> dict[str, Any]:
+    """Everything in a state, as plain values that compare."""
+    sessions = {
+        sid: {
+            "owner": session.owner,
+            "worker": session.worker,
+            "is_open": session.is_open,
+            "wane": session.wane,
+            "opened_seq": session.opened_seq,
+            "ended_ms": session.ended_ms,
+            "model": session.model,
+            "asker_tools": session.asker_tools,
+            "watchers": session.watchers,
+            "waiting": [(one.seq, one.client, one.header.rid, one.body) for one in session.waiting],
+        }
+        for sid, session in state.sessions.by_sid.items()
+    }
+    return {
+        "clients": state.clients.by_id,
+        "rids": {hid: list(rids) for hid, rids in state.clients._rids.items()},
+        "links": state.clients._links,
+        "sessions": sessions,
+        "orphans": state.sessions._orphans,
+        "closed": list(state.sessions._closed),
+        "calls": list(state.calls.waiting.items()),
+        "by_caller": state.calls._by_caller,
+        "tools": {name: bee.id for name, bee in state.catalogue.owners.items()},
+    }
+
+
+def described(line: bytes) -> str:
+    """A stored line, short enough for a message."""
+    event = orjson.loads(line)
+    return f"{event['seq']} {event['chi']} {event['sid']} {event['body']}"

@@ -1,0 +1,188 @@
+"""Who may do what, as one table; and what is dropped because the log has it."""
+
+from typing import Any
+
+import pytest
+from tests.support.world import World
+
+from humd.core.arrivals import Duplicate, Refusal
+from thrum.chi import DRIVER, OUTPUT, Chi
+from thrum.errors import Qualifier
+
+DENIED, HEAR_ONLY = Qualifier.AUTH_DENIED, Qualifier.HEAR_ONLY_DENIED
+WHO = ("owner", "watcher", "listener", "stranger", "worker", "callee")
+TELEMETRY = {Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT}
+SPEAKS = sorted(OUTPUT - TELEMETRY)
+
+
+def table() -> list[tuple[str, str, Qualifier | None]]:
+    """(chi, who, what is said against it)."""
+    rows: list[tuple[str, str, Qualifier | None]] = []
+    for chi in sorted(DRIVER):
+        verdicts = {"owner": None, "watcher": None, "listener": HEAR_ONLY}
+        rows += [(chi, who, verdicts.get(who, DENIED)) for who in WHO]
+    for chi in SPEAKS:
+        rows += [(chi, who, None if who == "worker" else DENIED) for who in WHO]
+    for chi in sorted(TELEMETRY):
+        rows += [(chi, who, None) for who in WHO]
+    calls = {"owner": None, "watcher": None, "worker": None}
+    rows += [("tool-call", who, calls.get(who, DENIED)) for who in WHO]
+    answers = {"callee": None, "listener": HEAR_ONLY}
+    rows += [("tool-result", who, answers.get(who, DENIED)) for who in WHO]
+    for chi in ("attach", "detach", "hello"):
+        rows += [(chi, who, None) for who in WHO]
+    return rows
+
+
+@pytest.fixture
+def world() -> World:
+    """Everyone of `WHO` around one sid with an open turn and a call that waits."""
+    world = World()
+    world.joins("worker", "worker", models=["m"])
+    world.joins("callee", "forager", tools=[{"name": "t"}])
+    world.joins("D", "door")
+    for who in ("owner", "watcher", "listener", "stranger"):
+        world.joins(who, "asker")
+    world.says("owner", "prompt", sid="s", modelId="m")
+    world.says("watcher", "attach", sid="s")
+    world.says("listener", "attach", sid="s", hearOnly=True)
+    world.says("worker", "tool-call", sid="s", callId="waits", toolName="t")
+    return world
+
+
+@pytest.mark.parametrize(("chi", "who", "expected"), table())
+def test_only_who_may_is_heard(
+    world: World, chi: str, who: str, expected: Qualifier | None
+) -> None:
+    body: dict[str, Any] = {"modelId": "m"}
+    if chi == "tool-result":
+        body = {"callId": "waits"}
+    elif chi == "tool-call":
+        body = {"callId": "new", "toolName": "t"}
+    elif chi == "hello":
+        body = {"hid": world.state.clients.touch(who).hid}
+
+    verdict = world.says(who, chi, sid="s", **body)
+
+    assert (verdict.qualifier if isinstance(verdict, Refusal) else verdict) is expected
+
+
+@pytest.mark.parametrize("chi", sorted(TELEMETRY))
+def test_telemetry_of_a_stranger_reaches_nobody(world: World, chi: str) -> None:
+    before = len(world.effects)
+
+    world.says("stranger", chi, sid="s")
+
+    assert world.effects[before:] == []
+
+
+def test_what_is_refused_leaves_no_record(world: World) -> None:
+    before = world.seq
+
+    world.says("stranger", "cancel", sid="s")
+
+    assert world.seq == before
+
+
+def test_an_error_with_the_call_id_is_heard_from_who_was_asked(world: World) -> None:
+    assert world.says("callee", "error", sid="s", callId="waits") is None
+
+
+def test_who_only_listens_may_not_drive_a_sid_that_nobody_owns(world: World) -> None:
+    world.says("listener", "attach", sid="free", hearOnly=True)
+
+    verdict = world.says("listener", "prompt", sid="free", modelId="m")
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is HEAR_ONLY
+
+
+def test_who_only_listens_may_drive_after_attaching_anew(world: World) -> None:
+    world.says("listener", "attach", sid="s")
+
+    assert world.says("listener", "cancel", sid="s") is None
+
+
+def test_the_owner_may_drive_though_it_attached_to_listen(world: World) -> None:
+    world.says("owner", "attach", sid="s", hearOnly=True)
+
+    assert world.says("owner", "cancel", sid="s") is None
+
+
+def test_a_free_sid_is_taken_by_who_prompts_first(world: World) -> None:
+    world.says("watcher", "attach", sid="free")
+    world.says("stranger", "prompt", sid="free", modelId="m")
+
+    session = world.state.sessions.get("free")
+    assert session is not None
+    assert session.owner == "stranger"
+
+
+@pytest.mark.parametrize("chi", ["prompt", "cancel", "tool-call", "attach", "hello", "error"])
+@pytest.mark.parametrize(
+    "raw",
+    [b"\x81\x01\x02", b"\x81\xa1\xff\x01", b"\x81\xa1a\xc1", b"\x82\xa1a\x01"],
+    ids=["a key that is a number", "a key that is not UTF-8", "a reserved byte", "cut short"],
+)
+def test_a_body_that_cannot_be_read_is_refused_and_the_bee_is_not(
+    world: World, chi: str, raw: bytes
+) -> None:
+    who = "callee" if chi == "error" else "owner"
+
+    verdict = world.says(who, chi, sid="s", raw=raw)
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is Qualifier.TONE_MALFORMED
+
+
+class TestADuplicate:
+    def test_is_a_link_number_that_the_log_has(self, world: World) -> None:
+        world.says("worker", "chunk", sid="s", link=50)
+        world.hears("owner")
+
+        verdict = world.says("worker", "chunk", sid="s", link=50)
+
+        assert isinstance(verdict, Duplicate)
+        assert world.chis("owner") == []
+
+    def test_is_found_after_a_restart_of_humd(self, world: World) -> None:
+        world.says("worker", "chunk", sid="s", link=50)
+        world.boots()
+        world.joins("worker", "worker", models=["m"])
+
+        assert isinstance(world.says("worker", "chunk", sid="s", link=50), Duplicate)
+        assert world.says("worker", "chunk", sid="s", link=51) is None
+
+    def test_is_found_after_the_bee_was_cut_off_and_forgotten(self, world: World) -> None:
+        world.says("worker", "perf-mark", sid="s", link=50)
+        world.loses("worker")
+        world.joins("worker", "worker", models=["m"])
+
+        assert isinstance(world.says("worker", "perf-mark", sid="s", link=50), Duplicate)
+
+    def test_is_counted_for_a_door_over_all_its_clients(self, world: World) -> None:
+        world.says("D/a", "attach", sid="s", link=7)
+
+        assert isinstance(world.says("D/b", "attach", sid="s", link=7), Duplicate)
+
+    def test_is_a_rid_of_an_earlier_connection_of_a_hid(self, world: World) -> None:
+        world.joins("D/a", "worker", hid="same", models=["n"])
+        world.says("D/a", "perf-mark", rid="once")
+        world.says("D/a", "bee-retract", scope="client")
+        world.joins("D/b", "worker", hid="same", models=["n"])
+
+        assert isinstance(world.says("D/b", "perf-mark", rid="once"), Duplicate)
+        assert world.says("D/b", "perf-mark", rid="new") is None
+
+    def test_is_not_a_rid_used_again_on_one_connection(self, world: World) -> None:
+        world.joins("D/a", "worker", models=["n"])
+        world.says("D/a", "perf-mark", rid="once")
+
+        assert world.says("D/a", "perf-mark", rid="once") is None
+
+    def test_is_not_a_rid_of_another_hid(self, world: World) -> None:
+        world.joins("D/a", "asker")
+        world.says("D/a", "perf-mark", rid="once")
+        world.joins("D/b", "asker")
+
+        assert world.says("D/b", "perf-mark", rid="once") is None

@@ -1,0 +1,209 @@
+"""A replay of the log gives the state that there was; and what humd delivers follows one rule."""
+
+import base64
+
+import orjson
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from tests.support.world import World, tables
+
+from humd.core import router
+from humd.core.arrivals import Arrival, Deliver
+from humd.core.replay import arrival_of
+from thrum import frames
+from thrum.chi import OUTPUT, Chi
+from thrum.errors import MalformedTone
+
+ROLES: dict[str, tuple[str, dict[str, object]]] = {
+    "W": ("worker", {"models": ["m"]}),
+    "X": ("worker", {"models": ["m", "n"]}),
+    "F": ("forager", {"tools": [{"name": "t"}], "provides": ["fs"]}),
+    "A": ("asker", {}),
+    "B": ("asker", {}),
+    "D": ("door", {}),
+    "E": ("door", {}),
+    "D/a": ("asker", {"hid": "a"}),
+    "E/a": ("asker", {"hid": "a"}),
+    "D/w": ("worker", {"hid": "w", "models": ["n"]}),
+    "E/w": ("worker", {"hid": "w", "models": ["n"]}),
+}
+CLIENTS = sorted(ROLES)
+BUS = [name for name in CLIENTS if "/" not in name]
+SIDS = ("s", "z")
+CALLS = ("c", "d")
+
+
+class Traffic(RuleBasedStateMachine):
+    """Anything that a bus with some bees can see, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.checked = 0
+
+    def joins(self, client: str) -> None:
+        role, body = ROLES[client]
+        self.world.joins(client, role, **body)  # type: ignore[arg-type]
+
+    @rule(client=st.sampled_from(CLIENTS))
+    def join(self, client: str) -> None:
+        self.joins(client)
+
+    @rule(client=st.sampled_from(CLIENTS), sid=st.sampled_from(SIDS), model=st.sampled_from("mno"))
+    def prompt(self, client: str, sid: str, model: str) -> None:
+        tools = [{"name": "ask"}]
+        self.world.says(client, "prompt", sid=sid, modelId=model, tools=tools)
+
+    @rule(
+        client=st.sampled_from(CLIENTS),
+        sid=st.sampled_from(SIDS),
+        chi=st.sampled_from([*sorted(OUTPUT), "cancel", "cleanup", "curate", "detach"]),
+    )
+    def say(self, client: str, sid: str, chi: str) -> None:
+        self.world.says(client, chi, sid=sid)
+
+    @precondition(lambda self: self.turns())
+    @rule(data=st.data(), chi=st.sampled_from(["chunk", "finish", "error", "tool-call"]))
+    def work(self, data: st.DataObject, chi: str) -> None:
+        sid, worker = data.draw(st.sampled_from(self.turns()))
+        if chi == "tool-call":
+            tool = data.draw(st.sampled_from(["t", "ask", "nope"]))
+            call_id = data.draw(st.sampled_from(CALLS))
+            self.world.says(worker, chi, sid=sid, callId=call_id, toolName=tool)
+        else:
+            self.world.says(worker, chi, sid=sid)
+
+    @precondition(lambda self: self.world.state.calls.waiting)
+    @rule(data=st.data(), chi=st.sampled_from(["tool-result", "error", "cancel"]))
+    def answer(self, data: st.DataObject, chi: str) -> None:
+        call = data.draw(st.sampled_from(list(self.world.state.calls.waiting.values())))
+        client = call.caller if chi == "cancel" else call.callee
+        self.world.says(client, chi, sid=call.sid, callId=call.call_id)
+
+    @rule(client=st.sampled_from(CLIENTS), sid=st.sampled_from(SIDS), hear_only=st.booleans())
+    def attach(self, client: str, sid: str, hear_only: bool) -> None:
+        self.world.says(client, "attach", sid=sid, hearOnly=hear_only)
+
+    @rule(client=st.sampled_from(CLIENTS), link=st.integers(1, 5))
+    def offer_again(self, client: str, link: int) -> None:
+        self.world.says(client, "perf-mark", rid=f"rid-{link}", link=link)
+
+    @rule(client=st.sampled_from(["D/a", "E/a", "D/w", "E/w"]))
+    def leave(self, client: str) -> None:
+        self.world.says(client, "bee-retract", scope="client")
+
+    @rule(client=st.sampled_from(BUS))
+    def lose(self, client: str) -> None:
+        self.world.loses(client)
+
+    @rule(client=st.sampled_from(BUS))
+    def cut(self, client: str) -> None:
+        self.world.emits(router.cut(client))
+
+    @rule()
+    def boot(self) -> None:
+        self.world.boots()
+
+    @rule(milliseconds=st.sampled_from([0, 1, 15_000, 60_000, 310_000, 700_000]))
+    def wait(self, milliseconds: int) -> None:
+        self.world.waits(milliseconds)
+
+    def turns(self) -> list[tuple[str, str]]:
+        by_sid = self.world.state.sessions.by_sid
+        return [(s.sid, s.worker) for s in by_sid.values() if s.is_open and s.worker]
+
+    @invariant()
+    def a_replay_gives_the_same_state(self) -> None:
+        assert tables(self.world.replayed()) == tables(self.world.state)
+
+    @invariant()
+    def an_open_turn_has_a_worker_that_knows_of_it(self) -> None:
+        for session in self.world.state.sessions.by_sid.values():
+            if session.is_open:
+                assert session.worker is not None
+                assert self.world.state.knows(session.worker)
+
+    @invariant()
+    def busy_counts_are_true(self) -> None:
+        turns = [worker for _, worker in self.turns()]
+        for client in self.world.state.clients.by_id.values():
+            assert client.turns_open == turns.count(client.id)
+
+    @invariant()
+    def nobody_waits_for_one_who_is_gone(self) -> None:
+        state = self.world.state
+        for call in state.calls.waiting.values():
+            assert state.knows(call.callee)
+            assert state.knows(call.caller)
+
+    @invariant()
+    def calls_are_found_by_callee_and_by_caller(self) -> None:
+        calls = self.world.state.calls
+        by_caller = [call for mine in calls._by_caller.values() for call in mine.values()]
+        assert sorted(map(repr, by_caller)) == sorted(map(repr, calls.waiting.values()))
+
+    @invariant()
+    def only_who_is_concerned_is_told(self) -> None:
+        effects, self.checked = self.world.effects[self.checked :], len(self.world.effects)
+        for cause, effect in effects:
+            if isinstance(effect, Deliver):
+                self.check(cause, effect)
+
+    def check(self, cause: Arrival, delivery: Deliver) -> None:
+        chi, header = delivery.header.chi, delivery.header
+        if header.fan or chi in OUTPUT:
+            assert delivery.client != cause.client, "its own words came back"
+        if chi in OUTPUT and not header.fan:
+            assert "callId" in frames.read_body(delivery.raw)
+        assert header.seq == cause.seq
+        assert header.client is None
+        if header.wane is not None:
+            assert header.sid is not None
+
+
+TestTraffic = Traffic.TestCase
+TestTraffic.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def line(**fields: object) -> bytes:
+    whole = {"seq": 7, "ts_ms": 9, "chi": "chunk", "rid": "r", "sid": "s", "body": {}}
+    return orjson.dumps({**whole, **fields})
+
+
+def test_a_stored_line_is_the_arrival_that_it_records() -> None:
+    via = {"batch": "e.1", "client": "D/a", "link": 3, "peer": None}
+    body = {"delta": "x", "from": "me", "to": "you", "dusk": 1, "wane": 2, "@via": via}
+
+    arrival = arrival_of(line(body=body))
+
+    assert (arrival.seq, arrival.at_ms, arrival.client) == (7, 9, "D/a")
+    assert arrival.header == frames.Header(Chi.CHUNK, "r", "s", "me", "you", 1, 2, 3)
+    assert arrival.body == {"delta": "x"}
+
+
+def test_a_key_that_did_not_fit_its_header_slot_stays_in_the_body() -> None:
+    arrival = arrival_of(line(body={"from": 7, "dusk": True, "wane": "x", "@via": {}}))
+
+    assert arrival.body == {"from": 7, "dusk": True, "wane": "x"}
+    assert arrival.header.sender is None
+
+
+def test_what_humd_said_itself_has_no_client() -> None:
+    assert arrival_of(line(body={"@via": {"client": None}})).client is None
+
+
+def test_a_body_that_json_cannot_express_keeps_its_bytes() -> None:
+    raw = frames.pack_body({"blob": b"\xff"})
+    kept = {"@msgpack": base64.b64encode(raw).decode(), "@via": {"client": "A"}}
+
+    assert arrival_of(line(body=kept)).raw == raw
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"[]", b"{}", b"null", line(body=[]), line(body=None), line()[:-1]]
+)
+def test_what_is_no_stored_event_is_malformed(stored: bytes) -> None:
+    with pytest.raises(MalformedTone):
+        arrival_of(stored)
