@@ -274,11 +274,11 @@ class Bee:
         if not self._is_bound():
             return False
         socket = self._socket = DealerSocket(self._endpoint)
-        watched = (socket.descriptor, socket.monitor_descriptor)
+        watched = {socket.descriptor: self._drain, socket.monitor_descriptor: self._look}
         self._ended.clear()
         self._link.opened()
-        for descriptor in watched:
-            loop.add_reader(descriptor, self._drain)
+        for descriptor, callback in watched.items():
+            loop.add_reader(descriptor, callback)
         try:
             self._flush()
             with anyio.move_on_after(HELLO_SECONDS):
@@ -319,9 +319,15 @@ class Bee:
         except HumError as problem:
             self._refusal = problem
             self._end()
-        if socket.disconnects():
-            self._end()
         self._flush()
+
+    def _look(self) -> None:
+        """The monitor has something to say; what had arrived before is taken first."""
+        if self._socket is not None:
+            self._socket.notice()
+            self._drain()
+            if self._socket.disconnects():
+                self._end()
 
     def _on_event(self, event: Joined | Settled | Reset | Tone) -> None:
         if isinstance(event, Tone):
@@ -371,11 +377,13 @@ class Bee:
         if socket is None:
             return
         self._link.takes_more = len(self.inbox) < INBOX_TONES_MAX
+        has_sent = False
         while (frame := self._link.take()) is not None:
+            has_sent = True
             if not socket.send(frame):
                 self._end()
                 return
-        if socket.is_readable:  # the descriptor is edge-triggered, and a send may swallow its edge
+        if has_sent and socket.is_readable:  # edge-triggered, and a send may swallow the edge
             asyncio.get_running_loop().call_soon(self._drain)
 
     def _end(self) -> None:

@@ -59,6 +59,7 @@ class _Watched:
         self._socket = _bounded(zmq.Context.instance().socket(kind))
         self._monitor = self._socket.get_monitor_socket(ends)
         self._ends = ends
+        self._may_have_ended = _has_message(self._monitor)  # arms its descriptor, too
         self.frames_dropped = 0
 
     @property
@@ -77,7 +78,14 @@ class _Watched:
         return _has_message(self._socket)
 
     def disconnects(self) -> int:
-        """How many connections ended since the last call, or could not be made."""
+        """How many connections ended since the last call, or could not be made.
+
+        Looks only after `notice`: asking libzmq at every turn of a loop would cost more than
+        reading a frame.
+        """
+        if not self._may_have_ended:
+            return 0
+        self._may_have_ended = False
         ended = 0
         while _has_message(self._monitor):
             message = self._monitor.recv_multipart(zmq.DONTWAIT)
@@ -86,6 +94,10 @@ class _Watched:
             if int.from_bytes(message[0][:2], sys.byteorder) & self._ends:
                 ended += 1
         return ended
+
+    def notice(self) -> None:
+        """The monitor's descriptor is readable; `Poll` calls this by itself."""
+        self._may_have_ended = True
 
     def close(self) -> None:
         """Close at once; what libzmq still held is gone."""
@@ -159,6 +171,7 @@ class Poll:
 
     def __init__(self, descriptors: Iterable[int] = ()) -> None:
         self._poller = zmq.Poller()
+        self._monitored: dict[object, _Watched] = {}
         for descriptor in descriptors:
             self._poller.register(descriptor, zmq.POLLIN)
 
@@ -166,12 +179,18 @@ class Poll:
         """Wake for this socket and for the end of its connections."""
         self._poller.register(socket._socket, zmq.POLLIN)
         self._poller.register(socket._monitor, zmq.POLLIN)
+        self._monitored[socket._monitor] = socket
 
     def forget(self, socket: RouterSocket | DealerSocket) -> None:
         """Stop waiting for it; call before closing it."""
         self._poller.unregister(socket._socket)
         self._poller.unregister(socket._monitor)
+        del self._monitored[socket._monitor]
 
     def wait(self, milliseconds: int) -> bool:
         """Return True as soon as anything is readable, False after `milliseconds` without."""
-        return bool(self._poller.poll(milliseconds))
+        ready = self._poller.poll(milliseconds)
+        for what, _ in ready:
+            if what in self._monitored:
+                self._monitored[what].notice()
+        return bool(ready)

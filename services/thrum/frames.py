@@ -17,6 +17,8 @@ FRAME_BYTES_MAX = 24 * 1024 * 1024
 """One ZeroMQ message. Larger ones are dropped with their connection by ZeroMQ itself."""
 PARCELS_MAX = 65_536
 """Parcels in one frame."""
+SPARE_FRAME_BYTES = 64 * 1024
+"""An unpacker that read a longer frame is not used again, because it keeps its buffer."""
 ITEMS_MAX = 1_048_576
 """Entries of one array or map inside a body."""
 
@@ -28,6 +30,9 @@ _LIMITS = {
     "max_map_len": ITEMS_MAX,
 }
 _packer = msgpack.Packer(use_bin_type=True)
+_spare_unpackers: list[msgpack.Unpacker] = []
+"""Unpackers that have read their last frame to its end; making one costs as much as using it."""
+_TEXT = frozenset({str})
 _MAP16, _MAP32 = 0xDE, 0xDF
 
 
@@ -99,19 +104,18 @@ def read_spans(frame: bytes) -> list[Span]:
     Raises `MalformedTone` when anything in it is not a parcel: a frame is taken whole or not at
     all.
     """
-    unpacker = msgpack.Unpacker(
-        use_list=False, strict_map_key=True, max_buffer_size=FRAME_BYTES_MAX, **_LIMITS
-    )
+    unpacker = _spare_unpackers.pop() if _spare_unpackers else _new_unpacker()
     spans: list[Span] = []
     try:
+        base = unpacker.tell()
         unpacker.feed(frame)
         at, end = 0, len(frame)
         while at < end:
             start = at
             header = _checked(unpacker.unpack())
-            body = unpacker.tell()
+            body = unpacker.tell() - base
             unpacker.skip()
-            at = unpacker.tell()
+            at = unpacker.tell() - base
             first = frame[body]
             if (first & 0xF0) != 0x80 and first != _MAP16 and first != _MAP32:
                 raise MalformedTone("a parcel's body is not a map")
@@ -122,7 +126,15 @@ def read_spans(frame: bytes) -> list[Span]:
         raise MalformedTone(f"not a run of parcels: {type(problem).__name__}") from problem
     if len(spans) > PARCELS_MAX:
         raise MalformedTone(f"more than {PARCELS_MAX} parcels in one frame")
+    if end <= SPARE_FRAME_BYTES:
+        _spare_unpackers.append(unpacker)
     return spans
+
+
+def _new_unpacker() -> msgpack.Unpacker:
+    return msgpack.Unpacker(
+        use_list=False, strict_map_key=True, max_buffer_size=FRAME_BYTES_MAX, **_LIMITS
+    )
 
 
 def read_frame(frame: bytes) -> list[Parcel]:
@@ -159,7 +171,7 @@ def read_body(body: bytes) -> Body:
         value = msgpack.unpackb(body, strict_map_key=True, **_LIMITS)
     except (msgpack.exceptions.UnpackException, ValueError, TypeError) as problem:
         raise MalformedTone(f"not a body: {type(problem).__name__}") from problem
-    if type(value) is not dict or not all(type(key) is str for key in value):
+    if type(value) is not dict or not _TEXT.issuperset(map(type, value)):
         raise MalformedTone("a body is not a map with text keys")
     return value
 

@@ -9,6 +9,7 @@ arrivals of their own.
 from collections.abc import Callable
 
 from humd.core.arrivals import Arrival, ClientId, Deliver, Effect, Emit, Forget, Inherit
+from humd.core.clients import door_of
 from humd.core.sessions import CALL_MS, ORPHAN_MS, Call, Session
 from humd.core.state import State
 from thrum.chi import OUTPUT, TERMINAL, Chi
@@ -218,6 +219,7 @@ def _hello(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
             _hand_over(state, older.id, client)
             state.clients.drop(older.id)
             effects.append(Inherit(older.id, client))
+            effects += _forget(state, older.door)
         elif older.door is None and known.door is None:
             scope = "door" if "door" in older.roles else "client"
             effects.append(_retract(older.id, "replaced", scope=scope))
@@ -284,7 +286,7 @@ def _own_retract(state: State, arrival: Arrival) -> list[Effect]:
 def _gone(state: State, client: ClientId, arrival: Arrival) -> list[Effect]:
     """A client will not come back: whoever waits for it is told, what it drove is wound up."""
     left = state.clients.drop(client)
-    effects: list[Effect] = [Forget(client)]
+    effects = _forget(state, client)
     effects += [
         _call_error(call, Qualifier.TOOL_FORAGER_LOST, f"the bee running {call.tool!r} is gone")
         for call in state.calls.of_callee(client)
@@ -317,6 +319,16 @@ def _gone(state: State, client: ClientId, arrival: Arrival) -> list[Effect]:
                 grace_ms = ORPHAN_MS if left is not None and left.door is not None else 0
                 state.sessions.orphan(session, arrival.at_ms + grace_ms)
     return effects
+
+
+def _forget(state: State, client: ClientId) -> list[Effect]:
+    """Nothing is owed to a client that is gone; but a door's clients may still come for theirs."""
+    left = [owner for owner in (client, door_of(client)) if owner is not None]
+    return [
+        Forget(owner)
+        for owner in left
+        if not state.knows(owner) and not state.clients.behind(owner)
+    ]
 
 
 def _own_error(state: State, arrival: Arrival) -> list[Effect]:

@@ -16,6 +16,8 @@ class State:
         self._default_hive = default_hive
         self._catalogue: Catalogue | None = None
         self._offers = -1
+        self._workers: tuple[Client, ...] = ()
+        self._generation = -1
 
     @property
     def catalogue(self) -> Catalogue:
@@ -46,21 +48,39 @@ class State:
         is_askers = session is not None and session.worker == caller and tool in session.asker_tools
         return session.owner if session is not None and is_askers else None
 
+    @property
+    def workers(self) -> tuple[Client, ...]:
+        """Every worker with a model, those on their way back included, in a fixed order."""
+        if self._generation != self.clients.generation:
+            bees = self.clients.bees()
+            self._workers = tuple(bee for bee in bees if bee.is_worker and bee.models)
+            self._generation = self.clients.generation
+        return self._workers
+
     def default_model(self) -> str | None:
         """For a prompt that names none: the default hive's first, else the first worker's."""
-        workers = [
-            bee for bee in self.clients.bees() if bee.is_connected and bee.is_worker and bee.models
-        ]
-        workers.sort(key=lambda bee: (bee.name != self._default_hive, bee.rank))
-        return workers[0].models[0] if workers else None
+        first = min(
+            self.workers,
+            key=lambda bee: (not bee.is_connected, bee.name != self._default_hive, bee.rank),
+            default=None,
+        )
+        return first.models[0] if first is not None else None
 
     def worker_for(self, session: Session, model: str | None) -> Client | None:
-        """The worker the sid had, else the least busy; ties by hid, then id."""
+        """The worker the sid had, else the least busy; ties by hid, then id.
+
+        One that is adrift is asked when no other serves the model: it gets the prompt when it is
+        back, and the asker an error when it stays away.
+        """
         before = self.clients.get(session.worker) if session.worker else None
         if before is not None and before.serves(model):
             return before
-        able = [bee for bee in self.clients.bees() if bee.serves(model)]
-        return min(able, key=lambda bee: (bee.turns_open, *bee.rank), default=None)
+        able = [bee for bee in self.workers if model in bee.models]
+        return min(
+            able,
+            key=lambda bee: (not bee.is_connected, bee.turns_open, *bee.rank),
+            default=None,
+        )
 
     def knows(self, client: ClientId) -> bool:
         """Whether a client is here or on its way back."""

@@ -10,6 +10,7 @@ from tests.support.world import World
 from humd.core import sessions
 from humd.core.arrivals import Refusal
 from humd.core.catalogue import DEFAULT_CWD
+from humd.core.clients import ADRIFT_MS
 from humd.core.sessions import KEEP_MS, PROMPTS_WAITING_MAX, Session
 from humd.core.state import State
 from thrum import frames
@@ -84,15 +85,36 @@ class TestTheWorker:
 
         assert chosen(["P", "Q", "R"]) == chosen(["R", "Q", "P"])
 
-    def test_is_never_one_that_is_adrift(self, world: World) -> None:
+    def test_that_is_adrift_gets_the_prompt_when_no_other_serves_the_model(
+        self, world: World
+    ) -> None:
         world.boots()
         world.joins("A", "asker")
-        world.hears("A")
 
         open_turn(world)
 
+        assert world.chis("W")[-1] == "prompt"
+
+    def test_that_is_adrift_gives_way_to_one_that_is_here(self, world: World) -> None:
+        world.boots()
+        world.joins("A", "asker")
+        world.joins("X", "worker", models=["m"])
+
+        open_turn(world)
+
+        assert world.chis("X")[-1] == "prompt"
+        assert "prompt" not in world.chis("W")
+
+    def test_that_stays_away_ends_the_turn_that_waited_for_it(self, world: World) -> None:
+        world.boots()
+        world.joins("A", "asker")
+        world.hears("A")
+        open_turn(world)
+
+        world.waits(ADRIFT_MS)
+
         (error,) = world.hears("A")
-        assert error.body["qualifier"] == Qualifier.PROMPT_NO_WORKER
+        assert error.body["qualifier"] == Qualifier.WORKER_LOST
 
     def test_that_does_not_exist_is_an_error_that_names_the_model_and_the_rid(
         self, world: World
