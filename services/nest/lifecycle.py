@@ -49,6 +49,8 @@ PARENT_PID = "HUM_PARENT_PID"
 UMASK = 0o077
 PR_SET_PDEATHSIG = 1
 LOCK_BYTES_MAX = 32
+PARENT_GONE = "parent is gone"
+"""Why a service ends before it began. A signal that comes so early still lets `main` end itself."""
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ def run_poll(
     """
     try:
         with _started(service, instance, environ) as context:
-            if not context.stop.requested:
+            if context.stop.reason != PARENT_GONE:
                 main(context)
             return _ended(context)
     except Exception as error:
@@ -171,7 +173,7 @@ def _started(
     logs.setup(name, settings.log_level)
     stop = Stop()
     if not has_parent:
-        stop.request("parent is gone")
+        stop.request(PARENT_GONE)
     with closing(stop), single_instance(paths.lock(name), name), _signals(stop):
         log.info("lifecycle.started", extra={"pid": os.getpid()})
         yield Context(

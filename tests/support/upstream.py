@@ -15,6 +15,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -263,8 +264,16 @@ def _hang(connection: socket.socket, answer: Answer) -> bool:
     return False
 
 
+READ_SECONDS = 0.5
+"""How long a client on a busy machine may take to read what has arrived."""
+
+
 def _reset(connection: socket.socket) -> bool:
-    """Close so that the client sees a reset."""
+    """Close so that the client sees a reset, after it has read what came before.
+
+    A reset throws away what the client's kernel still holds, and nobody tells us when it is read.
+    """
+    time.sleep(READ_SECONDS)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
     return False
