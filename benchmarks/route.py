@@ -6,8 +6,9 @@ It starts thehum and humd under a home of their own and a worker that streams as
 asks it from this process. Every tone is chained, signed and on disk before it is delivered.
 
 Prints, last, one JSON object a line: `route.tones_per_s_64` (64 streams at once), and for one
-stream of paced tones `route.added_ms_p50_1` and `route.added_ms_p99_1`: from the worker's send to
-the asker's receipt, disk included.
+stream, from the worker's send to the asker's receipt, disk included: `route.added_ms_p50_1` and
+`route.added_ms_p99_1` with one tone in flight, each sent when the one before has arrived, and
+`route.paced_ms_p50_1` with a pause of 3 ms between them, in which the machine falls asleep.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -68,10 +70,13 @@ async def worker() -> None:
     bee = bee_of(paths, "bench", Hello(roles=("worker",), hive="bench", models=(MODEL,)))
 
     async def answer(prompt: Tone) -> None:
-        paced = prompt.body["paced"]
+        pace = prompt.body["pace"]
         for index in range(prompt.body["chunks"]):
             await bee.send(chunk(prompt.sid, index))
-            if paced:
+            if pace == "lockstep":
+                await anyio.wait_readable(sys.stdin)
+                os.read(sys.stdin.fileno(), 1)
+            elif pace == "paced":
                 await anyio.sleep(PACE_SECONDS)
             elif index % BURST == BURST - 1:
                 await anyio.lowlevel.checkpoint()
@@ -84,17 +89,25 @@ async def worker() -> None:
                 tasks.start_soon(answer, tone)
 
 
-async def ask(bee: Bee, sid: str, chunks: int, *, paced: bool) -> list[float]:
+async def ask(
+    bee: Bee,
+    sid: str,
+    chunks: int,
+    *,
+    pace: str = "",
+    arrived: Callable[[], object] = lambda: None,
+) -> list[float]:
     """One turn; the ms each chunk took. Fails when a chunk is lost, doubled or out of order."""
     took: list[float] = []
     with bee.stream(sid) as tones:
-        body = {"content": "go", "modelId": MODEL, "chunks": chunks, "paced": paced}
+        body = {"content": "go", "modelId": MODEL, "chunks": chunks, "pace": pace}
         await bee.send(Tone(chi="prompt", sid=sid, body=body))
         async for tone in tones:
             if tone.chi == "chunk":
                 if tone.body["delta"] != f"tok{len(took)} ":
                     raise SystemExit(f"{sid}: chunk {len(took)} is {tone.body['delta']!r}")
                 took.append((time.monotonic_ns() - tone.body["sentNs"]) / 1e6)
+                arrived()
             elif tone.chi == "finish":
                 break
             else:
@@ -104,7 +117,7 @@ async def ask(bee: Bee, sid: str, chunks: int, *, paced: bool) -> list[float]:
     return took
 
 
-async def measure(paths: Paths, *, is_long: bool) -> dict[str, float]:
+async def measure(paths: Paths, release: int, *, is_long: bool) -> dict[str, float]:
     chunks = CHUNKS_LONG if is_long else CHUNKS
     rates: list[float] = []
     bee = bee_of(paths, "asker", Hello(roles=("asker",), hive="asker"))
@@ -114,17 +127,20 @@ async def measure(paths: Paths, *, is_long: bool) -> dict[str, float]:
             started = time.monotonic()
             async with anyio.create_task_group() as turns:
                 for stream in range(STREAMS):
-                    turn = lambda sid: ask(bee, sid, chunks, paced=False)  # noqa: E731
+                    turn = lambda sid: ask(bee, sid, chunks)  # noqa: E731
                     turns.start_soon(turn, f"r{round_number}-{stream}")
             rates.append(STREAMS * (chunks + 2) / (time.monotonic() - started))
             print(f"round {round_number}: {rates[-1]:,.0f} tones/s", file=sys.stderr)
-        paced = PACED_CHUNKS_LONG if is_long else PACED_CHUNKS
-        took = sorted(await ask(bee, "paced", paced, paced=True))
+        count = PACED_CHUNKS_LONG if is_long else PACED_CHUNKS
+        next_one = lambda: os.write(release, b"x")  # noqa: E731
+        took = sorted(await ask(bee, "lockstep", count, pace="lockstep", arrived=next_one))
+        paced = await ask(bee, "paced", count, pace="paced")
         tasks.cancel_scope.cancel()
     return {
         "route.tones_per_s_64": statistics.median(rates),
         "route.added_ms_p50_1": took[len(took) // 2],
         "route.added_ms_p99_1": took[len(took) * 99 // 100],
+        "route.paced_ms_p50_1": statistics.median(paced),
     }
 
 
@@ -140,14 +156,17 @@ def main() -> None:
         "route.tones_per_s_64": ("tones/s", f">= {GOAL_TONES_PER_S}"),
         "route.added_ms_p50_1": ("ms", f"<= {GOAL_ADDED_MS}"),
         "route.added_ms_p99_1": ("ms", ""),
+        "route.paced_ms_p50_1": ("ms", ""),
     }
     with Stack(services=("thehum", "humd")) as stack:
         command = [sys.executable, __file__, "--worker"]
-        with subprocess.Popen(command, env=stack.env, stdin=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, env=stack.env, stdin=subprocess.PIPE) as process:
             try:
+                assert process.stdin is not None
+                release = process.stdin.fileno()
                 stack.wait_bee("bench")
                 figures = anyio.run(
-                    lambda: measure(stack.paths, is_long=options.long),
+                    lambda: measure(stack.paths, release, is_long=options.long),
                     backend_options={"use_uvloop": True},
                 )
             finally:

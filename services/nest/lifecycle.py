@@ -20,6 +20,7 @@ The lock file stays behind after every end; only the lock on it counts.
 
 import ctypes
 import fcntl
+import gc
 import importlib.util
 import logging
 import os
@@ -49,6 +50,9 @@ PARENT_PID = "HUM_PARENT_PID"
 UMASK = 0o077
 PR_SET_PDEATHSIG = 1
 LOCK_BYTES_MAX = 32
+GARBAGE_OBJECTS = 20_000
+"""New objects between two looks for cycles. Ours are few and freed by counting; the default of 700
+looks through everything that a service remembers again and again."""
 PARENT_GONE = "parent is gone"
 """Why a service ends before it began. A signal that comes so early still lets `main` end itself."""
 
@@ -82,6 +86,8 @@ def run_poll(
     """
     try:
         with _started(service, instance, environ) as context:
+            gc.freeze()
+            gc.set_threshold(GARBAGE_OBJECTS)
             if context.stop.reason != PARENT_GONE:
                 main(context)
             return _ended(context)
