@@ -8,10 +8,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
+
+from hum.proof_verbs import check_proof, prove
 
 if TYPE_CHECKING:
     from thehum.core.audit import Report
@@ -20,6 +21,11 @@ EXIT_DAMAGED = 1
 FOLLOW_SECONDS = 0.2
 BODY_CHARS = 100
 """Of a body on one line of `tail`."""
+BAR_CHARS = 30
+CHUNK_BYTES = 256 * 1024
+"""Read at a time by `range`."""
+PROGRESS_SEGMENTS = 4
+"""A log of fewer is verified before anyone would look."""
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs; the fields stay.")
 
 
@@ -29,7 +35,7 @@ def thehum(ctx: click.Context) -> object:
     """Read and verify the signed log; without a verb, one line on its health."""
     if ctx.invoked_subcommand is not None:
         return None
-    log = _Files()
+    log = Files()
     return _print_verdict(log, log.audit(newest=2), as_json=False)
 
 
@@ -39,7 +45,7 @@ def status(*, as_json: bool) -> None:
     """Show whose log it is, how far it goes and who writes it."""
     from hum.output import data, data_json, table
 
-    log = _Files()
+    log = Files()
     last = next(iter(log.lines_backwards()), None)
     first_seq, last_seq = log.firsts[0], _fields(last)["seq"] if last else log.firsts[0] - 1
     facts = {
@@ -47,7 +53,7 @@ def status(*, as_json: bool) -> None:
         "first_seq": first_seq,
         "last_seq": last_seq,
         "events": last_seq - first_seq + 1,
-        "bytes": sum(os.stat(log.path(first)).st_blocks * 512 for first in log.firsts),
+        "bytes": log.disk_bytes(),
         "segments": len(log.firsts),
         "remembered_seq": log.remembered_seq,
         "writer": log.writer(),
@@ -68,7 +74,7 @@ def status(*, as_json: bool) -> None:
 @JSON
 def tail(*, count: int, follow: bool, chi: str | None, sid: str | None, as_json: bool) -> None:
     """Show the newest events, one line each: seq, time, chi, sid, rid, body."""
-    log = _Files(wait=follow)
+    log = Files(wait=follow)
     place = log.end()
     newest: list[bytes] = []
     for line in log.lines_backwards():
@@ -94,7 +100,7 @@ def range_(*, author: str | None, from_seq: int, to_seq: int | None, as_json: bo
     """Show the events from one seq to another."""
     if to_seq is not None and to_seq < from_seq:
         raise click.UsageError(f"--to {to_seq} is before --from {from_seq}")
-    log = _Files()
+    log = Files()
     if author not in (None, log.author.hid):
         raise click.UsageError(f"no events of {author} are kept here, only of {log.author.hid}")
     for seq, line in log.lines_from(from_seq):
@@ -108,11 +114,15 @@ def range_(*, author: str | None, from_seq: int, to_seq: int | None, as_json: bo
 @JSON
 def verify(*, full: bool, as_json: bool) -> int:
     """Walk the whole chain; name the first event that is wrong, and what is wrong with it."""
-    log = _Files()
+    log = Files()
     return _print_verdict(log, log.audit(every=full), as_json=as_json)
 
 
-class _Files:
+thehum.add_command(prove)
+thehum.add_command(check_proof)
+
+
+class Files:
     """The log's files, read only."""
 
     def __init__(self, *, wait: bool = False) -> None:
@@ -137,7 +147,7 @@ class _Files:
 
         if not self.root.is_dir():
             return []
-        found = (segment_seq(name) for name in os.listdir(self.root))
+        found = {segment_seq(name) for name in os.listdir(self.root)}
         return sorted(seq for seq in found if seq is not None)
 
     def _seq(self) -> int:
@@ -146,10 +156,33 @@ class _Files:
         except FileNotFoundError:
             return 0
 
-    def path(self, first_seq: int) -> Path:
-        from thehum.core.names import segment_name
+    def open(self, first_seq: int) -> BinaryIO:
+        """A segment's file; the compressed one when the plain one is gone."""
+        from thehum.core.names import packed_name, segment_name
 
-        return self.root / segment_name(first_seq)
+        try:
+            return (self.root / segment_name(first_seq)).open("rb")
+        except FileNotFoundError:
+            return (self.root / packed_name(first_seq)).open("rb")
+
+    def stored(self, first_seq: int) -> bytes:
+        """What is in a segment's file."""
+        with self.open(first_seq) as file:
+            return file.read()
+
+    def plain(self, first_seq: int) -> bytes:
+        """A segment's lines, and the zeros behind them."""
+        from thehum.core.sealed import unpack
+
+        return unpack(self.stored(first_seq))[0]
+
+    def disk_bytes(self) -> int:
+        """What the segments take on disk."""
+        total = 0
+        for first_seq in self.firsts:
+            with self.open(first_seq) as file:
+                total += os.fstat(file.fileno()).st_blocks * 512
+        return total
 
     def writer(self) -> int | None:
         """The pid that last took the writer's lock, when it still runs."""
@@ -165,25 +198,22 @@ class _Files:
         from thehum.core.pages import lines_of
 
         for first_seq in reversed(self.firsts):
-            yield from reversed(lines_of(self.path(first_seq).read_bytes()))
+            yield from reversed(lines_of(self.plain(first_seq)))
 
     def lines_from(self, from_seq: int) -> Iterator[tuple[int, bytes]]:
         """Lines and their seqs from `from_seq` on, oldest first."""
-        from thehum.core.pages import lines_of
-
         later = [*self.firsts[1:], sys.maxsize]
         for first_seq, next_first in zip(self.firsts, later, strict=True):
             if next_first > from_seq:
-                lines = lines_of(self.path(first_seq).read_bytes())
-                skip = max(from_seq - first_seq, 0)
-                yield from enumerate(lines[skip:], first_seq + skip)
+                with self.open(first_seq) as file:
+                    yield from _lines_from(file, first_seq, from_seq)
 
     def end(self) -> tuple[int, int]:
         """The newest segment and the offset behind its last whole line."""
         from thehum.core.pages import lines_of
 
         newest = self.firsts[-1]
-        return newest, sum(len(line) + 1 for line in lines_of(self.path(newest).read_bytes()))
+        return newest, sum(len(line) + 1 for line in lines_of(self.plain(newest)))
 
     def follow(self, first_seq: int, offset: int) -> Iterator[bytes]:
         """Lines behind `offset` as they are written, for ever, into later segments too."""
@@ -191,9 +221,7 @@ class _Files:
 
         while True:
             later = [first for first in self._segments() if first > first_seq]
-            with self.path(first_seq).open("rb") as file:
-                file.seek(offset)
-                lines = lines_of(file.read())
+            lines = lines_of(self._behind(first_seq, offset))
             for line in lines:
                 yield line
                 offset += len(line) + 1
@@ -202,15 +230,32 @@ class _Files:
             elif not lines:
                 time.sleep(FOLLOW_SECONDS)
 
+    def _behind(self, first_seq: int, offset: int) -> bytes:
+        from thehum.core.sealed import is_packed, unpack
+
+        with self.open(first_seq) as file:
+            if is_packed(file.read(4)):
+                file.seek(0)
+                return unpack(file.read())[0][offset:]
+            file.seek(offset)
+            return file.read()
+
+    def _wants_progress(self, firsts: list[int]) -> bool:
+        return sys.stderr.isatty() and len(firsts) >= PROGRESS_SEGMENTS
+
+    def events_about(self, firsts: list[int]) -> int:
+        """How many events there are from the first of `firsts` on, as far as was remembered."""
+        return max(self.remembered_seq, firsts[-1]) - firsts[0] + 1
+
     def audit(self, *, newest: int | None = None, every: bool = False) -> "Report":
         """Verify all segments, or only the newest ones."""
         from thehum.core.audit import audit
 
         firsts = self.firsts if newest is None else self.firsts[-newest:]
-        show = _Progress() if sys.stderr.isatty() else None
+        show = _Progress(self.events_about(firsts)) if self._wants_progress(firsts) else None
         report = audit(
             firsts,
-            lambda first_seq: self.path(first_seq).read_bytes(),
+            self.stored,
             self.author,
             every=every,
             remembered_seq=self.remembered_seq,
@@ -224,14 +269,57 @@ class _Files:
 class _Progress:
     """How far a long verification is, on a terminal."""
 
+    def __init__(self, events: int) -> None:
+        self._events = max(events, 1)
+        self._began = time.monotonic()
+
     def __call__(self, events: int) -> None:
-        click.echo(f"\r{events:,} events", err=True, nl=False)
+        share = min(events / self._events, 1.0)
+        full = round(share * BAR_CHARS)
+        bar = "#" * full + "-" * (BAR_CHARS - full)
+        rate = events / max(time.monotonic() - self._began, 0.001)
+        text = f"[{bar}] {share:4.0%}  {events:,} events, {rate:,.0f} a second"
+        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
 
     def clear(self) -> None:
         click.echo("\r\x1b[K", err=True, nl=False)
 
 
-def _print_verdict(log: _Files, report: "Report", *, as_json: bool) -> int:
+def _lines_from(file: BinaryIO, first_seq: int, from_seq: int) -> Iterator[tuple[int, bytes]]:
+    """Lines of a segment and their seqs from `from_seq` on; looks at little of what is before."""
+    from thehum.core import sealed
+    from thehum.core.pages import lines_of, offset_near
+
+    size = file.seek(0, os.SEEK_END)
+
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    if not sealed.is_packed(read(0, 4)):
+        seq, offset = offset_near(read, size, first_seq=first_seq, seq=from_seq)
+        length = CHUNK_BYTES
+        while offset < size:
+            lines = lines_of(read(offset, length))
+            for number, line in enumerate(lines, seq):
+                if number >= from_seq:
+                    yield number, line
+            if not lines and length >= size - offset:
+                return
+            seq, offset = seq + len(lines), offset + sum(map(len, lines)) + len(lines)
+            length = CHUNK_BYTES if lines else 2 * length  # a line may be longer than a chunk
+        return
+    trailer = read(max(size - sealed.TRAILER_BYTES, 0), sealed.TRAILER_BYTES)
+    length = min(sealed.index_bytes(trailer), size)
+    frames = sealed.read_index(read(size - length, length), size)
+    for frame in frames[sealed.frame_of(frames, from_seq) :]:
+        lines = lines_of(sealed.unpack_frame(frame, read(frame.offset, frame.stored_bytes)))
+        for seq, line in enumerate(lines, frame.first_seq):
+            if seq >= from_seq:
+                yield seq, line
+
+
+def _print_verdict(log: Files, report: "Report", *, as_json: bool) -> int:
     """One line on what the audit found; the exit status."""
     from hum.output import data, data_json
 

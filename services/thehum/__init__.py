@@ -12,9 +12,16 @@ reads pages of events (`backfill`).
     core/verify     walk a chain and name the first event that is wrong, and how
     core/recovery   what is behind the last signed group: nothing, a torn tail, or damage
     core/pages      cut pages out of segments
+    core/merkle     the tree over the event hashes, and its proofs
+    core/tiles      which hashes of the tree are stored, and how the others follow
+    core/notes      checkpoints: signed roots
+    core/proofs     one event with its proof, in one file
+    core/witness    decide about heads of other logs: sign, keep as evidence, or neither
     edge/directory  the folder: lock, author, remembered head, segments, quarantine
     edge/segment    the segment being written, and the spare that comes after it
     edge/log        open and recover, append a group, read back
+    edge/tiles      the stored hashes
+    edge/checkpoints  the tree follows the log; its root is signed now and then
     service         the poll loop
 
 Read `core/events` first. Offline tools (`hum thehum ...`) use `core` alone.

@@ -23,6 +23,8 @@ from thehum.core.bodies import Draft, read_drafts
 from thehum.core.groups import Signing
 from thehum.core.offers import Answer, BatchName, Offer, judge, read_offer
 from thehum.core.pages import Page, PageLimits
+from thehum.core.sealed import BrokenSegment
+from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.log import Log
 from thehum.errors import DiskFull, LogReadOnly
 from thrum.chi import THRUM_VERSION, Chi, LinkChi
@@ -67,6 +69,9 @@ class Service:
             segment_bytes=settings.segment_bytes,
             segment_events=settings.segment_events,
         )
+        self._checkpoints = Checkpoints(
+            self._log, context.paths.thehum, identity.key, now=time.monotonic()
+        )
         self._metrics = Metrics(context.metrics, self._log)
         self._link = Link(identity.hid, identity.key, _mint(), self._hello)
         self._offers: list[Offer] = []
@@ -89,6 +94,7 @@ class Service:
                     pass
                 pause.wait(int(wait * random.uniform(0.5, 1.5) * 1000))
                 wait = min(wait * 2, RECONNECT_SECONDS_MAX)
+            self._finish()
         finally:
             self._log.close()
 
@@ -249,6 +255,10 @@ class Service:
         except (TypeError, ValueError) as problem:
             self._decline(tone, Qualifier.TONE_MALFORMED, f"not a backfill: {problem}")
             return
+        except BrokenSegment as problem:
+            log.error("log.broken_segment", extra={"reason": problem.message})
+            self._decline(tone, Qualifier.LOG_UNAVAILABLE, problem.message)
+            return
         self._say(Tone(chi=Chi.BACKFILL, rid=tone.rid, sid=tone.sid, to=tone.sender, body=body))
 
     def _backfill(self, tone: Tone) -> Body:
@@ -315,12 +325,22 @@ class Service:
             if now - self._remembered_at >= REMEMBER_SECONDS:
                 self._remembered_at = now
                 self._log.remember()
-            wants = now >= self._spare_due_at and (is_idle or self._log.is_half_full)
-            return wants and self._log.prepare()
+            if now < self._spare_due_at:
+                return False
+            has_more = (is_idle or self._log.is_half_full) and self._log.prepare()
+            has_more = self._checkpoints.tick(now, is_idle=is_idle and not has_more) or has_more
+            return has_more or (is_idle and self._log.compress())
         except DiskFull as problem:
             self._spare_due_at = now + SPARE_RETRY_SECONDS
             log.warning("log.no_room", extra={"reason": problem.message})
             return False
+
+    def _finish(self) -> None:
+        """Leave a checkpoint of the whole log behind."""
+        try:
+            self._checkpoints.finish()
+        except DiskFull as problem:
+            log.warning("log.no_checkpoint", extra={"reason": problem.message})
 
 
 class Metrics:

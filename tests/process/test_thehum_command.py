@@ -1,6 +1,7 @@
 """`hum thehum`: offline, from the files alone."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -39,6 +40,17 @@ def hum(*arguments: str, program: str = "main") -> subprocess.CompletedProcess[s
         check=False,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY / "services"), "TZ": "UTC"},
     )
+
+
+def compressed(root: Path) -> None:
+    """A log of several segments, all compressed but the open one."""
+    root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = Log(root, identity(), segment_bytes=8192, segment_events=12)
+    for _ in range(15):
+        append(log, 4)
+    while log.compress():
+        pass
+    log.close()
 
 
 def test_a_good_log_gets_one_line_and_success(root: Path) -> None:
@@ -236,3 +248,62 @@ def test_humctl_thehum_is_one_line_on_the_health_of_the_log(root: Path) -> None:
     assert good.returncode == 0
     assert good.stdout.endswith("events, chain ok, signatures ok\n")
     assert bad.returncode == 1
+
+
+def test_every_verb_reads_compressed_segments(root: Path) -> None:
+    compressed(root)
+    assert len(list(root.glob("0*.zst"))) > 2
+
+    assert hum("thehum", "verify", "--full").stdout == "60 events, chain ok, signatures ok\n"
+    lines = hum("thehum", "range", "--from", "3", "--to", "59", "--json").stdout.splitlines()
+    assert [orjson.loads(line)["seq"] for line in lines] == list(range(3, 60))
+    lines = hum("thehum", "tail", "-n", "58", "--json").stdout.splitlines()
+    assert [orjson.loads(line)["seq"] for line in lines] == list(range(3, 61))
+    assert orjson.loads(hum("thehum", "status", "--json").stdout)["events"] == 60
+
+
+def test_damage_in_a_compressed_segment_is_named_and_fails(root: Path) -> None:
+    compressed(root)
+    path = sorted(root.glob("0*.zst"))[1]
+    data = path.read_bytes()
+    path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+
+    done = hum("thehum", "verify")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"damaged at event {int(path.name[:20])}: its compressed segment")
+
+
+@pytest.mark.parametrize("from_seq", [1, 2, 1500, 1999, 2000])
+def test_range_finds_its_place_in_a_large_plain_segment(root: Path, from_seq: int) -> None:
+    root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = Log(root, identity(), segment_bytes=4 << 20)
+    for _ in range(20):
+        append(log, 100, filler="x" * 800)
+    log.close()
+
+    told = hum("thehum", "range", "--from", str(from_seq), "--json").stdout.splitlines()
+
+    assert [orjson.loads(line)["seq"] for line in told] == list(range(from_seq, 2001))
+
+
+def test_on_a_terminal_a_long_verification_shows_how_far_it_is(root: Path) -> None:
+    compressed(root)
+    ours, theirs = pty.openpty()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "hum", "thehum", "verify"],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        check=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "services")},
+    )
+
+    shown = os.read(ours, 65536).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert done.stdout == "60 events, chain ok, signatures ok\n"
+    assert "[####" in shown
+    assert "100%  60 events" in shown
+    assert shown.endswith("\r\x1b[K")

@@ -14,7 +14,8 @@ from tests.unit.thehum.chains import lines_of
 from nest.paths import ensure_private
 from nest.sockets import Poll, RouterSocket
 from thehum.core.audit import Author, audit
-from thehum.core.names import segment_name
+from thehum.core.names import CHECKPOINT, segment_name
+from thehum.core.notes import open_checkpoint
 from thehum.core.pages import BULK_EVENTS_MAX, PAGE_BYTES_MAX, PAGE_EVENTS_MAX
 from thehum.edge.directory import segments_in
 from thrum import frames
@@ -393,3 +394,19 @@ def test_a_second_thehum_of_the_same_user_does_not_start(stack: Stack, humd: Hum
 
     assert stack.wait_exit("another") == 78
     assert "thehum" in stack.log("another")
+
+
+def test_a_stop_leaves_a_checkpoint_of_every_event(stack: Stack, humd: Humd) -> None:
+    author = orjson.loads(stack.paths.thehum_author.read_bytes())
+    for batch, first_seq in ((1, 1), (2, 301)):
+        humd.append(batch, first_seq, count=300)
+        humd.durable(batch)
+
+        assert stack.kill("thehum", signal.SIGTERM) == 0
+
+        note = (stack.paths.thehum / CHECKPOINT).read_text("utf-8")
+        checkpoint = open_checkpoint(note, public=bytes.fromhex(author["pubkey"]))
+        assert (checkpoint.author, checkpoint.size) == (author["hid"], len(events(stack)))
+        stack.start("thehum")
+        humd.joined()
+    assert "log.tiles_lost" not in stack.log("thehum")

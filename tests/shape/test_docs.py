@@ -170,7 +170,7 @@ def verbs(group: click.Group, prefix: str) -> Iterator[str]:
 
 
 def test_every_command_is_documented() -> None:
-    documented = set(re.findall(r"^\| `(hum(?:ctl)? [a-z ]+)` \|", read(OPERATING), re.MULTILINE))
+    documented = set(re.findall(r"^\| `(hum(?:ctl)? [a-z -]+)` \|", read(OPERATING), re.MULTILINE))
     below_hum = set(verbs(hum, "hum"))
     of_humctl = {f"humctl {name}" for name in humctl.list_commands(click.Context(humctl))}
 

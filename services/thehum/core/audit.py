@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from thehum.core.events import GENESIS, Head
 from thehum.core.recovery import Damaged, TornTail, scan_segment
+from thehum.core.sealed import is_packed, unpack
 from thehum.core.verify import Damage, Flaw, Walk, start_of, walk_lines
 
 
@@ -44,18 +46,18 @@ def audit(
 ) -> Report:
     """Verify the segments that start with `firsts`, oldest first; stops at the first wrong event.
 
-    `read` returns a segment's bytes; `progress` hears how many events are done. `remembered_seq`
-    must have been read before the segments. Checks each segment's last signature, with `every` each
-    one.
+    `read` returns a segment's file, plain or compressed; `progress` hears how many events are done.
+    `remembered_seq` must have been read before the segments. Checks each segment's last signature,
+    with `every` each one.
     """
     walk = Walk(author.hid, author.public, start_of(firsts[0]) if firsts else GENESIS, every=every)
     damage, unfinished = None, 0
-    for first_seq in firsts:
+    for first_seq, next_first in pairwise([*firsts, 0]):
         if first_seq != walk.seq + 1:
             damage = _missing(walk.head)
             break
         if first_seq != firsts[-1]:
-            damage = _sealed(walk, read(first_seq))
+            damage = _sealed(walk, read(first_seq), next_first - 1)
         else:
             damage, unfinished = _newest(walk, read, first_seq, remembered_seq)
         if damage is not None:
@@ -74,12 +76,17 @@ def audit(
     )
 
 
-def _sealed(walk: Walk, data: bytes) -> Damage | None:
-    lines = data.rstrip(b"\0").split(b"\n")
+def _sealed(walk: Walk, data: bytes, last_seq: int) -> Damage | None:
+    walk.signed_seqs.clear()
+    first_seq = walk.seq + 1
+    plain, is_whole = unpack(data)
+    lines = plain.rstrip(b"\0").split(b"\n")
     rest = lines.pop()
     damage = walk_lines(walk, lines)
-    if damage is None and rest:
-        return Damage(walk.seq + 1, Flaw.FORM, walk.proven_seq + 1)
+    if damage is None and (rest or not is_whole):
+        flaw = Flaw.FORM if is_whole else Flaw.STORAGE
+        seq = walk.seq + 1 if is_whole else min(walk.seq + 1, max(last_seq, first_seq))
+        return Damage(seq, flaw, min(walk.proven_seq + 1, seq))
     return damage
 
 
@@ -88,15 +95,18 @@ def _newest(
 ) -> tuple[Damage | None, int]:
     """The segment that may be growing while we read it: what looks damaged is read once more."""
     begin, damage = walk.head, None
+    data = read(first_seq)
+    if is_packed(data):
+        return _sealed(walk, data, walk.seq + 1), 0
     for _ in range(2):
         walk.head = begin
-        scan = scan_segment(read(first_seq), walk, remembered_seq=remembered_seq)
+        scan = scan_segment(data, walk, remembered_seq=remembered_seq)
         walk.head = scan.head
         match scan.finding:
             case TornTail(start, end):
                 return None, end - start
             case Damaged(damage=found) if found != damage:
-                damage = found
+                damage, data = found, read(first_seq)
             case Damaged():
                 return damage, 0
             case _:

@@ -25,6 +25,8 @@ ZERO_HASH = "0" * 64
 SIG_NULL = b',"sig":null'
 SIG_BYTES = len(b',"sig":""') + 128
 _TAIL = re.compile(rb'(,"sig":(?:null|"[0-9a-f]{128}"))(,"ts_ms":[0-9]{1,15}\})\Z')
+_SIG = re.compile(r"[0-9a-f]{128}")
+TS_MS_MAX = 10**15
 EVENT_KEYS = {"author", "body", "chi", "prev_hash", "rid", "seq", "sid", "sig", "ts_ms"}
 
 
@@ -148,7 +150,7 @@ def has_types(fields: dict[str, object]) -> bool:
         and type(seq) is int
         and seq >= 1
         and (sid is None or type(sid) is str)
-        and (sig is None or (type(sig) is str and len(sig) == 128 and sig == sig.lower()))
+        and (sig is None or (type(sig) is str and _SIG.fullmatch(sig) is not None))
         and type(ts_ms) is int
-        and ts_ms >= 0
+        and 0 <= ts_ms < TS_MS_MAX
     )

@@ -11,8 +11,15 @@ SPARE = f"spare.{EXTENSION}"
 """The next segment, zero-filled and without a seq yet."""
 QUARANTINE_DIR = "quarantine"
 """Copies of bytes that recovery took out of a segment, or found damaged. Never deleted by hum."""
+TILES_DIR = "tiles"
+"""Hashes of the Merkle tree, a file for each level. Made anew from the segments when lost."""
+CHECKPOINT = "checkpoint"
+"""The newest signed root."""
 
-_SEGMENT = re.compile(rf"([0-9]{{20}})\.{EXTENSION}")
+UNFINISHED = ".tmp"
+"""Behind the name of a segment that is being compressed."""
+
+_SEGMENT = re.compile(rf"([0-9]{{20}})\.{EXTENSION}(?:\.zst)?")
 
 
 def segment_name(first_seq: int) -> str:
@@ -20,8 +27,13 @@ def segment_name(first_seq: int) -> str:
     return f"{first_seq:020d}.{EXTENSION}"
 
 
+def packed_name(first_seq: int) -> str:
+    """The name of the same segment in its compressed form."""
+    return f"{segment_name(first_seq)}.zst"
+
+
 def segment_seq(name: str) -> int | None:
-    """The first seq of a segment by its name; None for any other file."""
+    """The first seq of a segment by its name, in either form; None for any other file."""
     match = _SEGMENT.fullmatch(name)
     return int(match[1]) if match else None
 

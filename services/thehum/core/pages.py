@@ -1,5 +1,7 @@
 """Pages of stored lines, cut out of a segment's bytes."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from thrum.canonical import dumps
@@ -12,6 +14,9 @@ BULK_BYTES_MAX = 4 * 1024 * 1024
 """A page for humd, which replays the log at its start."""
 SCAN_BYTES_MAX = 16 * 1024 * 1024
 """What one filtered page may read; then it ends early, and `next_seq` says where to go on."""
+PROBE_BYTES = 64 * 1024
+"""Read at each step of looking for a seq, and left to be read through at the end."""
+_SEQ = re.compile(rb',"seq":([1-9][0-9]{0,18}),"sid":')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +79,35 @@ def lines_of(segment: bytes) -> list[bytes]:
     end = segment.find(b"\0")
     lines = (segment if end < 0 else segment[:end]).split(b"\n")
     return lines[:-1]
+
+
+def offset_near(
+    read: Callable[[int, int], bytes], size: int, *, first_seq: int, seq: int
+) -> tuple[int, int]:
+    """A seq at or before `seq`, and the offset of its line, by bisecting a plain segment.
+
+    `read` returns bytes of the file by offset and length. What has no whole line within
+    `PROBE_BYTES`, zeros and damage among it, is taken for something behind `seq`.
+    """
+    low, found = 0, (first_seq, 0)
+    high = size
+    while high - low > PROBE_BYTES:
+        middle = (low + high) // 2
+        probe = read(middle, PROBE_BYTES)
+        begin = probe.find(b"\n") + 1
+        end = probe.find(b"\n", begin)
+        at = _seq_of(probe[begin:end]) if begin and end > 0 else None
+        if at is None or at > seq:
+            high = middle
+        else:
+            low, found = middle + begin, (at, middle + begin)
+    return found
+
+
+def _seq_of(line: bytes) -> int | None:
+    """The event's own seq: the last of that name, see `core.verify`."""
+    match = _SEQ.match(line, max(line.rfind(b',"seq":'), 0))
+    return int(match[1]) if match else None
 
 
 def has_sid(line: bytes, needle: bytes) -> bool:

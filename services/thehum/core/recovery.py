@@ -10,13 +10,24 @@ its lines to the last signature that verifies; that is the head. What is behind 
 Only one group is in flight at a time, and what a crash did not write is still zero. So bytes behind
 the head are damage, not a torn tail, when a second signed group stands behind them; when one whole
 signed line stands at their end and no zero is among them, for then every byte of that write arrived
-and some have changed since; or when a remembered head says that they were acknowledged.
+and some have changed since; or when a remembered head says that they were acknowledged. Where each
+event is signed, the lines of one group look like groups: there a second one says nothing when a
+zero is among the bytes.
 """
 
 from dataclasses import dataclass, replace
 
 from thehum.core.events import Head, MalformedEvent, opening, split_line
-from thehum.core.verify import Damage, Flaw, Signed, Walk, blame, is_signed_by
+from thehum.core.verify import (
+    Damage,
+    Flaw,
+    Signed,
+    Walk,
+    blame_among,
+    head_of,
+    is_signed_by,
+    signed_of,
+)
 
 MARK_EVERY_BYTES = 64 * 1024
 """Distance of the marks that a scan leaves, by which a reader finds a seq without reading all."""
@@ -61,69 +72,69 @@ class Scan:
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class _SignedEnd:
-    """Where a group ends: behind the line that carries its signature."""
-
-    end: int
-    start: int
-    head: Head
-    signed: Signed
-
-
 def scan_segment(
-    data: bytes, walk: Walk, *, is_sealed: bool = False, remembered_seq: int = 0
+    data: bytes,
+    walk: Walk,
+    *,
+    is_sealed: bool = False,
+    is_each_signed: bool = False,
+    remembered_seq: int = 0,
 ) -> Scan:
     """Walk a segment from its first byte and judge what is behind its last good group.
 
     `walk` stands behind the segment before. `remembered_seq` is the last seq that somebody
-    remembers as acknowledged, 0 when nobody does. A sealed segment has no torn tail: nothing was in
-    flight.
+    remembers as acknowledged, 0 when nobody does. `is_each_signed` is how the writer signs. A
+    sealed segment has no torn tail: nothing was in flight.
     """
     before = walk.head
-    groups, marks, damage = _walk_groups(data, walk)
-    while groups and not walk.is_genuine(groups[-1].signed):
-        damage = Damage(groups.pop().signed.seq, Flaw.SIGNATURE, 0)
-    good = groups[-1] if groups else None
-    head, end = (good.head, good.end) if good else (before, 0)
-    finding = _judge(data, end, walk, head, damage, remembered_seq)
+    lines, rest = whole_lines(data)
+    walk.signed_seqs.clear()
+    flaw = walk.take(lines)
+    damage = None
+    if flaw is not None:
+        damage = blame_among(walk, flaw, lines, walk.seq - before.seq)
+    elif rest:
+        damage = _at(walk, Flaw.FORM)
+    ends = walk.signed_seqs
+    while ends and not walk.is_genuine(signed_of(ends[-1], lines[ends[-1] - before.seq - 1])):
+        damage = Damage(ends.pop(), Flaw.SIGNATURE, 0)
+    good = lines[: ends[-1] - before.seq] if ends else []
+    head = head_of(ends[-1], good[-1]) if ends else before
+    end = sum(map(len, good)) + len(good)
+    is_one_write = is_each_signed and b"\0" in data[end:].rstrip(b"\0")
+    finding = _judge(data, end, walk, head, damage, remembered_seq, is_one_write=is_one_write)
     if is_sealed and isinstance(finding, TornTail):
         damage = damage or _at(walk, Flaw.FORM)
         finding = Damaged(finding.start, finding.end, replace(damage, group_first_seq=head.seq + 1))
     return Scan(
         head=head,
         end=end,
-        last_line=data[good.start : good.end - 1] if good else b"",
-        marks=tuple(mark for mark in marks if mark[1] < end),
+        last_line=good[-1] if good else b"",
+        marks=_marks(good, before.seq + 1),
         finding=finding,
     )
 
 
-def _walk_groups(
-    data: bytes, walk: Walk
-) -> tuple[list[_SignedEnd], list[tuple[int, int]], Damage | None]:
-    """Every group end and some marks, up to the first line that does not follow."""
-    groups: list[_SignedEnd] = []
+def whole_lines(segment: bytes) -> tuple[list[bytes], bytes]:
+    """The lines of a segment's bytes, up to the first that begins with a NUL, and half a line."""
+    if segment.startswith(b"\0"):
+        return [], b""
+    end = segment.find(b"\n\0") + 1
+    lines = (segment[:end] if end else segment).split(b"\n")
+    rest = lines.pop()
+    return lines, rest
+
+
+def _marks(lines: list[bytes], first_seq: int) -> tuple[tuple[int, int], ...]:
+    """The seq and offset of the first line, and of one every `MARK_EVERY_BYTES`."""
     marks: list[tuple[int, int]] = []
-    offset, marked, before = 0, -MARK_EVERY_BYTES, None
-    while offset < len(data) and data[offset]:
-        newline = data.find(b"\n", offset)
-        if newline < 0:
-            return groups, marks, _at(walk, Flaw.FORM)
-        line = data[offset:newline]
-        flaw = walk.step(line)
-        if flaw is not None:
-            following = data[newline + 1 : data.find(b"\n", newline + 1)]
-            return groups, marks, blame(walk, flaw, line, before, following or None)
-        before = line
-        if offset - marked >= MARK_EVERY_BYTES:
-            marks.append((walk.seq, offset))
-            marked = offset
-        signed = walk.signed
-        if signed is not None and signed.seq == walk.seq:
-            groups.append(_SignedEnd(newline + 1, offset, walk.head, signed))
-        offset = newline + 1
-    return groups, marks, None
+    offset, due = 0, 0
+    for seq, size in enumerate(map(len, lines), first_seq):
+        if offset >= due:
+            marks.append((seq, offset))
+            due = offset + MARK_EVERY_BYTES
+        offset += size + 1
+    return tuple(marks)
 
 
 def _at(walk: Walk, flaw: Flaw) -> Damage:
@@ -131,14 +142,26 @@ def _at(walk: Walk, flaw: Flaw) -> Damage:
 
 
 def _judge(
-    data: bytes, start: int, walk: Walk, head: Head, damage: Damage | None, remembered_seq: int
+    data: bytes,
+    start: int,
+    walk: Walk,
+    head: Head,
+    damage: Damage | None,
+    remembered_seq: int,
+    *,
+    is_one_write: bool,
 ) -> Finding:
-    rest = data[start:].rstrip(b"\0")
-    if not rest:
+    rest = data[start:]
+    if rest == bytes(len(rest)):
         return Clean()
+    rest = rest.rstrip(b"\0")
     end = start + len(rest)
     signed = _signed_lines(rest, opening(walk.author))
-    has_later_group = len(signed) > 1 and any(is_signed_by(walk.public, one) for one in signed)
+    has_later_group = (
+        not is_one_write
+        and len(signed) > 1
+        and any(is_signed_by(walk.public, one) for one in signed)
+    )
     if head.seq < remembered_seq or has_later_group or _arrived_whole(rest):
         first = damage or Damage(0, Flaw.FORM, 0)
         return Damaged(start, end, Damage(max(first.seq, head.seq + 1), first.flaw, head.seq + 1))

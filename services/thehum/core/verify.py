@@ -6,14 +6,21 @@ them, which also finds a damaged signature that is followed by a good one.
 
 What a full walk checks of each line: that it parses, has the nine keys and is in canonical form
 (the layout of floats is left to whoever wrote them), names the author, follows its predecessor by
-seq, hash and time. Otherwise a line that names author, predecessor and seq at the places where they
-belong is hashed as it stands, four times as fast: that its body is in canonical form is vouched for
-by the signature over it. Which of two neighbours is to blame for a broken link is settled by
-whatever else covers them: a signature, or the next event's `prev_hash`.
+seq, hash and time. Otherwise a line that names author, predecessor, seq and time at the places
+where they belong is hashed as it stands, many times as fast: that its body is in canonical form is
+vouched for by the signature over it. Which of two neighbours is to blame for a broken link is
+settled by whatever else covers them: a signature, or the next event's `prev_hash`.
+
+Those places are found without parsing, from the end of the line. In JSON `,"` outside a string
+begins a key or an item, and inside a string it cannot stand, for there the quote is escaped; in
+front of a key's name and `":` it is the comma before that key. Behind the body come only strings,
+numbers and null, which hold no keys. So the last `,"prev_hash":"` of a line is the event's own,
+whatever its body holds, and so is the `,"seq":` behind it.
 """
 
 import hashlib
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -25,17 +32,24 @@ from thehum.core.events import (
     GENESIS,
     SIG_BYTES,
     SIG_NULL,
+    ZERO_HASH,
     Head,
     closing,
     has_types,
     opening,
+    split_line,
 )
 from thrum import canonical
 from thrum.ids import hid_of
 from thrum.keys import verify
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?')
-_SIG = re.compile(rb',"sig":"([0-9a-f]{128})"')
+_TAIL = re.compile(
+    rb'(?P<sig>,"sig":(?:null|"[0-9a-f]{128}"))(?P<closing>,"ts_ms":(?P<ts>0|[1-9][0-9]{0,14})\})\Z'
+)
+_TAIL_BYTES_MAX = SIG_BYTES + len(closing(10**14))
+_PREV_HASH = b',"prev_hash":"'
+_RID = b'","rid":"'
 _FLOAT_MARK = re.compile(rb"[.eE]")
 
 
@@ -50,6 +64,7 @@ class Flaw(StrEnum):
     PREV_HASH = "prev_hash is not the hash of its predecessor"
     SIGNATURE = "the signature does not verify"
     TIME = "older than its predecessor"
+    STORAGE = "its compressed segment is not the file that was sealed"
     MISSING = "missing, though there was such an event"
 
 
@@ -75,7 +90,7 @@ class Signed(NamedTuple):
 
 
 class Walk:
-    """A position in one author's chain. `step` takes the lines in order.
+    """A position in one author's chain. `take` and `step` move it on, line by line, in order.
 
     Start at `GENESIS` for a whole chain, at `start_of(seq)` when what is before is not there. With
     `every` it checks every signature, otherwise those that are asked for.
@@ -87,32 +102,52 @@ class Walk:
         self.author = author
         self.public = public
         self.every = every
-        self.signed: Signed | None = None
-        """The last signature met."""
+        self.signed_seqs: list[int] = []
+        """The events that were met with a signature, since somebody last emptied this."""
         self.proven_seq = 0
         """Every event up to here is covered by a signature that was checked."""
         self.signatures = 0
         """Checked so far."""
         self._opening = opening(author)
+        self._begun_hash = hashlib.sha256(self._opening)
+        self._last_signed: tuple[int, bytes] | None = None
         self.head = head
 
     @property
     def head(self) -> Head:
         """The last event that was taken."""
-        return Head(self.seq, self._hash, self._ts_ms)
+        return Head(self.seq, self._hash.decode(), self._ts_ms)
 
     @head.setter
     def head(self, head: Head) -> None:
-        self.seq, self._hash, self._ts_ms = head.seq, head.hash, head.ts_ms
-        self._closing = closing(head.ts_ms)
+        self.seq, self._hash, self._ts_ms = head.seq, head.hash.encode(), head.ts_ms
+
+    @property
+    def signed(self) -> Signed | None:
+        """The last signature met."""
+        return None if self._last_signed is None else signed_of(*self._last_signed)
+
+    def take(self, lines: Iterable[bytes]) -> Flaw | None:
+        """Take lines (without newlines) up to the first that does not follow, and say why not.
+
+        The walk then stands at that line's predecessor.
+        """
+        waiting = iter(lines)
+        while (line := self._take_plain(waiting)) is not None:
+            flaw = self._parse(line)
+            if flaw is not None:
+                return flaw
+        return None
 
     def step(self, line: bytes) -> Flaw | None:
         """Take the next line (without newline); None when it follows, and the head moves to it.
 
         After a flaw the walk stays where it was.
         """
-        if not self.every and self._glance(line):
-            return None
+        return None if self._take_plain(iter((line,))) is None else self._parse(line)
+
+    def _parse(self, line: bytes) -> Flaw | None:
+        """As `step`, for a line that is not like most, or whose signature is to be checked."""
         try:
             fields = orjson.loads(line)
         except orjson.JSONDecodeError:
@@ -124,43 +159,68 @@ class Walk:
         ts_ms, sig, seq = fields["ts_ms"], fields["sig"], fields["seq"]
         canonical_bytes = _canonical_of(line, fields)
         if sig is not None:
-            signed = Signed(seq, canonical_bytes, sig)
-            if self.every and not self.is_genuine(signed):
+            if self.every and not self.is_genuine(Signed(seq, canonical_bytes, sig)):
                 return Flaw.SIGNATURE
-            self.signed = signed
+            self._last_signed = seq, line
+            self.signed_seqs.append(seq)
         self.head = Head(seq, hashlib.sha256(canonical_bytes).hexdigest(), ts_ms)
         return None
 
-    def _glance(self, line: bytes) -> bool:
-        """Take a line that has everything in its place and the time of its predecessor.
+    def _take_plain(self, lines: Iterator[bytes]) -> bytes | None:
+        """Take lines for as long as everything is in its place; the first other one is returned.
 
-        Strings escape their quotes, so behind the event's own `seq` nothing can look like one.
+        This is the inner loop of every verification, which is why it is one function and keeps what
+        it needs in locals.
         """
-        if not (line.endswith(self._closing) and line.startswith(self._opening)):
-            return False
-        at = line.rfind(b'","seq":')
-        if not line.startswith(b'","seq":%d,"sid":' % (self.seq + 1), at):
-            return False
-        if line.rfind(b',"prev_hash":"%b","rid":"' % self._hash.encode(), 0, at) < 0:
-            return False
-        end = len(line) - len(self._closing)
-        if line.endswith(SIG_NULL, 0, end):
-            canonical_bytes = line[: end - len(SIG_NULL)] + self._closing
-        else:
-            sig = _SIG.fullmatch(line, end - SIG_BYTES, end)
-            if sig is None:
-                return False
-            canonical_bytes = line[: end - SIG_BYTES] + self._closing
-            self.signed = Signed(self.seq + 1, canonical_bytes, sig[1].decode())
-        self.seq += 1
-        self._hash = hashlib.sha256(canonical_bytes).hexdigest()
-        return True
+        if self.every or not self._hash:  # without a predecessor there is nothing to look for
+            return next(lines, None)
+        begin, seq, link = self._opening, self.seq, _PREV_HASH + self._hash + _RID
+        link_length = len(_PREV_HASH) + len(ZERO_HASH)
+        begin_length, copy_hash = len(begin), self._begun_hash.copy
+        ts_ms, end = self._ts_ms, closing(self._ts_ms)
+        unsigned_end = SIG_NULL + end
+        unsigned_length = len(unsigned_end)
+        last_signed, signed_seqs = self._last_signed, self.signed_seqs
+        taken_ts_ms, refused = ts_ms, None
+        for line in lines:
+            if line.endswith(unsigned_end):
+                is_signed, middle = False, line[begin_length:-unsigned_length]
+            else:
+                tail = _TAIL.search(line, max(len(line) - _TAIL_BYTES_MAX, 0))
+                if tail is None or int(tail["ts"]) < ts_ms:
+                    refused = line
+                    break
+                if tail["closing"] != end:
+                    ts_ms, end = int(tail["ts"]), tail["closing"]
+                    unsigned_end = SIG_NULL + end
+                    unsigned_length = len(unsigned_end)
+                is_signed, middle = tail["sig"] != SIG_NULL, line[begin_length : tail.start()]
+            at = line.rfind(_PREV_HASH)
+            if not (
+                line.startswith(link, at)
+                and line.find(b'","seq":%d,"sid":' % (seq + 1), at + link_length) > 0
+                and line.startswith(begin)
+            ):
+                refused = line
+                break
+            seq += 1
+            taken_ts_ms = ts_ms
+            hashed = copy_hash()
+            hashed.update(middle)
+            hashed.update(end)
+            link = f',"prev_hash":"{hashed.hexdigest()}","rid":"'.encode()
+            if is_signed:
+                last_signed = seq, line
+                signed_seqs.append(seq)
+        self.seq, self._hash, self._ts_ms = seq, link[len(_PREV_HASH) : -len(_RID)], taken_ts_ms
+        self._last_signed = last_signed
+        return refused
 
     def _follows(self, fields: dict[str, Any], line: bytes) -> bool:
         """Whether everything is right at first sight, which it nearly always is."""
         try:
             return (
-                fields["prev_hash"] == self._hash
+                fields["prev_hash"].encode() == self._hash
                 and fields["seq"] == self.seq + 1
                 and fields["author"] == self.author
                 and has_types(fields)
@@ -180,7 +240,7 @@ class Walk:
             return Flaw.AUTHOR
         if fields["seq"] != self.seq + 1:
             return Flaw.SEQ
-        if self._hash and fields["prev_hash"] != self._hash:
+        if self._hash and fields["prev_hash"].encode() != self._hash:
             return Flaw.PREV_HASH
         return Flaw.TIME if fields["ts_ms"] < self._ts_ms else None
 
@@ -209,6 +269,19 @@ def start_of(first_seq: int) -> Head:
     return GENESIS if first_seq == 1 else Head(first_seq - 1, "", 0)
 
 
+def signed_of(seq: int, line: bytes) -> Signed:
+    """What the line of `seq`, which is signed, has to verify; raises `MalformedEvent`."""
+    canonical_bytes, sig = split_line(line)
+    return Signed(seq, canonical_bytes, sig or "")
+
+
+def head_of(seq: int, line: bytes) -> Head:
+    """Where a chain stands behind the line of `seq`; raises `MalformedEvent`."""
+    canonical_bytes, _ = split_line(line)
+    ts_ms = int(line[line.rfind(b":") + 1 : -1])
+    return Head(seq, hashlib.sha256(canonical_bytes).hexdigest(), ts_ms)
+
+
 def is_signed_by(public: bytes, signed: Signed) -> bool:
     """Whether the signature is by the holder of `public`."""
     try:
@@ -230,16 +303,21 @@ def walk_lines(walk: Walk, lines: list[bytes]) -> Damage | None:
     """
     if not is_author(walk.author, walk.public):
         return Damage(walk.seq + 1, Flaw.KEY, walk.seq + 1)
-    for number, line in enumerate(lines):
-        flaw = walk.step(line)
-        if flaw is not None:
-            following = lines[number + 1] if number + 1 < len(lines) else None
-            before = lines[number - 1] if number else None
-            return blame(walk, flaw, line, before, following)
+    begin = walk.seq
+    flaw = walk.take(lines)
+    if flaw is not None:
+        return blame_among(walk, flaw, lines, walk.seq - begin)
     flaw = walk.check_signature()
     if flaw is not None and walk.signed is not None:
         return Damage(walk.signed.seq, flaw, walk.proven_seq + 1)
     return None
+
+
+def blame_among(walk: Walk, flaw: Flaw, lines: Sequence[bytes], at: int) -> Damage:
+    """The damage behind the flaw of `lines[at]`, before which `walk` stands."""
+    before = lines[at - 1] if at else None
+    following = lines[at + 1] if at + 1 < len(lines) else None
+    return blame(walk, flaw, lines[at], before, following)
 
 
 def blame(

@@ -86,7 +86,7 @@ class LogDirectory:
 
 def segments_in(root: Path) -> list[int]:
     """First seqs of all segments in a folder, ascending."""
-    found = (names.segment_seq(name) for name in os.listdir(root))
+    found = {names.segment_seq(name) for name in os.listdir(root)}
     return sorted(seq for seq in found if seq is not None)
 
 
@@ -101,8 +101,12 @@ def _lock(path: Path) -> int:
             f"the log has a writer already: pid {holder or 'unknown'} holds {path}",
             hint="one writer per log; stop it first: hum down",
         ) from problem
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+    except OSError:
+        os.close(handle)
+        raise
     return handle
 
 

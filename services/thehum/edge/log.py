@@ -1,7 +1,6 @@
 """The log: opened and recovered, appended to a group at a time, read back by pages."""
 
 import logging
-import os
 from pathlib import Path
 
 from nest.identity import Identity
@@ -10,10 +9,12 @@ from thehum.core.groups import Group, GroupBuilder, Signing
 from thehum.core.offers import BatchName, batch_of
 from thehum.core.pages import Page, PageLimits
 from thehum.core.recovery import Clean, Damaged, Scan, TornTail, scan_segment
-from thehum.core.verify import Walk, start_of
+from thehum.core.sealed import unpack
+from thehum.core.verify import Damage, Flaw, Walk, start_of
 from thehum.edge.directory import LogDirectory
-from thehum.edge.disk import open_private
+from thehum.edge.disk import open_private, told_apart
 from thehum.edge.reader import Reader
+from thehum.edge.sealed import Compressor, read_segment
 from thehum.edge.segment import Segment, Spare
 from thehum.errors import DiskFull, LogReadOnly
 
@@ -52,17 +53,19 @@ class Log:
         self.recovered_bytes = 0
         """Bytes of a torn tail that this start put into quarantine."""
         self._segment: Segment | None = None
-        self._directory = LogDirectory(root, author=self.author, public=self.public)
-        try:
-            self._remembered = self._directory.remembered_seq()
-            self._reader = Reader(root)
-            self._spare = Spare(self._directory.spare, segment_bytes)
-            self._recover()
-            if self.read_only is None and self._segment is None:
-                self._segment = self._next_segment()
-        except BaseException:
-            self.close()
-            raise
+        with told_apart(f"opening the log in {root}"):
+            self._directory = LogDirectory(root, author=self.author, public=self.public)
+            try:
+                self._remembered = self._directory.remembered_seq()
+                self._reader = Reader(root)
+                self._spare = Spare(self._directory.spare, segment_bytes)
+                self._compressor = Compressor(root)
+                self._recover()
+                if self.read_only is None and self._segment is None:
+                    self._segment = self._next_segment()
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Remember the head and let the folder go."""
@@ -73,6 +76,8 @@ class Log:
                 log.warning("log.head_not_remembered", extra={"reason": problem.message})
             self._segment.close()
             self._segment = None
+        if hasattr(self, "_compressor"):
+            self._compressor.close()
         if hasattr(self, "_spare"):
             self._spare.close()
         self._directory.close()
@@ -118,7 +123,8 @@ class Log:
     def _next_segment(self) -> Segment:
         first_seq = self.head.seq + 1
         segment = self._spare.take(self._directory.segment(first_seq), first_seq=first_seq)
-        self._reader.refresh()
+        with told_apart("listing the segments"):
+            self._reader.refresh()
         return segment
 
     @property
@@ -135,6 +141,11 @@ class Log:
             >= 1
         )
 
+    @property
+    def sealed_seq(self) -> int:
+        """The last event of the newest segment that does not change any more."""
+        return self._segment.first_seq - 1 if self._segment else 0
+
     def prepare(self) -> bool:
         """Lay out a slice of the next segment; whether there is more of it to do.
 
@@ -143,6 +154,15 @@ class Log:
         if self._segment is not None:
             self._spare.advance()
         return self._segment is not None and not self._spare.is_ready
+
+    def compress(self) -> bool:
+        """Compress a slice of the oldest sealed segment that is plain; whether there is more to do.
+
+        Raises `DiskFull`, which does no harm, or `WriteFailed`.
+        """
+        if self._segment is None:
+            return False
+        return self._compressor.advance(self._reader.firsts, self._segment.first_seq)
 
     @property
     def is_head_remembered(self) -> bool:
@@ -177,9 +197,18 @@ class Log:
         if len(firsts) > 1 and not self._recover_sealed(firsts[-2], firsts[-1]):
             return
         first_seq = firsts[-1]
-        before = self.head if len(firsts) > 1 else start_of(first_seq)
         data = self._read(first_seq)
-        scan = scan_segment(data, self._walk(before), remembered_seq=self._remembered)
+        if not self._directory.segment(first_seq).exists():  # compressed, so not the open one
+            if self._recover_sealed(first_seq, None):
+                self._check_remembered()
+            return
+        before = self.head if len(firsts) > 1 else start_of(first_seq)
+        scan = scan_segment(
+            data,
+            self._walk(before),
+            is_each_signed=self._signing is Signing.EVERY,
+            remembered_seq=self._remembered,
+        )
         self._accept(first_seq, scan)
         finding = scan.finding
         if isinstance(finding, Damaged):
@@ -198,16 +227,21 @@ class Log:
             self.recovered_bytes = len(torn)
             log.warning("log.torn_tail", extra={"bytes": len(torn), "kept": str(kept)})
 
-    def _recover_sealed(self, first_seq: int, next_first: int) -> bool:
+    def _recover_sealed(self, first_seq: int, next_first: int | None) -> bool:
         """Verify a sealed segment; False, and read-only, when something is wrong with it."""
-        data = self._read(first_seq)
+        stored = self._read(first_seq)
+        data, is_whole = unpack(stored)
         scan = scan_segment(data, self._walk(start_of(first_seq)), is_sealed=True)
         self._accept(first_seq, scan)
+        if not is_whole and not isinstance(scan.finding, Damaged):
+            flaw = Damage(self.head.seq + 1, Flaw.STORAGE, self.head.seq + 1)
+            self._damaged(first_seq, Damaged(0, len(stored), flaw), stored)
+            return False
         if not isinstance(scan.finding, Clean):
             if isinstance(scan.finding, Damaged):
                 self._damaged(first_seq, scan.finding, data)
             return False
-        if self.head.seq + 1 != next_first:
+        if next_first is not None and self.head.seq + 1 != next_first:
             self._refuse_writes(
                 f"events {self.head.seq + 1} to {next_first - 1} are missing: the segment before "
                 f"{self._directory.segment(next_first).name} ends too early"
@@ -249,6 +283,4 @@ class Log:
         log.error("log.read_only", extra={"reason": reason})
 
     def _read(self, first_seq: int) -> bytes:
-        handle = open_private(self._directory.segment(first_seq))
-        with os.fdopen(handle, "rb") as file:
-            return file.read()
+        return read_segment(self._directory.root, first_seq)

@@ -1,8 +1,8 @@
 """Reads pages of events out of the segments, while the writer goes on or without any writer.
 
 A seq is found by the names of the segments and, within one, from the nearest mark: a (seq, offset)
-left every `MARK_EVERY_BYTES` by whoever read past it before. Nothing is kept but marks, for at most
-`MARKED_SEGMENTS_MAX` segments.
+left every `MARK_EVERY_BYTES` by whoever read past it before. A compressed segment has an index
+instead. Nothing is kept but marks and indexes, each for at most `MARKED_SEGMENTS_MAX` segments.
 """
 
 import os
@@ -11,11 +11,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from thehum.core.names import segment_name
 from thehum.core.pages import Page, PageLimits
 from thehum.core.recovery import MARK_EVERY_BYTES
+from thehum.core.sealed import Frame
 from thehum.edge.directory import segments_in
-from thehum.edge.disk import open_private
+from thehum.edge.sealed import frames_in, open_segment, packed_lines
 
 CHUNK_BYTES = 256 * 1024
 """Read at a time."""
@@ -29,18 +29,20 @@ class Reader:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._firsts: list[int] = []
+        self.firsts: list[int] = []
+        """First seqs of the segments, ascending."""
         self._marks: OrderedDict[int, list[Mark]] = OrderedDict()
+        self._frames: OrderedDict[int, tuple[Frame, ...]] = OrderedDict()
         self.refresh()
 
     def refresh(self) -> None:
         """Look which segments there are now."""
-        self._firsts = segments_in(self._root)
+        self.firsts = segments_in(self._root)
 
     @property
     def first_seq(self) -> int:
         """The oldest seq that is still here; 1 for an empty log."""
-        return self._firsts[0] if self._firsts else 1
+        return self.firsts[0] if self.firsts else 1
 
     def remember(self, first_seq: int, marks: Iterable[Mark]) -> None:
         """Take over marks that somebody else found in a segment."""
@@ -52,7 +54,8 @@ class Reader:
     ) -> Page:
         """Events from `from_seq` on, none behind `upto_seq`, as many as the limits allow.
 
-        `next_seq` of the page is where to go on, behind `upto_seq` when there is no more.
+        `next_seq` of the page is where to go on, behind `upto_seq` when there is no more. Raises
+        `BrokenSegment` for a compressed segment that cannot be read.
         """
         page = Page(limits, sid=sid, next_seq=max(from_seq, self.first_seq))
         while page.next_seq <= upto_seq:
@@ -63,10 +66,10 @@ class Reader:
 
     def _fill(self, page: Page, upto_seq: int) -> bool:
         """Take lines of the segment that holds `next_seq`; False when the page is full."""
-        index = bisect_right(self._firsts, page.next_seq) - 1
+        index = bisect_right(self.firsts, page.next_seq) - 1
         if index < 0:
             return False
-        first_seq = self._firsts[index]
+        first_seq = self.firsts[index]
         for seq, line in self._lines(first_seq, page.next_seq):
             if seq > upto_seq:
                 return False
@@ -76,9 +79,12 @@ class Reader:
 
     def _lines(self, first_seq: int, from_seq: int) -> Iterator[tuple[int, bytes]]:
         """Lines of one segment with their seqs, from a little before `from_seq` on."""
-        seq, offset = self._nearest(first_seq, from_seq)
-        handle = open_private(self._root / segment_name(first_seq))
+        handle, is_compressed = open_segment(self._root, first_seq)
         try:
+            if is_compressed:
+                yield from packed_lines(handle, self._frames_of(first_seq, handle), from_seq)
+                return
+            seq, offset = self._nearest(first_seq, from_seq)
             rest = b""
             while chunk := os.pread(handle, CHUNK_BYTES, offset + len(rest)):
                 lines = (rest + chunk).split(b"\n")
@@ -94,6 +100,14 @@ class Reader:
                     return
         finally:
             os.close(handle)
+
+    def _frames_of(self, first_seq: int, handle: int) -> tuple[Frame, ...]:
+        frames = self._frames.get(first_seq)
+        if frames is None:
+            frames = self._frames[first_seq] = frames_in(handle)
+            if len(self._frames) > MARKED_SEGMENTS_MAX:
+                self._frames.popitem(last=False)
+        return frames
 
     def _nearest(self, first_seq: int, from_seq: int) -> Mark:
         marks = self._marks.get(first_seq)

@@ -7,7 +7,7 @@ is zero-filled before the first event goes in: a slice at a time, when there is 
 import os
 from pathlib import Path
 
-from thehum.edge.disk import open_private, sync_data, sync_folder, write_all
+from thehum.edge.disk import open_private, sync_data, sync_folder, told_apart, write_all
 
 SLICE_BYTES = 512 * 1024
 """What one step of laying out a spare writes and syncs."""
@@ -44,8 +44,12 @@ class Segment:
         sync_data(self._handle)
 
     def seal(self) -> None:
-        """Cut the zeros; from now on the file does not change. The segment is closed."""
-        os.ftruncate(self._handle, self.end)
+        """Cut the zeros; from now on the file does not change. The segment is closed.
+
+        Raises `WriteFailed`.
+        """
+        with told_apart(f"sealing {self.path}"):
+            os.ftruncate(self._handle, self.end)
         sync_data(self._handle)
         self.close()
 
@@ -62,7 +66,7 @@ class Spare:
         self._size = size
         self._done = 0
         self._handle = -1
-        path.unlink(missing_ok=True)  # what a crash left may hold anything
+        self._remove()  # what a crash left may hold anything
 
     @property
     def is_ready(self) -> bool:
@@ -84,7 +88,8 @@ class Spare:
         """Make the spare the segment at `path`; its name is on disk. Raises `DiskFull`."""
         while not self.is_ready:
             self.advance()
-        os.rename(self._path, path)
+        with told_apart(f"beginning {path}"):
+            os.rename(self._path, path)
         sync_folder(path.parent)
         segment = Segment(path, self._handle, first_seq=first_seq, end=0)
         self._handle, self._done = -1, 0
@@ -95,4 +100,8 @@ class Spare:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle, self._done = -1, 0
-        self._path.unlink(missing_ok=True)
+        self._remove()
+
+    def _remove(self) -> None:
+        with told_apart(f"removing {self._path}"):
+            self._path.unlink(missing_ok=True)

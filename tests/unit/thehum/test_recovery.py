@@ -142,6 +142,31 @@ def test_with_every_event_signed_whole_lines_of_a_torn_group_count() -> None:
     assert found.finding == TornTail(cut - 19, cut) or isinstance(found.finding, TornTail)
 
 
+@pytest.mark.parametrize("is_each_signed", [False, True])
+def test_with_every_event_signed_a_hole_in_the_group_in_flight_is_a_torn_tail(
+    is_each_signed: bool,
+) -> None:
+    """The lines behind the hole look like later groups; only the writer's setting tells."""
+    data, made = groups([2, 6], signing=Signing.EVERY)
+    hole = len(made[0].data) + 600
+    torn = data[:hole] + bytes(512) + data[hole + 512 :]
+
+    found = scan_segment(torn + ZEROS, walk(), is_each_signed=is_each_signed)
+
+    assert found.head.seq == 3
+    assert isinstance(found.finding, TornTail if is_each_signed else Damaged)
+
+
+@pytest.mark.parametrize("mark", [b"g", b"G", b" "])
+def test_a_signature_that_is_not_hex_is_no_end(mark: bytes) -> None:
+    at = DATA.rfind(b'"sig":"') + 40
+
+    found = scan(DATA[:at] + mark + DATA[at + 1 :] + ZEROS)
+
+    assert found.head == GROUPS[-2].head
+    assert not isinstance(found.finding, Clean)
+
+
 def test_marks_lead_to_lines_a_bounded_distance_apart() -> None:
     data, _ = groups([400, 400], filler="x" * 200)
 
