@@ -99,7 +99,8 @@ class Hub:
     def _wait_ms(self) -> int:
         if self._bus.has_unwritten:
             return 1
-        return max(0, int((self._next_tick - time.monotonic()) * 1000) + 1)
+        wake_at = min(self._next_tick, self._bus.credit_due_at or self._next_tick)
+        return max(0, int((wake_at - time.monotonic()) * 1000) + 1)
 
     def _turn(self) -> None:
         for _ in range(FRAMES_PER_TURN):

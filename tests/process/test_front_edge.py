@@ -225,7 +225,8 @@ def test_it_ends_when_told_to_and_says_nothing_of_what_it_served() -> None:
 
         assert stack.kill("front", signal.SIGTERM) == EXIT_STOPPED
 
-        events = [orjson.loads(line)["event"] for line in stack.log("front").splitlines()]
+        said = [orjson.loads(line)["event"] for line in stack.log("front").splitlines()]
+        events = [event for event in said if event != "bus.reset"]  # humd may have begun later
         assert events == [
             "lifecycle.started",
             "front.listening",

@@ -25,6 +25,10 @@ CONTROL_PARCELS_MAX = 4_096
 """Link tones that wait for one connection; then its bee is cut off."""
 PROBES = 3
 """Looks for a peer that is gone: libzmq tells of the end a moment before it lets go of the peer."""
+CREDIT_SECONDS = 0.005
+"""How long a credit may wait for something else that goes to the same bee."""
+CREDIT_AT_ONCE = 256
+"""Parcels settled that are told without waiting: their sender may soon have to stop."""
 GREETING_SECONDS = 5.0
 """How long a connection may stay without a believed hello."""
 
@@ -39,6 +43,8 @@ class Bus:
         self._by_instance: dict[ClientId, Connection] = {}
         self._outboxes: dict[ClientId, Outbox] = {}
         self._dirty: dict[bytes, Connection] = {}
+        self._credits_due: dict[bytes, float] = {}
+        """Connections with a credit that nothing carried yet, the longest waiting first."""
         self.congested: dict[ClientId, float] = {}
         """Instances that are owed too much, and when they last took something."""
         self._probes_due = 0
@@ -106,12 +112,18 @@ class Bus:
                 self._overflow(connection)
 
     def credit(self, connection: Connection, upto: int) -> None:
-        """Tell a bee that everything up to this link number is settled, and what was refused."""
-        refused = {number: why for number, why in connection.refused.items() if number <= upto}
-        for number in refused:
-            del connection.refused[number]
-        texts = {str(number): why for number, why in refused.items()}
-        self.control(connection, Header(LinkChi.CREDIT), {"upto": upto, "refused": texts})
+        """Everything up to this link number is settled: the bee will be told.
+
+        At once when something else goes to it, when it is a door (its clients wait for echoes), or
+        when much was settled; else within `CREDIT_SECONDS`. Waking a bee only for this would cost
+        more than routing a tone, and just when somebody else has work to do.
+        """
+        connection.settled = upto
+        is_much = upto - connection.credited >= CREDIT_AT_ONCE
+        if connection.is_door or is_much or connection.refused:
+            self._dirty[connection.id] = connection
+        else:
+            self._credits_due.setdefault(connection.id, time.monotonic() + CREDIT_SECONDS)
 
     def received(self, connection: Connection, count: int) -> None:
         """A bee says how many parcels it has received."""
@@ -157,8 +169,18 @@ class Bus:
         self._outboxes.pop(client, None)
         self.congested.pop(client, None)
 
+    @property
+    def credit_due_at(self) -> float | None:
+        """When, by the monotonic clock, the next credit is due that nothing carries."""
+        return next(iter(self._credits_due.values()), None)
+
     def write(self) -> None:
         """Write to every connection whatever it may take now."""
+        while self._credits_due and next(iter(self._credits_due.values())) <= time.monotonic():
+            connection_id = next(iter(self._credits_due))
+            del self._credits_due[connection_id]
+            if (late := self.connections.get(connection_id)) is not None:
+                self._dirty[connection_id] = late
         for connection in list(self._dirty.values()):
             self._write(connection)
 
@@ -235,9 +257,27 @@ class Bus:
     def _forget_connection(self, connection: Connection) -> None:
         self.connections.pop(connection.id, None)
         self._dirty.pop(connection.id, None)
+        self._credits_due.pop(connection.id, None)
+
+    def _tell_settled(self, connection: Connection) -> None:
+        """Put the credit that is owed before what is written."""
+        if connection.settled == connection.credited and not connection.refused:
+            return
+        upto = connection.settled
+        refused = {number: why for number, why in connection.refused.items() if number <= upto}
+        if upto == connection.credited and not refused:
+            return
+        for number in refused:
+            del connection.refused[number]
+        texts = {str(number): why for number, why in refused.items()}
+        body = {"upto": upto, "refused": texts}
+        connection.control.append(frames.pack(Header(LinkChi.CREDIT), body))
+        connection.credited = upto
+        self._credits_due.pop(connection.id, None)
 
     def _write(self, connection: Connection) -> None:
         outbox = self._outboxes.get(connection.instance or "") if connection.is_joined else None
+        self._tell_settled(connection)
         while True:
             run = outbox.next_frame() if outbox is not None else None
             if run is None and not connection.control:

@@ -37,6 +37,9 @@ class Connection:
     """A congested instance that this connection sent something to."""
     refused: dict[int, str] = field(default_factory=dict)
     """Link numbers refused since the last credit, and why."""
+    settled: int = 0
+    """Highest link number that is settled, and of those the bee was told."""
+    credited: int = 0
     control: list[bytes] = field(default_factory=list)
     """Link tones to send before anything else."""
 
