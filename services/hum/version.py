@@ -3,19 +3,13 @@
 import click
 
 from hum.output import data, data_json
+from nest.version import HUM_VERSION
 from thrum.chi import THRUM_VERSION
-
-
-def package_version() -> str:
-    """The version of the installed package."""
-    from importlib.metadata import version as installed
-
-    return installed("hum")
 
 
 def sentence() -> str:
     """Both versions in one line."""
-    return f"hum {package_version()} (thrum {THRUM_VERSION})"
+    return f"hum {HUM_VERSION} (thrum {THRUM_VERSION})"
 
 
 @click.command
@@ -23,6 +17,6 @@ def sentence() -> str:
 def version(*, as_json: bool) -> None:
     """Show the versions of hum and of its wire."""
     if as_json:
-        data_json({"hum": package_version(), "thrum": THRUM_VERSION})
+        data_json({"hum": HUM_VERSION, "thrum": THRUM_VERSION})
     else:
         data(sentence())

@@ -1,7 +1,5 @@
 """Wiring: the roots, the tools, the bee."""
 
-from importlib import metadata
-
 import anyio
 
 from humfs.desk import CHIS, Desk
@@ -11,6 +9,7 @@ from humfs.tools.tool import Tool
 from nest.bee import Bee, Hello
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
+from nest.version import HUM_VERSION
 from thrum.tones import Body
 
 HIVE = "humfs"
@@ -34,7 +33,7 @@ async def serve(context: Context) -> None:
     hello = Hello(
         roles=("forager",),
         hive=HIVE,
-        version=metadata.version("hum"),
+        version=HUM_VERSION,
         tools=tuple(described(tool) for tool in tools),
         provides=("fs",),
         chis=CHIS,

@@ -2,7 +2,6 @@
 
 import secrets
 import sys
-from importlib.metadata import version
 
 import anyio
 
@@ -13,6 +12,7 @@ from nest.lifecycle import Context, run_async
 from nest.listeners import listen, serve
 from nest.private import mint_private, read_private
 from nest.supervisor import Supervisor
+from nest.version import HUM_VERSION
 from sidecar.app import build
 from sidecar.bus import Bus
 
@@ -26,7 +26,7 @@ async def main(context: Context) -> None:
     port: int = sockets[0].getsockname()[1]
     mint_private(paths.sidecar_token, secrets.token_urlsafe(TOKEN_BYTES).encode())
     token = read_private(paths.sidecar_token).decode().strip()
-    release = version("hum")
+    release = HUM_VERSION
     bind = {"host": settings.host, "port": port, "scheme": "http"}
     hello = Hello(roles=("sidecar",), hive="sidecar", version=release, bind=bind)
     identity = load_or_mint_identity(paths.bee_key("sidecar"), prefix="fbee")

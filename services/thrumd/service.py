@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import resource
-from importlib.metadata import version
 
 import anyio
 
 from nest.bee import Bee, Hello
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
+from nest.version import HUM_VERSION
 from thrumd.edge import rendezvous
 from thrumd.edge.accept import accept
 from thrumd.edge.door import CLIENTS_MAX, Door
@@ -56,7 +56,7 @@ def _door(context: Context) -> Door:
         context.metrics, nest=settings.nest.default, line_bytes_max=settings.humd.frame_bytes_max
     )
     identity = load_or_mint_identity(context.paths.bee_key(SERVICE), prefix="fbee")
-    hello = Hello(roles=("door",), hive=SERVICE, version=version("hum"))
+    hello = Hello(roles=("door",), hive=SERVICE, version=HUM_VERSION)
     endpoint = context.paths.bus_endpoint
     door.bee = Bee(identity, hello, endpoint, context.metrics, watcher=door)
     return door

@@ -1,12 +1,11 @@
 """Wiring that every worker shares: identity, bus, prompts, and the ending."""
 
-from importlib import metadata
-
 import anyio
 
 from nest.bee import Bee, Hello
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
+from nest.version import HUM_VERSION
 from thrum.tones import Body
 from workers.turns import CHIS, Agent, Worker
 
@@ -21,7 +20,7 @@ async def offer(
     hello = Hello(
         roles=("worker",),
         hive=hive,
-        version=metadata.version("hum"),
+        version=HUM_VERSION,
         models=models,
         chis=CHIS,
         propensity=propensity,

@@ -41,10 +41,8 @@ def ask(port: int, request: bytes, *, host: str = "127.0.0.1") -> bytes:
     """Send bytes, and read until the front closes."""
     with socket.create_connection((host, port), timeout=REPLY_SECONDS) as connection:
         answer = b""
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it read enough to refuse; the answer is there
             connection.sendall(request)
-        except BrokenPipeError:
-            pass  # it has read enough to refuse, and what it answered is there to be read
         try:
             while piece := connection.recv(65_536):
                 answer += piece

@@ -1,7 +1,5 @@
 """Wiring of the front: the port, the connection to humd, and the order in which they end."""
 
-import importlib.metadata
-
 import anyio
 
 from foragers.front.app import Front, refusal_body
@@ -13,6 +11,7 @@ from nest.guard import Guard, Refusal, allowed_at
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
 from nest.listeners import listen, serve
+from nest.version import HUM_VERSION
 from thrum.chi import Chi, LinkChi
 
 HIVE = "front"
@@ -34,7 +33,7 @@ async def serve_front(context: Context) -> None:
     hello = Hello(
         roles=("forager",),
         hive=HIVE,
-        version=importlib.metadata.version("hum"),
+        version=HUM_VERSION,
         provides=("session",),
         chis=_CHIS,
         propensity={"statefulness": "stateless", "richness": "medium", "wire": "openai/chat"},

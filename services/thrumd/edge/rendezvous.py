@@ -10,7 +10,6 @@ import os
 import socket
 import stat
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import orjson
@@ -18,6 +17,7 @@ import orjson
 from nest.paths import Paths, ensure_private
 from nest.private import read_private, replace_private
 from nest.sockets import BACKLOG
+from nest.version import HUM_VERSION
 from thrum.chi import THRUM_VERSION
 from thrum.errors import SettingsRefused
 
@@ -55,7 +55,7 @@ def publish(paths: Paths) -> None:
     runtime = {
         "socket": str(paths.thrum_socket),
         "pid": os.getpid(),
-        "version": version("hum"),
+        "version": HUM_VERSION,
         "thrum_version": THRUM_VERSION,
         "bound_at_ms": time.time_ns() // 1_000_000,
         "ensemble_addrs": [],
