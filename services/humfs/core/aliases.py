@@ -74,7 +74,9 @@ def _starts(place: Inside) -> bool:
 def _held(place: Inside, walks: Walks) -> Inside:
     """The construct that a binding or a wrapper holds."""
     while len(place.nodes) == 1 and place.nodes[0].type in walks.holders:
-        inner = place.nodes[0].child_by_field_name(walks.holders[place.nodes[0].type])
+        node = place.nodes[0]
+        name = walks.holders[node.type]
+        inner = node.child_by_field_name(name) if name else node.named_child(0)
         if inner is None:
             break
         place = at(inner)
@@ -108,7 +110,7 @@ def _body(place: Inside, walks: Walks) -> Inside | None:
     for name in _BODY_FIELDS:
         inner = node.child_by_field_name(name)
         if inner is not None:
-            return at(inner)
+            return _held(at(inner), walks) if inner.type in walks.holders else at(inner)
     blocks = [inner for inner in node.named_children if inner.type in walks.blocks]
     if blocks:
         return at(blocks[-1])
@@ -122,8 +124,8 @@ def _opened(node: Node, walks: Walks) -> Inside | None:
     for child in node.children:
         if not is_open:
             is_open = child.type == walks.openers[node.type]
-        elif child.type in walks.otherwise or not child.is_named:
+        elif child.type in walks.otherwise or (not child.is_named and child.type.isalpha()):
             break
-        else:
+        elif child.is_named:
             inner.append(child)
     return Inside(Span(inner[0].start_byte, inner[-1].end_byte), tuple(inner)) if inner else None

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+def types(names: str) -> frozenset[str]:
+    """Node types, written as words."""
+    return frozenset(names.split())
+
+
 class Blocks(StrEnum):
     """How a language writes blocks."""
 
@@ -38,7 +43,8 @@ class Walks:
     """Construct -> the keyword behind which its body stands, up to the next clause or the closing
     word: for grammars without a node for that block."""
     holders: Mapping[str, str] = field(default_factory=dict)
-    """Nodes that hold a construct (a binding, a wrapper) -> the field it is in."""
+    """Nodes that only hold a construct (a binding, a wrapper) -> the field it is in; empty for the
+    only one in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +55,7 @@ class Syntax:
     """As shown: `python`."""
     blocks: Blocks
     walks: Walks = Walks()
-    comments: frozenset[str] = frozenset({"comment"})
+    comments: frozenset[str] = types("comment")
     attributes: frozenset[str] = frozenset()
     """Nodes on lines of their own above a declaration that belong to it."""
     imports: frozenset[str] = frozenset()
