@@ -15,14 +15,20 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
-    with Stack(tmp_path, services=()) as stack:
+def stack(home: Path) -> Iterator[Stack]:
+    with Stack(home, services=()) as stack:
         yield stack
 
 
 def start(stack: Stack) -> None:
     stack.start("thrumd")
     stack.wait_for(lambda: answers(stack.paths.thrum_socket), "answer at the door")
+    stack.wait_for(lambda: names(stack, stack.pid("thrumd")), "runtime.json that names the door")
+
+
+def names(stack: Stack, pid: int) -> bool:
+    """Whether runtime.json is there and names this process; it is written after listening."""
+    return stack.paths.runtime_json.exists() and runtime(stack)["pid"] == pid
 
 
 def answers(path: Path) -> bool:
@@ -79,11 +85,11 @@ def test_after_a_crash_the_next_door_takes_the_place(stack: Stack) -> None:
     assert answers(link_of(stack))
 
 
-def test_a_second_door_refuses_to_start_and_touches_nothing(stack: Stack, tmp_path: Path) -> None:
+def test_a_second_door_refuses_to_start_and_touches_nothing(stack: Stack, home: Path) -> None:
     """The second has a state of its own and is told to use the first one's socket."""
     start(stack)
     first = runtime(stack)
-    other = tmp_path / "other"
+    other = home / "other"
     other.mkdir()
 
     with Stack(other, services=(), env={"HUM_THRUM_SOCK": first["socket"]}) as second:  # type: ignore[dict-item]
@@ -147,8 +153,8 @@ def test_a_foreign_link_stays_and_the_door_serves_all_the_same(stack: Stack) -> 
     assert "door.no_link" in stack.log("thrumd")
 
 
-def test_a_link_to_another_living_door_stays(stack: Stack, tmp_path: Path) -> None:
-    living = tmp_path / "l"
+def test_a_link_to_another_living_door_stays(stack: Stack, home: Path) -> None:
+    living = home / "l"
     link = link_of(stack)
     link.parent.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listener:

@@ -13,6 +13,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OLD_PYTHON = "#!/bin/sh\nexit 1\n"  # says no when asked whether it is new enough
 VERSIONS = ("python3", "python3.11", "python3.12", "python3.13", "python3.14")
+NEEDED = ("bwrap", "strace", "fusermount3", "rg", "ctags", "zstd")
+"""What scripts/test-packages looks for."""
+APT_GET = """#!/usr/bin/env bash
+[[ ${@: -1} == strace ]] && exit 100 # the archive does not have it
+[[ ${@: -1} == update ]] || printf '#!/bin/sh\\n' >"$FOUND/rg"
+[[ ! -e $FOUND/rg ]] || /bin/chmod +x "$FOUND/rg"
+"""
 STUB = "#!/bin/sh\necho {name} ran\nexit {status}\n"
 
 pytestmark = pytest.mark.process
@@ -80,8 +87,9 @@ def test_setup_does_nothing_when_nothing_changed(tmp_path: Path) -> None:
 
     done = ran(ROOT / "scripts/setup", "--dev", cwd=tmp_path)
 
+    after = stamp.stat()
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert stamp.stat() == before
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_script_refuses_an_option_it_does_not_know() -> None:
@@ -100,6 +108,52 @@ def test_lock_finds_dependencies_that_are_not_locked(checkout: Path) -> None:
     assert changed.returncode == 1
     assert "requirements.lock" in changed.stdout
     assert "requirements-dev.lock" in changed.stdout
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> dict[str, str]:
+    """An environment whose PATH has only what scripts/test-packages itself needs."""
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    for name in ("bash", "timeout", "flock"):
+        (folder / name).symlink_to(shutil.which(name) or name)
+    return {"PATH": str(folder), "FOUND": str(folder)}
+
+
+def test_test_packages_says_nothing_when_all_are_there(bare: dict[str, str]) -> None:
+    for name in NEEDED:
+        program(Path(bare["FOUND"], name), OLD_PYTHON)
+
+    done = ran(ROOT / "scripts/test-packages", env=bare)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_test_packages_names_what_is_missing_to_who_cannot_install(bare: dict[str, str]) -> None:
+    program(Path(bare["FOUND"], "id"), "#!/bin/sh\necho 1000\n")
+    program(Path(bare["FOUND"], "strace"), OLD_PYTHON)
+
+    done = ran(ROOT / "scripts/test-packages", env=bare)
+
+    assert done.returncode == 0
+    assert [name for name in NEEDED if f"no {name} (" in done.stderr] == [
+        name for name in NEEDED if name != "strace"
+    ]
+    assert "skipped: tests of the shell" in done.stderr
+
+
+def test_test_packages_installs_what_it_can_and_names_the_rest(bare: dict[str, str]) -> None:
+    for name in NEEDED:
+        if name not in {"rg", "strace"}:
+            program(Path(bare["FOUND"], name), OLD_PYTHON)
+    program(Path(bare["FOUND"], "id"), "#!/bin/sh\necho 0\n")
+    program(Path(bare["FOUND"], "apt-get"), APT_GET)
+
+    done = ran(ROOT / "scripts/test-packages", env=bare)
+
+    assert done.returncode == 0
+    assert Path(bare["FOUND"], "rg").exists()
+    assert re.findall(r"no (\S+) \(package", done.stderr) == ["strace"]
 
 
 @pytest.mark.parametrize(
