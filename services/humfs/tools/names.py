@@ -82,7 +82,7 @@ def _sections(sources: Sources, path: str) -> Iterator[views.Section]:
                 yield views.Section(f"{target.path} — '{one.label}'", text, one.span)
         elif needed is None or needed in text.source:
             outline = sources.outline(target, text, language)
-            for match in lookup.find(outline, path, language.walks):
+            for match in lookup.find(outline, path):
                 header = f"{target.path} — '{match.path}'"
                 yield views.Section(header, text, match.span, match.symbol)
 
