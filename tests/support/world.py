@@ -24,8 +24,6 @@ from humd.core.arrivals import (
     Duplicate,
     Effect,
     Emit,
-    Forget,
-    Inherit,
     Refusal,
 )
 from humd.core.clients import door_of
