@@ -25,8 +25,6 @@ from humd.core.arrivals import (
     Duplicate,
     Effect,
     Emit,
-    Forget,
-    Inherit,
     Refusal,
 )
 from humd.core.clients import door_of
@@ -150,7 +148,7 @@ class World:
                 else:
                     self._follow(effect)
 
-    def _follow(self, effect: Deliver | Inherit | Forget) -> None:
+    def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Deliver):
             body = frames.read_body(effect.raw)
             self._mail[effect.client].append(Heard(effect.header.chi, effect.header, body))
@@ -197,6 +195,7 @@ def tables(state: State) -> dict[str, Any]:
             "model": session.model,
             "asker_tools": session.asker_tools,
             "watchers": session.watchers,
+            "prompt": session.prompt and session.prompt.seq,
             "waiting": [(one.seq, one.client, one.header.rid, one.body) for one in session.waiting],
         }
         for sid, session in state.sessions.by_sid.items()
@@ -211,6 +210,9 @@ def tables(state: State) -> dict[str, Any]:
         "calls": list(state.calls.waiting.items()),
         "by_caller": state.calls._by_caller,
         "tools": {name: bee.id for name, bee in state.catalogue.owners.items()},
+        "turns": state.watch.turns,
+        "penny": state.watch.penny.counters,
+        "wanes": state.watch.wanes.snapshot(),
     }
 
 

@@ -19,6 +19,12 @@ from thrum.frames import Header
 
 def apply(state: State, arrival: Arrival) -> list[Effect]:
     """Change the state by one event and say what follows."""
+    effects = _decide(state, arrival)
+    timed = state.watch.note(arrival, state.sessions.get(arrival.header.sid), state.clients)
+    return effects + timed if timed else effects
+
+
+def _decide(state: State, arrival: Arrival) -> list[Effect]:
     header, client = arrival.header, arrival.client
     if client is None:
         own = _OWN.get(header.chi)
@@ -113,6 +119,7 @@ def _start_turn(state: State, session: Session, arrival: Arrival, seq: int) -> l
         if isinstance(tool, dict) and isinstance(tool.get("name"), str)
     )
     state.sessions.start(session, worker.id, arrival.seq)
+    session.prompt = arrival
     worker.turns_open += 1
     raw = state.catalogue.enrich(arrival.raw, arrival.body)
     return [Deliver(worker.id, _beside(arrival, session.wane)._replace(seq=seq), raw)]
