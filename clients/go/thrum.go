@@ -254,7 +254,7 @@ var Fields = map[string][]Field{
 	"gossip-publish":     {{"topic", "string"}, {"payload", "any"}, {"msg_id", "string"}},
 	"kad-find-node":      {{"query_id", "string"}, {"target", "string"}},
 	"kad-find-node-resp": {{"query_id", "string"}, {"closest", "array"}},
-	"backfill":           {{"author", "string"}, {"from_seq", "integer"}, {"limit", "integer"}, {"bodies", "boolean"}},
+	"backfill":           {},
 	"forget":             {{"by", "string"}, {"reason", "string"}},
 	"forgotten":          {{"order", "integer"}, {"bodies", "integer"}, {"bytes", "integer"}, {"whole", "boolean"}},
 	"snapshot":           {},

@@ -402,12 +402,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "query_id": "string",
         "closest": "array",
     },
-    "backfill": {
-        "author": "string",
-        "from_seq": "integer",
-        "limit": "integer",
-        "bodies": "boolean",
-    },
+    "backfill": {},
     "forget": {
         "by": "string",
         "reason": "string",

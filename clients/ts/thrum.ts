@@ -288,10 +288,6 @@ export interface KadFindNodeRespTone extends Envelope {
 }
 export interface BackfillTone extends Envelope {
   chi: "backfill";
-  author?: string;
-  from_seq?: number;
-  limit?: number;
-  bodies?: boolean;
 }
 export interface ForgetTone extends Envelope {
   chi: "forget";
@@ -528,7 +524,7 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "gossip-publish": { topic: "string", payload: "any", msg_id: "string" },
   "kad-find-node": { query_id: "string", target: "string" },
   "kad-find-node-resp": { query_id: "string", closest: "array" },
-  "backfill": { author: "string", from_seq: "integer", limit: "integer", bodies: "boolean" },
+  "backfill": {},
   "forget": { by: "string", reason: "string" },
   "forgotten": { order: "integer", bodies: "integer", bytes: "integer", whole: "boolean" },
   "snapshot": {},
