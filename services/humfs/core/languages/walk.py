@@ -105,13 +105,23 @@ class Walk:
             elif kind in table.inside:
                 self.enter(node)
             elif kind in table.wrappers:
-                self.enter(node, span=self._span or span_of(node))
+                self.enter(node, span=self.around(node))
             elif kind in table.statements:
                 self._statement(node, kind)
             elif kind in table.local:
                 self.enter(node, level=Level.LOCAL)
             waiting.extend(reversed(self._next))
         return self.symbols
+
+    def around(self, node: Node) -> Span:
+        """The node at hand with its wrappers."""
+        return self._span or span_of(node)
+
+    @property
+    def last(self) -> Symbol | None:
+        """The symbol added last beside the node at hand."""
+        beside = self.symbols if self.parent is None else self.parent.children
+        return beside[-1] if beside else None
 
     def text(self, node: Node) -> str:
         """A node's text."""
@@ -125,14 +135,17 @@ class Walk:
         *,
         span: Span | None = None,
         signature: str = "",
+        parent: Symbol | None = None,
     ) -> Symbol:
-        """Add a symbol below the one at hand. `span` is its declaration when `node` is not.
+        """Add a symbol below `parent` (by default, below the one that holds the node at hand).
 
-        A function directly inside a type becomes a `method`.
+        `span` is its declaration when that is neither the node nor the node with its wrappers. A
+        function directly inside a type becomes a `method`.
         """
-        if kind == "fn" and self.parent is not None and self.parent.kind in TYPE_KINDS:
+        parent = parent or self.parent
+        if kind == "fn" and parent is not None and parent.kind in TYPE_KINDS:
             kind = "method"
-        span = span or self._span or span_of(node)
+        span = span or (self.around(node) if parent is self.parent else span_of(node))
         if node.type in self.table.closed:
             span = Span(span.start, _closed(self.source, span.end))
         symbol = Symbol(
@@ -144,7 +157,7 @@ class Walk:
             syntax=self.syntax,
             signature=signature,
         )
-        (self.symbols if self.parent is None else self.parent.children).append(symbol)
+        (self.symbols if parent is None else parent.children).append(symbol)
         return symbol
 
     def enter(
@@ -206,7 +219,7 @@ class Walk:
         declarator = self.table.statements[kind]
         alone = sum(child.type == declarator for child in node.named_children) == 1
         if alone and not any(child.type == "(" for child in node.children):
-            self.enter(node, span=self._span or span_of(node))
+            self.enter(node, span=self.around(node))
         else:
             self.enter(node)
 
@@ -229,10 +242,13 @@ def declares(
     name: str = "name",
     parameters: str = "parameters",
     body: str = "body",
+    needs_body: bool = False,
+    bare: str = "",
 ) -> Rule:
     """A node with its name, parameters and body in these fields is one symbol; bodies are entered.
 
-    Without a name it is none, and its body is looked into all the same.
+    Without a name it is none, and its body is looked into all the same. `bare` is the signature of
+    a callable whose grammar has no node for empty parameters.
     """
     has_signature = kind in CALLABLE_KINDS or kind == "proto"
 
@@ -243,15 +259,17 @@ def declares(
             if inner is not None:
                 walk.enter(inner, level=Level.LOCAL)
             return
+        if needs_body and inner is None:
+            return
         signature = ""
         if has_signature:
-            signature = walk.signature(node, node.child_by_field_name(parameters))
+            signature = walk.signature(node, node.child_by_field_name(parameters)) or bare
         walk.members(walk.add(kind, walk.text(named), node, signature=signature), inner)
 
     return rule
 
 
-def binds(kind: str, *, name: str = "name", value: str = "") -> Rule:
+def binds(kind: str, *, name: str = "name") -> Rule:
     """A node with its name in a field is one symbol where bindings are."""
 
     def rule(walk: Walk, node: Node) -> None:
@@ -260,10 +278,6 @@ def binds(kind: str, *, name: str = "name", value: str = "") -> Rule:
             walk.add(kind, walk.text(named), node)
 
     return rule
-
-
-def skips(_: Walk, __: Node) -> None:
-    """Nothing in there is a symbol."""
 
 
 def span_of(node: Node) -> Span:
