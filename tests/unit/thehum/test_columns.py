@@ -16,7 +16,11 @@ TEXTS = st.sampled_from(
     ["", "a", "7", "x7y", "%", "%b", 'q"', "\\", "é☃\n\0", "x:", "}", ",", ':"a"}', ',"sig":', "00"]
 ) | st.text(max_size=6)
 VALUES = st.recursive(
-    TEXTS | st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False),
+    TEXTS
+    | st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats(allow_nan=False, allow_infinity=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=8,
 )
