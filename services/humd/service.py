@@ -11,6 +11,7 @@ import time
 from humd.core import authority, router
 from humd.core.arrivals import (
     Arrival,
+    ClientId,
     Deliver,
     Duplicate,
     Effect,
@@ -76,6 +77,10 @@ class Hub:
         """When thehum began to refuse batches for want of room; None while it takes them."""
         self._humd = ""
         self._is_booted = False
+        self._excluded = frozenset(context.settings.humd.thehum.exclude) - _UNLOGGED
+        """Kinds of tone that are routed and never logged."""
+        self._reports: list[tuple[Connection, bytes, Arrival]] = []
+        """What the log said before its last page."""
         self._credits: dict[bytes, int] = {}
         """Link numbers that are durable and not yet settled, by connection."""
         self._next_tick = 0.0
@@ -141,11 +146,17 @@ class Hub:
             if chi in _UNLOGGED:
                 self._on_unlogged(connection, header, frame[body:end])
                 continue
+            if connection.is_log:
+                self._on_report(connection, frame[start:end], Arrival(0, 0, None, header, b""))
+                continue
             client = instance
             if header.client is not None:
                 if not is_door or not header.client or "/" in header.client:
                     raise MalformedTone("only a door speaks for others, by a plain name")
                 client = f"{instance}/{header.client}"
+            if chi in self._excluded:
+                self._pass_by(connection, client, header, frame[body:end])
+                continue
             batch = self._ledger.batch(now, end - start)
             arrival = Arrival(self._ledger.next_seq, batch.at_ms, client, header, frame[body:end])
             if not self._may_pass(connection, arrival, now):
@@ -157,6 +168,29 @@ class Hub:
                 self._throttle(connection, batch)
             if chi == Chi.HELLO and is_door:
                 batch.hellos.append(client)
+
+    def _on_report(self, connection: Connection, parcel: bytes, arrival: Arrival) -> None:
+        """What the log has to say about itself is recorded as said by this humd."""
+        if not self._is_booted:
+            self._reports.append((connection, parcel, arrival))
+            return
+        batch = self._ledger.batch(now_ms(), len(parcel))
+        self._recorder.record(batch, arrival, parcel)
+        batch.settle(connection.id, arrival.header.seq)
+
+    def _pass_by(
+        self, connection: Connection, client: ClientId, header: Header, raw: bytes
+    ) -> None:
+        """A tone that is never logged: it changes nothing, and those on its sid hear it."""
+        self._settle(connection, header.seq)
+        if is_past_dusk(header.dusk, now_ms()):
+            return
+        newest = self._ledger.newest  # those who hear it hear it after what came before
+        for delivery in router.overheard(self._state, header, raw, client):
+            if newest is not None:
+                newest.effects.append(delivery)
+            else:
+                self._bus.owe(delivery)
 
     def _throttle(self, connection: Connection, batch: Batch) -> None:
         """Note that a connection feeds a bee that cannot keep up: its credit will wait."""
@@ -315,23 +349,27 @@ class Hub:
 
     def _ask_page(self, from_seq: int) -> None:
         header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)
-        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True}
+        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True, "bodies": True}
         self._send_log(frames.pack(header, body))
 
     def _on_page(self, body: Body) -> None:
         """Replay one page; after the last one, open for business."""
         if self._is_booted:
             return
+        bodies = body.get("bodies", {})
         for line in body.get("events", []):
-            for effect in self._recorder.replay(line):
+            for effect in self._recorder.replay(line, bodies):
                 self._follow(effect)
         if body.get("next_seq"):
             self._ask_page(int(body["next_seq"]))
             return
         self._is_booted = True
         self._projections.booted(self._state)
+        reports, self._reports = self._reports, []
         self._ledger.back(self._send_log, None, 0)
         self._recorder.say(router.booted())
+        for report in reports:
+            self._on_report(*report)
         log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})
 
     def _send_log(self, frame: bytes) -> bool:

@@ -147,9 +147,14 @@ class Paths:
         """Seed of one bee; a second bee of the same kind names its `instance`."""
         return self.state / BEES_DIR / f"{_name(kind, instance)}.key"
 
+    @property
+    def worker_keys(self) -> Path:
+        """Keys of model services as `hum up` found them."""
+        return self.state / WORKER_KEYS_DIR
+
     def worker_key(self, kind: str) -> Path:
         """The key of a model service as `hum up` found it: 0600, read by that worker."""
-        return self.state / WORKER_KEYS_DIR / _name(kind)
+        return self.worker_keys / _name(kind)
 
     @property
     def sidecar_token(self) -> Path:

@@ -86,12 +86,9 @@ def _block(symbol: Symbol) -> Match:
 
 def _is_row(symbol: Symbol, path: str) -> bool:
     """Whether `path` is a row of the outline as written: its full path, or its kind and name."""
-    if symbol.kind != "impl" and symbol.path == path:
-        return True
-    if not path.startswith(symbol.kind):
-        return False
-    titles = (f"{symbol.kind} {symbol.name}", f"{symbol.kind} {symbol.name}#{symbol.number}")
-    return path in titles
+    return path == symbol.address or (
+        path.startswith(symbol.kind) and path == f"{symbol.kind} {symbol.name}"
+    )
 
 
 def name_bytes(path: str) -> bytes | None:
@@ -150,7 +147,7 @@ class _Search:
             found = [_block(one) for one in named if one.imports is not None]
         if not found and any(one.syntax.is_markup for one in named):
             found = self._deep(named, at)
-        return found or self._inside(named, at)
+        return found or self._inside(_targets(named, name), at)
 
     def _deep(self, named: list[Symbol], at: int) -> list[Match]:
         """Elements of a name at any depth below others, counted in document order."""
@@ -181,7 +178,7 @@ class _Search:
                     walks = symbol.syntax.walks
                     place = aliases.step(place, segment.name, segment.number or 1, walks)
             if place is not None:
-                path = f"{symbol.path}.{words}"
+                path = f"{symbol.address}.{words}"
                 found.append(Match(path, "", place.span, None, symbol.syntax, place.nodes))
         return found
 
@@ -224,7 +221,7 @@ def _all_below(symbol: Symbol) -> Iterator[Symbol]:
 
 
 def _match(symbol: Symbol) -> Match:
-    return Match(symbol.path, symbol.kind, symbol.full, symbol, symbol.syntax, (symbol.node,))
+    return Match(symbol.address, symbol.kind, symbol.full, symbol, symbol.syntax, (symbol.node,))
 
 
 def _sets(symbols: list[Symbol], *, split: bool = False) -> list[Match]:
