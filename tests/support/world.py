@@ -12,6 +12,7 @@ so `world.replayed()` is the state that a new humd would have.
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -125,10 +126,10 @@ class World:
         """As `hears`, only what kinds of tones."""
         return [heard.chi for heard in self.hears(client)]
 
-    def replayed(self) -> State:
-        """The state after a replay of the log."""
+    def replayed(self, lines: Iterable[bytes] | None = None) -> State:
+        """The state after a replay of the log, or of other lines."""
         state = State(self.default_hive)
-        for line in self.lines:
+        for line in self.lines if lines is None else lines:
             router.apply(state, arrival_of(line))
         return state
 

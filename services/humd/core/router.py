@@ -57,6 +57,15 @@ def _output(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     return effects
 
 
+def overheard(state: State, header: Header, raw: bytes, client: ClientId) -> list[Deliver]:
+    """Who hears a tone that is never logged, if the worker of its sid says it. Changes nothing."""
+    session = state.sessions.get(header.sid)
+    if session is None or session.worker != client:
+        return []
+    heard = header._replace(wane=None, seq=0, client=None, fan=1)
+    return [Deliver(listener, heard, raw) for listener in session.listeners(client)]
+
+
 def _fan_out(session: Session, arrival: Arrival, *, besides: ClientId | None) -> list[Effect]:
     """To everyone on the sid but the one who said it."""
     session.wane += 1
