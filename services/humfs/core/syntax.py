@@ -39,6 +39,8 @@ class Walks:
     blocks: frozenset[str] = frozenset()
     """The body of a construct without a field `body` or `consequence` is its last child of one of
     these types."""
+    lists: frozenset[str] = frozenset()
+    """Blocks with words around them; what is meant is the statements inside."""
     openers: Mapping[str, str] = field(default_factory=dict)
     """Construct -> the keyword behind which its body stands, up to the next clause or the closing
     word: for grammars without a node for that block."""

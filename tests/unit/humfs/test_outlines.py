@@ -55,9 +55,8 @@ def test_every_row_resolves_to_exactly_its_symbol(sample: Path) -> None:
     outline, _ = outlined(sample.name, sample.read_bytes())
 
     for symbol in outline:
-        asked = f"impl {symbol.label}" if symbol.kind == "impl" else symbol.path
-        found = lookup.find(outline, asked)
-        assert [match.symbol for match in found] == [symbol], asked
+        found = lookup.find(outline, symbol.address)
+        assert [match.symbol for match in found] == [symbol], symbol.address
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=ids)
@@ -87,4 +86,4 @@ def test_broken_source_gives_what_can_be_made_out(sample: Path, data: st.DataObj
 
     for symbol in outline:
         assert 0 <= symbol.full.start <= symbol.full.end <= len(text.source)
-        lookup.find(outline, symbol.path)
+        lookup.find(outline, symbol.address)

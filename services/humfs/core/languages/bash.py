@@ -18,6 +18,7 @@ SYNTAX = Syntax(
         call=types("command"),
         otherwise=types("elif_clause else_clause"),
         blocks=types("compound_statement do_group subshell"),
+        lists=types("do_group"),
         openers={"if_statement": "then", "elif_clause": "then", "else_clause": "else"},
         holders={"redirected_statement": "body"},
     ),

@@ -38,7 +38,7 @@ WALKS = Walks(
     return_=types("return_statement"),
     call=types("call_expression"),
     otherwise=types("else_clause"),
-    blocks=types("compound_statement if_statement"),
+    blocks=types("compound_statement"),
     holders={"init_declarator": "value"},
 )
 

@@ -33,7 +33,7 @@ WALKS = Walks(
     return_=types("return_statement"),
     call=types("call_expression"),
     otherwise=types("else_clause catch_clause finally_clause"),
-    blocks=types("statement_block class_body if_statement"),
+    blocks=types("statement_block class_body"),
     holders={
         "variable_declarator": "value",
         "assignment_expression": "right",

@@ -26,6 +26,7 @@ SYNTAX = Syntax(
         call=types("call"),
         otherwise=types("elsif else rescue ensure"),
         blocks=types("then do body_statement"),
+        lists=types("then do body_statement"),
         openers={"begin": "begin", "else": "else", "ensure": "ensure"},
         holders={"assignment": "right"},
     ),

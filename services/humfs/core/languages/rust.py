@@ -21,7 +21,7 @@ SYNTAX = Syntax(
         return_=types("return_expression"),
         call=types("call_expression macro_invocation"),
         otherwise=types("else_clause"),
-        blocks=types("block if_expression"),
+        blocks=types("block"),
         holders={
             "let_declaration": "value",
             "const_item": "value",
