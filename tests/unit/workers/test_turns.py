@@ -155,6 +155,21 @@ async def test_cancel_ends_the_turn_once_as_cancelled() -> None:
     assert len(await bus.ends(1)) == 1
 
 
+async def test_a_running_turn_gives_a_sign_of_life_when_asked() -> None:
+    """Features A17: a worker promises it in its hello."""
+    async with working(never) as (bus, worker, _):
+        bus.hear("drone", sid="nothing runs here")
+        bus.hear("prompt")
+        bus.hear("drone")
+        (sign,) = await bus.wait(1, "drone")
+        bus.hear("cancel")
+        await bus.ends(1)
+        await worker.drain(1)
+
+    assert Chi.DRONE in CHIS
+    assert (sign.sid, sign.body["load"]["active_sigils"]) == ("s", 1)
+
+
 async def test_cleanup_cancels_and_forgets() -> None:
     async with working(never) as (bus, _, agent):
         bus.hear("prompt")
