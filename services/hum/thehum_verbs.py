@@ -1,7 +1,7 @@
 """`hum thehum`: read and verify the signed log from its files, with or without a daemon.
 
-Nothing here takes the writer's lock or writes; a log that grows meanwhile is read up to its last
-whole line.
+Nothing here writes or takes the writer's lock, but for `forget` while no daemon runs; a log that
+grows meanwhile is read up to its last whole line.
 """
 
 import os
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from hum.forget_verbs import body, forget
 from hum.proof_verbs import check_proof, prove
 
 if TYPE_CHECKING:
     from thehum.core.audit import Report
+    from thehum.core.keeping import Place
 
 EXIT_DAMAGED = 1
 FOLLOW_SECONDS = 0.2
@@ -120,6 +122,8 @@ def verify(*, full: bool, as_json: bool) -> int:
 
 thehum.add_command(prove)
 thehum.add_command(check_proof)
+thehum.add_command(forget)
+thehum.add_command(body)
 
 
 class Files:
@@ -132,7 +136,7 @@ class Files:
 
         paths = Paths.from_environment(os.environ)
         self.root = paths.thehum
-        self._paths = paths
+        self.paths = paths
         self.remembered_seq = self._seq()
         while not (paths.thehum_author.exists() and self._segments()):
             if not wait:
@@ -152,7 +156,7 @@ class Files:
 
     def _seq(self) -> int:
         try:
-            return int.from_bytes(self._paths.thehum_seq.read_bytes()[:8], "big")
+            return int.from_bytes(self.paths.thehum_seq.read_bytes()[:8], "big")
         except FileNotFoundError:
             return 0
 
@@ -187,11 +191,17 @@ class Files:
     def writer(self) -> int | None:
         """The pid that last took the writer's lock, when it still runs."""
         try:
-            pid = int(self._paths.thehum_lock.read_text())
+            pid = int(self.paths.thehum_lock.read_text())
             os.kill(pid, 0)
         except (OSError, ValueError):
             return None
         return pid
+
+    def beside(self, seq: int, place: "Place") -> bytes | None:
+        """The body of event `seq` beside the log; None when it is gone. Raises `BrokenRecord`."""
+        from hum.beside import read_beside
+
+        return read_beside(self.root, seq, place)
 
     def lines_backwards(self) -> Iterator[bytes]:
         """Every whole line, newest first."""
