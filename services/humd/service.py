@@ -18,14 +18,15 @@ from humd.core.arrivals import (
     Forget,
     Inherit,
     Refusal,
+    Timed,
 )
 from humd.core.clients import door_of
 from humd.core.state import State
-from humd.edge import projections
 from humd.edge.bus import Bus
 from humd.edge.greeting import LOG_PREFIX, Connection, NotProven, Proof, believe
 from humd.edge.ledger import Batch, Ledger
 from humd.edge.metrics import Metrics
+from humd.edge.projections import Projections
 from humd.recording import Recorder, now_ms
 from nest.lifecycle import Context
 from nest.sockets import Poll
@@ -62,9 +63,10 @@ class Hub:
     """Everything that humd has in memory, and the loop over it."""
 
     def __init__(self, context: Context) -> None:
-        self._bees_json = context.paths.bees_json
         self._stop = context.stop
         self._metrics = Metrics(context.metrics)
+        days = context.settings.humd.drift_retention_days
+        self._projections = Projections(context.paths, context.metrics, drift_days=days)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
         self._state = State(context.settings.nest.default)
         self._ledger = Ledger(base36(now_ms()))
@@ -82,13 +84,12 @@ class Hub:
         self._credits: dict[bytes, int] = {}
         """Link numbers that are durable and not yet settled, by connection."""
         self._next_tick = 0.0
-        self._written_generation = -1
 
     def run(self) -> None:
         """Route until asked to stop; then let what is on its way reach the disk."""
         poll = Poll([self._stop.descriptor])
         self._bus.watch(poll)
-        projections.write_bees(self._bees_json, [])
+        self._projections.begin()
         try:
             while not self._stop.requested:
                 poll.wait(self._wait_ms())
@@ -98,7 +99,8 @@ class Hub:
                 poll.wait(1)
                 self._turn()
         finally:
-            projections.write_bees(self._bees_json, [])
+            is_durable = self._is_booted and self._ledger.newest is None
+            self._projections.end(self._state, is_durable=is_durable)
             self._bus.close()
 
     def _wait_ms(self) -> int:
@@ -256,6 +258,8 @@ class Hub:
             self._bus.forget(effect.client)
         elif isinstance(effect, Inherit):
             self._bus.inherit(effect.old, effect.new)
+        elif isinstance(effect, Timed):
+            self._projections.timed(effect, now_ms(), is_live=self._is_booted)
 
     def _on_greeting(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Anything before a believed hello."""
@@ -360,6 +364,7 @@ class Hub:
             self._ask_page(int(body["next_seq"]))
             return
         self._is_booted = True
+        self._projections.booted(self._state)
         reports, self._reports = self._reports, []
         self._ledger.back(self._send_log, None, 0)
         self._recorder.say(router.booted())
@@ -464,6 +469,7 @@ class Hub:
         for other in list(self._bus.connections.values()):
             if other.is_joined and other is not connection:
                 self._bus.pass_on(other, question)
+        self._projections.measure(self._state)
         mine = self._metrics.vitals(self._state, self._ledger, self._bus)
         self._bus.control(connection, reply, mine)
 
@@ -496,9 +502,13 @@ class Hub:
             self._ledger.back(self._send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
             self._recorder.say(emit)
-        if self._written_generation != self._state.clients.generation:
-            self._written_generation = self._state.clients.generation
-            projections.write_bees(self._bees_json, self._state.clients.bees())
+        self._projections.tick(
+            self._state,
+            time.monotonic(),
+            now_ms(),
+            next_seq=self._ledger.next_seq,
+            durable_seq=self._ledger.oldest_seq - 1,
+        )
 
 
 class _Full(Exception):

@@ -26,6 +26,8 @@ RUNTIME_INFO = "runtime.json"
 HUMD_KEY = "humd.key"
 BEES_DIR = "bees"
 BEES_SNAPSHOT = "bees.json"
+DRIFT_DIR = "drift"
+PENNY = "penny.json"
 THEHUM_DIR = "thehum"
 THEHUM_SEQ = "seq.bin"
 THEHUM_ROOT = "root.txt"
@@ -161,6 +163,21 @@ class Paths:
     @property
     def bees_json(self) -> Path:
         return self.state / BEES_SNAPSHOT
+
+    @property
+    def drift(self) -> Path:
+        """How long turns took, one file for each day."""
+        return self.state / DRIFT_DIR
+
+    @property
+    def penny_json(self) -> Path:
+        """Lifetime counters."""
+        return self.state / PENNY
+
+    @property
+    def penny_copy(self) -> Path:
+        """The same, where older tools look for it."""
+        return self.runtime / PENNY
 
     @property
     def thehum(self) -> Path:

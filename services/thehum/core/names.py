@@ -7,6 +7,8 @@ seq is found by bisection, whatever the clock did.
 import re
 
 EXTENSION = "ndjson"
+PACKED_EXTENSION = "packed"
+"""Of a segment in its compressed form."""
 SPARE = f"spare.{EXTENSION}"
 """The next segment, zero-filled and without a seq yet."""
 QUARANTINE_DIR = "quarantine"
@@ -19,7 +21,7 @@ CHECKPOINT = "checkpoint"
 UNFINISHED = ".tmp"
 """Behind the name of a segment that is being compressed."""
 
-_SEGMENT = re.compile(rf"([0-9]{{20}})\.{EXTENSION}(?:\.zst)?")
+_SEGMENT = re.compile(rf"([0-9]{{20}})\.(?:{EXTENSION}|{PACKED_EXTENSION})")
 
 
 def segment_name(first_seq: int) -> str:
@@ -29,7 +31,7 @@ def segment_name(first_seq: int) -> str:
 
 def packed_name(first_seq: int) -> str:
     """The name of the same segment in its compressed form."""
-    return f"{segment_name(first_seq)}.zst"
+    return f"{first_seq:020d}.{PACKED_EXTENSION}"
 
 
 def segment_seq(name: str) -> int | None:
