@@ -77,10 +77,13 @@ class Beside:
     def _open(self, first_seq: int) -> None:
         self.__exit__()
         self._first_seq, self._records = first_seq, {}
-        self._file = (self._root / BODIES_DIR / bodies_name(first_seq)).open("rb")
+        self._file = None
         try:
+            self._file = (self._root / BODIES_DIR / bodies_name(first_seq)).open("rb")
             for record in records_of(self._file):
                 self._records[record.seq] = record
+        except FileNotFoundError:
+            pass  # all of it was forgotten since we looked
         except BrokenRecord:
             pass  # what is behind the break is not found, and reported as lost
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from hum.thehum_verbs import Files
+    from hum.log_files import Files
     from nest.paths import Paths
 
 EXIT_GONE = 1
@@ -41,8 +41,8 @@ def forget(*, sid: str, by: str | None, reason: str | None, as_json: bool) -> in
     Bodies that are in their lines stay there: the setting humd.thehum.sensitive decides which
     kinds are stored beside from then on.
     """
+    from hum.log_files import Files
     from hum.output import data, data_json, talk
-    from hum.thehum_verbs import Files
     from thrum.errors import DaemonAbsent
 
     if not 0 < len(sid) <= SID_CHARS_MAX:
@@ -75,8 +75,8 @@ def body(*, seq: int) -> int:
     """Print the body of event SEQ as JSON, also when it is beside the log; 1 when it is gone."""
     import orjson
 
+    from hum.log_files import Files
     from hum.output import data, talk
-    from hum.thehum_verbs import Files
     from thehum.core.bodies import restore_body
     from thehum.core.events import read_event
     from thehum.core.keeping import place_of
@@ -141,7 +141,7 @@ def _report(rid: str) -> dict[str, Any] | None:
 
     import orjson
 
-    from hum.thehum_verbs import Files
+    from hum.log_files import Files
 
     reports: dict[int, dict[str, Any]] = {}
     for line in islice(Files().lines_backwards(), REPORT_EVENTS_MAX):

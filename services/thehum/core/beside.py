@@ -40,14 +40,18 @@ class BodiesReport:
 
 
 def audit_bodies(
-    lines: Iterable[tuple[int, bytes]], look: Callable[[int, Place], There]
+    lines: Iterable[tuple[int, bytes]], look: Callable[[int, Place], There], *, upto_seq: int
 ) -> BodiesReport:
-    """Look for the body of every event that has one beside the log; `lines` are ascending."""
+    """Look for the body of every event up to `upto_seq` that has one beside the log.
+
+    `lines` are ascending, and read after a body was looked for: who erased it meanwhile said so in
+    one of those that follow.
+    """
     report, orders = BodiesReport(), dict[str, int]()
     gone: list[tuple[int, str | None]] = []
     for seq, line in lines:
         place = place_of(line)
-        if place is not None:
+        if place is not None and seq <= upto_seq:
             there = look(seq, place)
             if there is There.WHOLE:
                 report.kept += 1
