@@ -71,7 +71,8 @@ def forget(*, sid: str, by: str | None, reason: str | None, as_json: bool) -> in
 
 @click.command()
 @click.argument("seq", type=click.IntRange(1))
-def body(*, seq: int) -> int:
+@JSON
+def body(*, seq: int, as_json: bool) -> int:
     """Print the body of event SEQ as JSON, also when it is beside the log; 1 when it is gone."""
     import orjson
 
@@ -90,8 +91,11 @@ def body(*, seq: int) -> int:
     if place is not None and (beside := log.beside(seq, place)) is None:
         talk(f"the body of event {seq}, {place.size:,} bytes, was forgotten")
         return EXIT_GONE
-    whole = restore_body(orjson.loads(read_event(line).body), beside)
-    data(orjson.dumps(whole, default=_shown).decode())
+    event = read_event(line)
+    whole: object = restore_body(orjson.loads(event.body), beside)
+    if as_json:
+        whole = {"seq": seq, "chi": event.chi, "sid": event.sid, "body": whole}
+    data(orjson.dumps(whole, default=_shown, option=orjson.OPT_NON_STR_KEYS).decode())
     return 0
 
 
