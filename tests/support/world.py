@@ -12,11 +12,12 @@ so `world.replayed()` is the state that a new humd would have.
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
 
-from humd.core import authority, router
+from humd.core import authority, router, sentinel
 from humd.core.arrivals import (
     Arrival,
     ClientId,
@@ -24,8 +25,6 @@ from humd.core.arrivals import (
     Duplicate,
     Effect,
     Emit,
-    Forget,
-    Inherit,
     Refusal,
 )
 from humd.core.clients import door_of
@@ -37,6 +36,8 @@ from thrum.ids import hid_of
 
 START_MS = 1_700_000_000_000
 MODEL = "m"
+BEAT_MS = 5_000
+"""How long a worker may be silent before it is asked for a sign of life."""
 
 
 class Heard(NamedTuple):
@@ -118,6 +119,8 @@ class World:
         self.now_ms += milliseconds
         for emit in router.due(self.state, self.now_ms):
             self.emits(emit)
+        for emit in sentinel.due(self.state, self.now_ms, beat_ms=BEAT_MS):
+            self.emits(emit)
 
     def hears(self, client: ClientId) -> list[Heard]:
         """What was delivered to a client since the last call."""
@@ -127,10 +130,10 @@ class World:
         """As `hears`, only what kinds of tones."""
         return [heard.chi for heard in self.hears(client)]
 
-    def replayed(self) -> State:
-        """The state after a replay of the log."""
+    def replayed(self, lines: Iterable[bytes] | None = None) -> State:
+        """The state after a replay of the log, or of other lines."""
         state = State(self.default_hive)
-        for line in self.lines:
+        for line in self.lines if lines is None else lines:
             router.apply(state, arrival_of(line))
         return state
 
@@ -149,7 +152,7 @@ class World:
                 else:
                     self._follow(effect)
 
-    def _follow(self, effect: Deliver | Inherit | Forget) -> None:
+    def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Deliver):
             body = frames.read_body(effect.raw)
             self._mail[effect.client].append(Heard(effect.header.chi, effect.header, body))
@@ -196,6 +199,7 @@ def tables(state: State) -> dict[str, Any]:
             "model": session.model,
             "asker_tools": session.asker_tools,
             "watchers": session.watchers,
+            "prompt": session.prompt and session.prompt.seq,
             "waiting": [(one.seq, one.client, one.header.rid, one.body) for one in session.waiting],
         }
         for sid, session in state.sessions.by_sid.items()
@@ -210,6 +214,10 @@ def tables(state: State) -> dict[str, Any]:
         "calls": list(state.calls.waiting.items()),
         "by_caller": state.calls._by_caller,
         "tools": {name: bee.id for name, bee in state.catalogue.owners.items()},
+        "turns": state.watch.turns,
+        "penny": state.watch.penny.counters,
+        "silent": state.watch.silent,
+        "wanes": state.watch.wanes.snapshot(),
     }
 
 

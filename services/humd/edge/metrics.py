@@ -18,6 +18,9 @@ class Metrics:
         self._overflows = registry.counter(
             "hum_outbox_overflows_total", "Bees cut off as too slow."
         )
+        self.acts = registry.counter(
+            "hum_drone_acts_total", "What was said about workers that are silent.", ("chi",)
+        )
         self._sizes = registry.gauge("hum_table_size", "Entries of a router's table.", ("table",))
 
     def count(self, chi: str) -> None:
@@ -36,6 +39,8 @@ class Metrics:
             "calls": len(state.calls.waiting),
             "held": ledger.held_parcels,
             "connections": len(bus.connections),
+            "turns": len(state.watch.turns),
+            "wanes": len(state.watch.wanes),
         }
         for table, size in sizes.items():
             self._sizes.labels(table).set(size)
