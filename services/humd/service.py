@@ -13,21 +13,23 @@ from humd.core.arrivals import (
     Arrival,
     CatchUp,
     CaughtUp,
+    ClientId,
     Deliver,
     Duplicate,
     Effect,
     Forget,
     Inherit,
     Refusal,
+    Timed,
 )
 from humd.core.clients import ENSEMBLE, PEER_PREFIX, door_of
 from humd.core.state import State
-from humd.edge import projections
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, RID, CatchUps, no_catch_up
 from humd.edge.greeting import Connection, NotProven, Proof, believe
 from humd.edge.ledger import Batch, Ledger
 from humd.edge.metrics import Metrics
+from humd.edge.projections import Projections, asks_of
 from humd.recording import Recorder, now_ms
 from nest.identity import load_identity
 from nest.lifecycle import Context
@@ -63,15 +65,16 @@ class Hub:
     """Everything that humd has in memory, and the loop over it."""
 
     def __init__(self, context: Context) -> None:
-        self._bees_json = context.paths.bees_json
         self._stop = context.stop
         self._metrics = Metrics(context.metrics)
+        days = context.settings.humd.drift_retention_days
+        self._projections = Projections(context.paths, context.metrics, drift_days=days)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
-        settings = context.settings
-        dusk_ms = settings.humd.permission_dusk_ms
-        self._state = State(settings.nest.default, permission_dusk_ms=dusk_ms)
+        dusk_ms = context.settings.humd.permission_dusk_ms
+        self._state = State(context.settings.nest.default, permission_dusk_ms=dusk_ms)
         self._catch_ups = CatchUps(dusk_ms)
         self._keys = {"log": context.paths.humd_key, "operator": context.paths.operator_key}
+        """Roles that need a key of this humd."""
         self._ledger = Ledger(base36(now_ms()))
         self._recorder = Recorder(self._state, self._ledger)
         self._log: Connection | None = None
@@ -80,16 +83,19 @@ class Hub:
         """When thehum began to refuse batches for want of room; None while it takes them."""
         self._humd = ""
         self._is_booted = False
+        self._excluded = frozenset(context.settings.humd.thehum.exclude) - _UNLOGGED
+        """Kinds of tone that are routed and never logged."""
+        self._reports: list[tuple[Connection, bytes, Arrival]] = []
+        """What the log said before its last page."""
         self._credits: dict[bytes, int] = {}
         """Link numbers that are durable and not yet settled, by connection."""
         self._next_tick = 0.0
-        self._written_generation = -1
 
     def run(self) -> None:
         """Route until asked to stop; then let what is on its way reach the disk."""
         poll = Poll([self._stop.descriptor])
         self._bus.watch(poll)
-        projections.write_bees(self._bees_json, [])
+        self._projections.begin()
         try:
             while not self._stop.requested:
                 poll.wait(self._wait_ms())
@@ -99,7 +105,8 @@ class Hub:
                 poll.wait(1)
                 self._turn()
         finally:
-            projections.write_bees(self._bees_json, [])
+            is_durable = self._is_booted and self._ledger.newest is None
+            self._projections.end(self._state, is_durable=is_durable)
             self._bus.close()
 
     def _wait_ms(self) -> int:
@@ -147,11 +154,17 @@ class Hub:
             if chi in _UNLOGGED:
                 self._on_unlogged(connection, header, frame[body:end])
                 continue
+            if connection.is_log:
+                self._on_report(connection, frame[start:end], Arrival(0, 0, None, header, b""))
+                continue
             client = instance
             if header.client is not None:
                 if not is_door or not _may_be_named(connection, header.client):
                     raise MalformedTone("only a door speaks for others, by a plain name")
                 client = f"{instance}/{header.client}"
+            if chi in self._excluded:
+                self._pass_by(connection, client, header, frame[body:end])
+                continue
             batch = self._ledger.batch(now, end - start)
             arrival = Arrival(self._ledger.next_seq, batch.at_ms, client, header, frame[body:end])
             if not self._may_pass(connection, arrival, now):
@@ -163,6 +176,29 @@ class Hub:
                 self._throttle(connection, batch)
             if chi == Chi.HELLO and is_door:
                 batch.hellos.append(client)
+
+    def _on_report(self, connection: Connection, parcel: bytes, arrival: Arrival) -> None:
+        """What the log has to say about itself is recorded as said by this humd."""
+        if not self._is_booted:
+            self._reports.append((connection, parcel, arrival))
+            return
+        batch = self._ledger.batch(now_ms(), len(parcel))
+        self._recorder.record(batch, arrival, parcel)
+        batch.settle(connection.id, arrival.header.seq)
+
+    def _pass_by(
+        self, connection: Connection, client: ClientId, header: Header, raw: bytes
+    ) -> None:
+        """A tone that is never logged: it changes nothing, and those on its sid hear it."""
+        self._settle(connection, header.seq)
+        if is_past_dusk(header.dusk, now_ms()):
+            return
+        newest = self._ledger.newest  # those who hear it hear it after what came before
+        for delivery in router.overheard(self._state, header, raw, client):
+            if newest is not None:
+                newest.effects.append(delivery)
+            else:
+                self._bus.owe(delivery)
 
     def _throttle(self, connection: Connection, batch: Batch) -> None:
         """Note that a connection feeds a bee that cannot keep up: its credit will wait."""
@@ -236,10 +272,11 @@ class Hub:
             self._catch_ups.inherit(effect.old, effect.new)
         elif isinstance(effect, CatchUp):
             if not self._catch_ups.begin(effect):
-                refusal = Qualifier.QUEUE_OVERFLOW
-                self._bus.owe(no_catch_up(effect.client, effect.sid, refusal))
+                self._bus.owe(no_catch_up(effect.client, effect.sid, Qualifier.QUEUE_OVERFLOW))
         elif isinstance(effect, CaughtUp):
             self._catch_ups.end(effect.client, effect.sid)
+        elif isinstance(effect, Timed):
+            self._projections.timed(effect, now_ms(), is_live=self._is_booted)
 
     def _on_greeting(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Anything before a believed hello."""
@@ -275,7 +312,7 @@ class Hub:
             self._bee_joins(connection, proof, header)
 
     def _is_keeper(self, role: str, proof: Proof) -> bool:
-        """Whether a bee holds the key that its role needs: the public half of ours."""
+        """Whether a bee holds the key that its role needs: its hid is the public half of ours."""
         try:
             return load_identity(self._keys[role], prefix=proof.hid.prefix).hid == proof.hid
         except (OSError, SettingsRefused):
@@ -344,7 +381,7 @@ class Hub:
 
     def _ask_page(self, from_seq: int) -> None:
         header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)
-        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True}
+        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True, "bodies": True}
         self._send_log(frames.pack(header, body))
 
     def _on_own_page(self, rid: str, body: Body) -> None:
@@ -367,15 +404,20 @@ class Hub:
 
     def _on_page(self, body: Body) -> None:
         """Replay one page; after the last one, open for business."""
+        bodies = body.get("bodies", {})
         for line in body.get("events", []):
-            for effect in self._recorder.replay(line):
+            for effect in self._recorder.replay(line, bodies):
                 self._follow(effect)
         if body.get("next_seq"):
             self._ask_page(int(body["next_seq"]))
             return
         self._is_booted = True
+        self._projections.booted(self._state)
+        reports, self._reports = self._reports, []
         self._ledger.back(self._send_log, None, 0)
         self._recorder.say(router.booted())
+        for report in reports:
+            self._on_report(*report)
         log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})
 
     def _send_log(self, frame: bytes) -> bool:
@@ -475,13 +517,14 @@ class Hub:
         if question == "asks":
             known = self._state.clients.get(connection.instance or "")
             is_operator = known is not None and known.is_operator
-            asks = projections.asks(self._state.asks) if is_operator else []
+            asks = asks_of(self._state.asks) if is_operator else []
             self._bus.control(connection, reply, {"asks": asks})
             return
         passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
         for other in list(self._bus.connections.values()):
             if other.is_joined and other is not connection:
                 self._bus.pass_on(other, passed_on)
+        self._projections.measure(self._state)
         catch_ups = len(self._catch_ups)
         mine = self._metrics.vitals(self._state, self._ledger, self._bus, catch_ups=catch_ups)
         self._bus.control(connection, reply, mine)
@@ -516,9 +559,13 @@ class Hub:
             self._ledger.back(self._send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
             self._recorder.say(emit)
-        if self._written_generation != self._state.clients.generation:
-            self._written_generation = self._state.clients.generation
-            projections.write_bees(self._bees_json, self._state.clients.bees())
+        self._projections.tick(
+            self._state,
+            time.monotonic(),
+            now_ms(),
+            next_seq=self._ledger.next_seq,
+            durable_seq=self._ledger.oldest_seq - 1,
+        )
 
 
 _DOORS = frozenset({"door", ENSEMBLE})
@@ -526,8 +573,7 @@ _DOORS = frozenset({"door", ENSEMBLE})
 
 
 def _may_be_named(connection: Connection, client: str) -> bool:
-    """Whether a door may call one of its clients so: another humd by its hid, nobody else like it.
-    """
+    """Whether a door may call a client so: another humd by its hid, and nobody else like one."""
     if connection.is_ensemble:
         return is_humd(client)
     return client != "" and "/" not in client and not client.startswith(PEER_PREFIX)

@@ -106,6 +106,32 @@ def test_every_chi_is_documented_as_in_the_registry() -> None:
     assert [row[0] for row in documented] == list(Chi)
 
 
+def test_the_page_names_every_field_of_the_registry() -> None:
+    cells = {row[0]: row[4] for row in rows("5")}
+    cells["hello"] += section("2.2")
+    cells["chunk"] += section("5.1")
+    cells["error"] += section("4")
+
+    unnamed = [
+        f"{entry['chi']}.{field}"
+        for entry in REGISTRY["chi"]
+        for field in {**entry["fields"], **dict.fromkeys(entry["needs"])}
+        if field not in re.findall(r"\w+", cells[entry["chi"]])
+    ]
+
+    assert unnamed == []
+
+
+def test_the_envelope_of_the_registry_is_the_one_of_the_page() -> None:
+    slots = [row[1] for row in rows("1") if row[0].isdigit()]
+    in_the_body = ("sigil", "sentAt", "ext")
+
+    envelope = [slot for slot in slots if slot not in ("seq", "client", "fan")]
+    assert sorted(REGISTRY["envelope"]) == sorted([*envelope, *in_the_body])
+    assert all(f"`{key}`" in section("1") for key in in_the_body)
+    assert f"({REGISTRY['line_bytes_max'] // 2**20} MiB)" in section("2.1")
+
+
 def test_the_classes_of_the_page_are_those_of_the_code() -> None:
     for name, members in CLASSES.items():
         assert {row[0] for row in rows("5") if name in row[3].split(", ")} == members

@@ -3,11 +3,14 @@
 import logging
 from collections.abc import Awaitable, Callable
 
-from foragers.core.openai.errors import ApiError
+from foragers.core.dialect import Dialect
+from foragers.core.errors import ApiError
+from foragers.core.openai.dialect import CHAT as OPENAI_CHAT
+from foragers.core.openai.errors import error_body
 from foragers.core.openai.models import model_body, models_body
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue
-from foragers.front.chats import CLIENT_GONE, Chats
+from foragers.front.exchanges import CLIENT_GONE, Exchanges
 from foragers.front.replies import TEXT, answer, answer_error
 from foragers.front.requests import ClientGone
 from nest.guard import Receive, Refusal, Scope, Send
@@ -27,9 +30,11 @@ _Handler = Callable[[Scope, Receive, Send], Awaitable[int]]
 class Front:
     """One ASGI application. Whatever goes wrong in a request is answered and logged here."""
 
-    def __init__(self, bus: Bus, chats: Chats, catalogue: Catalogue, metrics: Registry) -> None:
+    def __init__(
+        self, bus: Bus, exchanges: Exchanges, catalogue: Catalogue, metrics: Registry
+    ) -> None:
         self._bus = bus
-        self._chats = chats
+        self._exchanges = exchanges
         self._catalogue = catalogue
         self._requests = metrics.counter(
             "hum_front_requests_total", "Requests answered.", ("route", "status")
@@ -50,14 +55,14 @@ class Front:
         try:
             status = await self._serve(route, scope, receive, send)
         except ApiError as refusal:
-            status = refusal.status
-            await answer_error(send, refusal)
+            status = await answer_error(send, refusal, _dialect_of(route))
         except ClientGone:
             status = CLIENT_GONE
         except Exception as problem:
             log.error("front.bug", extra={"route": route}, exc_info=problem)
             # When the answer has begun already, this raises, and the server closes the connection.
-            await answer_error(send, ApiError(500, "a bug in the front; its log says more"))
+            bug = ApiError(500, "a bug in the front; its log says more")
+            await answer_error(send, bug, _dialect_of(route))
         finally:
             self._requests.labels(route, str(status)).inc()
 
@@ -69,12 +74,12 @@ class Front:
         if scope["method"] not in methods:
             allow = ", ".join(methods)
             refusal = ApiError(405, f"{route} takes {allow}", code="method_not_allowed")
-            await answer_error(send, refusal, headers=[(b"allow", allow.encode())])
-            return refusal.status
+            headers = [(b"allow", allow.encode())]
+            return await answer_error(send, refusal, _dialect_of(route), headers=headers)
         return await handler(scope, receive, send)
 
     async def _chat(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await self._chats.post(scope, receive, send)
+        return await self._exchanges.post(OPENAI_CHAT, scope, receive, send)
 
     async def _greet(self, scope: Scope, receive: Receive, send: Send) -> int:
         await answer(send, GREETING, kind=TEXT)
@@ -103,7 +108,7 @@ class Front:
 
 def refusal_body(refusal: Refusal) -> bytes:
     """What the guard says, in the dialect's shape."""
-    return ApiError(refusal.status, refusal.message, code=refusal.code).body()
+    return error_body(ApiError(refusal.status, refusal.message, code=refusal.code))
 
 
 def not_found(path: str) -> ApiError:
@@ -127,6 +132,11 @@ def _route_of(path: str) -> str:
 
 
 _PATHS = frozenset({"/", "/healthz", "/readyz", CHAT, MODELS})
+
+
+def _dialect_of(route: str) -> Dialect:
+    """Whose shape a refusal at this route has."""
+    return OPENAI_CHAT
 
 
 def _may_mean(path: str, known: str) -> bool:

@@ -3,7 +3,7 @@
 How long a client may take for it is the listener's concern (`nest.listeners`).
 """
 
-from foragers.core.openai.errors import ApiError
+from foragers.core.errors import ApiError
 from nest.guard import BODY_BYTES_MAX, Receive
 
 BODIES_BYTES_MAX = 256 * 1024 * 1024

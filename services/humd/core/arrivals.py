@@ -94,12 +94,13 @@ class Why(NamedTuple):
 class CatchUp(NamedTuple):
     """Read to this client, from the log, what was said on a sid; it goes live behind that.
 
-    Heard is what has a number within the sid above `after`. Events count from `from_seq` on.
+    Heard is what has a number within the sid above `after`. Event `from_seq` has `from_wane`.
     """
 
     client: ClientId
     sid: str
     from_seq: int
+    from_wane: int
     after: int
     seq: int
     """Of the event that asks for it."""
@@ -112,7 +113,15 @@ class CaughtUp(NamedTuple):
     sid: str
 
 
-Effect = Deliver | Emit | Inherit | Forget | Why | CatchUp | CaughtUp
+class Timed(NamedTuple):
+    """A turn is over: how long each step took (`humd.core.drift`)."""
+
+    record: Body
+    is_kept: bool
+    """Whether it goes to disk; a cancelled turn says nothing about how long turns take."""
+
+
+Effect = Deliver | Emit | Inherit | Forget | Why | CatchUp | CaughtUp | Timed
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ def _judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     body = arrival.body  # what is applied is read, and must be known to be readable before
     if chi == Chi.HELLO:
         return _judge_hello(client, arrival, body.get("hid"))
+    if chi == Chi.FORGOTTEN:
+        return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only the log says so")
     return federation.judge(state, arrival) or _judge_local(state, arrival, client_id)
 
 
@@ -64,6 +66,8 @@ def _judge_local(state: State, arrival: Arrival, client: ClientId) -> Refusal | 
         return _judge_call(state, arrival, client)
     if chi == Chi.ATTACH:
         return _judge_attach(state, arrival, client)
+    if chi == Chi.FORGET:
+        return _judge_forget(state, arrival, client)
     return None
 
 
@@ -158,6 +162,26 @@ def _judge_release(state: State, arrival: Arrival, client: ClientId) -> Refusal 
         return Refusal(
             Qualifier.PERMIT_EXPIRED, f"release-permit: no ask {name!r} waits; it may have expired"
         )
+    return None
+
+
+def _judge_forget(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
+    """A person at the door may have any conversation forgotten, a bee those that it drives.
+
+    Nobody may while somebody else's turn runs there.
+    """
+    sid = arrival.header.sid
+    if not sid:
+        return Refusal(Qualifier.TONE_MALFORMED, "forget: no sid, so nothing is named")
+    session = state.sessions.get(sid)
+    if session is not None and session.may_drive(client):
+        return None
+    if session is not None and session.is_open:
+        return Refusal(
+            Qualifier.AUTH_DENIED, f"forget: a turn runs on {sid!r}; cancel it, or let it end"
+        )
+    if door_of(client) is None:
+        return Refusal(Qualifier.AUTH_DENIED, f"forget: {sid!r} is not yours")
     return None
 
 

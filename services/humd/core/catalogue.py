@@ -60,8 +60,7 @@ class Catalogue:
     """Tools by name, and the entries that every prompt gets."""
 
     def __init__(self, foragers: Iterable[Client]) -> None:
-        """Take the connected foragers in order; of several with one name the first answers to it
-        alone."""
+        """Take the connected foragers in order; the first with a name answers to it alone."""
         bees = list(foragers)
         self._tools = list(_named(bees))
         self.offers: dict[str, Offer] = {}

@@ -273,7 +273,8 @@ class Clients:
         """Whether an earlier connection of this hid got a tone of this rid into the log."""
         if rid is None or client.door is None or client.hid is None:
             return False
-        seq = self._rids.get(client.hid, {}).get(rid)
+        rids = self._rids.get(client.hid)
+        seq = rids.get(rid) if rids is not None else None
         return seq is not None and seq < client.hello_seq
 
     def bees(self) -> tuple[Client, ...]:

@@ -22,9 +22,7 @@ class Links:
 
     def has(self, number: int) -> bool:
         """Whether the log has this number, or could."""
-        return number <= self.upto and not any(
-            first <= number <= last for first, last in self.gaps
-        )
+        return number <= self.upto and not any(first <= number <= last for first, last in self.gaps)
 
     def add(self, number: int) -> None:
         """The log has this number now."""

@@ -80,7 +80,11 @@ def attach(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         return [deliver(state, peer.id, beside(arrival, None), arrival.raw)]
     if header.wane is None:
         return []
-    return [CatchUp(client, session.sid, session.first_seq, header.wane, arrival.seq)]
+    return [
+        CatchUp(
+            client, session.sid, session.first_seq, session.first_wane, header.wane, arrival.seq
+        )
+    ]
 
 
 def detach(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:

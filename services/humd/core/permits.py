@@ -8,7 +8,6 @@ from humd.core.state import State
 from humd.core.turns import fan_out
 from thrum import frames
 from thrum.chi import Chi
-from thrum.tones import Body
 
 
 def ask_id_of(arrival: Arrival) -> str:
@@ -74,7 +73,7 @@ def _tell(state: State, found: Ask, arrival: Arrival) -> list[Effect]:
     wane = session.wane if session is not None and arrival.header.sid == found.sid else None
     header = beside(arrival, wane)._replace(sid=found.sid)
     decision = "allow" if found.state is AskState.ALLOWED else "deny"
-    told: Body = {"askId": found.ask_id, "permitId": found.ask_id, "decision": decision}
+    told = {"askId": found.ask_id, "permitId": found.ask_id, "decision": decision}
     is_plain = all(arrival.body.get(key) == value for key, value in told.items())
     raw = arrival.raw if is_plain else frames.pack_body({**arrival.body, **told})
     return [deliver(state, found.worker, header, raw)]

@@ -20,15 +20,22 @@ Read next: `turns`, `tools`, `permits`, `membership`.
 from collections.abc import Callable
 
 from humd.core import membership, permits, said, tools, turns
-from humd.core.arrivals import Arrival, ClientId, Effect, Emit
+from humd.core.arrivals import Arrival, ClientId, Deliver, Effect, Emit
 from humd.core.said import beside, deliver
 from humd.core.state import State
 from thrum.chi import OUTPUT, Chi
 from thrum.errors import Qualifier
+from thrum.frames import Header
 
 
 def apply(state: State, arrival: Arrival) -> list[Effect]:
     """Change the state by one event and say what follows."""
+    effects = _decide(state, arrival)
+    timed = state.watch.note(arrival, state.sessions.get(arrival.header.sid), state.clients)
+    return effects + timed if timed else effects
+
+
+def _decide(state: State, arrival: Arrival) -> list[Effect]:
     header, client = arrival.header, arrival.client
     state.sessions.expire(arrival.at_ms)
     if header.sid is not None:
@@ -63,6 +70,15 @@ def _output(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     if header.chi == Chi.TENDRIL_REACH:
         return tools.reach(state, session, arrival, client)
     return turns.speak(state, session, arrival, client)
+
+
+def overheard(state: State, header: Header, raw: bytes, client: ClientId) -> list[Deliver]:
+    """Who hears a tone that is never logged, if the worker of its sid says it. Changes nothing."""
+    session = state.sessions.get(header.sid)
+    if session is None or session.worker != client:
+        return []
+    heard = header._replace(wane=None, seq=0, client=None, fan=1)
+    return [deliver(state, listener, heard, raw) for listener in session.listeners(client)]
 
 
 def _abroad(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:

@@ -8,7 +8,7 @@ are found without looking at all of them.
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from humd.core.arrivals import Arrival, ClientId
 
@@ -35,6 +35,15 @@ class Numbers(NamedTuple):
 
     wane: int
     first_seq: int
+    first_wane: int
+
+
+class Wanes(Protocol):
+    """Where the count of a conversation is kept when the conversation is not."""
+
+    def wane_of(self, sid: str) -> int: ...
+
+    def keep_wane(self, sid: str, wane: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -46,9 +55,11 @@ class Session:
     worker: ClientId | None = None
     is_open: bool = False
     wane: int = 1
-    """Events of this sid so far: the number of the last one."""
+    """The number of the last event of this sid."""
     first_seq: int = 0
-    """Log seq of the event with number 1."""
+    """Log seq of the first event that was counted without a gap since."""
+    first_wane: int = 1
+    """Its number."""
     opened_seq: int = 0
     """Log seq of the prompt of the present or last turn."""
     ended_ms: int = 0
@@ -60,6 +71,8 @@ class Session:
     """Attached clients; True when they may only listen."""
     waiting: deque[Arrival] = field(default_factory=deque)
     """Prompts for later turns."""
+    prompt: Arrival | None = None
+    """Of the turn that runs, while it could still be begun again."""
     cancelled: list[str | None] = field(default_factory=list)
     """Rids of prompts that were cancelled while they waited; answered when this turn ends."""
 
@@ -88,7 +101,8 @@ class Session:
 class Sessions:
     """Sessions by sid and by client, closed ones in the order they ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanes: Wanes) -> None:
+        self._wanes = wanes
         self.by_sid: dict[str, Session] = {}
         self._by_client: dict[ClientId, set[str]] = {}
         self._orphans: dict[str, int] = {}
@@ -125,7 +139,7 @@ class Sessions:
         if session is not None:
             session.wane += 1
         elif (known := self._numbers.get(sid)) is not None:
-            self._numbers[sid] = Numbers(known.wane + 1, known.first_seq)
+            self._numbers[sid] = known._replace(wane=known.wane + 1)
 
     def open_for(self, sid: str, owner: ClientId | None, *, seq: int, at_ms: int) -> Session:
         """The session of `sid`, made when there is none; a free one is taken over by `owner`.
@@ -136,9 +150,16 @@ class Sessions:
         if session is None:
             if len(self.by_sid) >= SESSIONS_MAX and self._closed:
                 self.drop(next(iter(self._closed)))
-            known = self._numbers.pop(sid, Numbers(1, seq))
+            known = self._numbers.pop(sid, None)
+            before = self._wanes.wane_of(sid)
+            if known is None or known.wane < before:
+                known = Numbers(before + 1, seq, before + 1)
             session = self.by_sid[sid] = Session(
-                sid, wane=known.wane, first_seq=known.first_seq, ended_ms=at_ms
+                sid,
+                wane=known.wane,
+                first_seq=known.first_seq,
+                first_wane=known.first_wane,
+                ended_ms=at_ms,
             )
             self._closed[sid] = None
         if session.owner is None and owner is not None:
@@ -181,7 +202,7 @@ class Sessions:
 
     def end(self, session: Session, at_ms: int) -> None:
         """The turn is over."""
-        session.is_open, session.ended_ms = False, at_ms
+        session.is_open, session.ended_ms, session.prompt = False, at_ms, None
         self._orphans.pop(session.sid, None)
         self._active.pop(session.sid, None)
         self._closed[session.sid] = None
@@ -233,7 +254,8 @@ class Sessions:
             return
         for client in {session.owner, session.worker, *session.watchers} - {None}:
             self._leave(client, sid)
-        self._numbers[sid] = Numbers(session.wane, session.first_seq)
+        self._wanes.keep_wane(sid, session.wane)
+        self._numbers[sid] = Numbers(session.wane, session.first_seq, session.first_wane)
         if len(self._numbers) > NUMBERS_MAX:
             self._numbers.popitem(last=False)
 

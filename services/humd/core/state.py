@@ -6,6 +6,7 @@ from humd.core.calls import Calls
 from humd.core.catalogue import Catalogue, Offer
 from humd.core.clients import Client, Clients
 from humd.core.sessions import Session, Sessions
+from humd.core.watch import Watch
 from thrum.errors import MalformedId
 from thrum.ids import parse_hid
 
@@ -18,7 +19,8 @@ class State:
 
     def __init__(self, default_hive: str, *, permission_dusk_ms: int = PERMISSION_DUSK_MS) -> None:
         self.clients = Clients()
-        self.sessions = Sessions()
+        self.watch = Watch(default_hive)
+        self.sessions = Sessions(self.watch)
         self.calls = Calls()
         self.asks = Asks()
         self.humd = ""

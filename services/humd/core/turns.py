@@ -59,7 +59,8 @@ def start(state: State, session: Session, arrival: Arrival, cause: Arrival) -> l
     if is_full:
         message = f"every worker with model '{model}' is full, and no other humd has room"
     rid = header.rid
-    return [Why(f"no worker for {rid!r}: {why}"), said.error(session.sid, qualifier, message, rid=rid)]
+    refusal = said.error(session.sid, qualifier, message, rid=rid)
+    return [Why(f"no worker for {rid!r}: {why}"), refusal]
 
 
 def _begin(
@@ -73,6 +74,7 @@ def _begin(
         if isinstance(tool, dict) and isinstance(tool.get("name"), str)
     )
     state.sessions.start(session, worker.id, seq=arrival.seq, at_ms=cause.at_ms)
+    session.prompt = arrival
     worker.turns_open += 1
     raw = arrival.raw
     if worker.peer is None:
@@ -95,9 +97,7 @@ def fan_out(
     heard = beside(arrival, session.wane, fan=1)
     if dusk is not None:
         heard = heard._replace(dusk=dusk)
-    return [
-        deliver(state, listener, heard, arrival.raw) for listener in session.listeners(besides)
-    ]
+    return [deliver(state, listener, heard, arrival.raw) for listener in session.listeners(besides)]
 
 
 def speak(state: State, session: Session, arrival: Arrival, worker: ClientId) -> list[Effect]:

@@ -73,7 +73,11 @@ class CatchUps:
         if len(self._jobs) >= CATCHUPS_MAX and key not in self._jobs:
             return False
         self._jobs[key] = _Job(
-            *key, next_seq=effect.from_seq, upto=effect.seq, after=effect.after
+            *key,
+            next_seq=effect.from_seq,
+            upto=effect.seq,
+            after=effect.after,
+            wane=effect.from_wane - 1,
         )
         return True
 
@@ -96,7 +100,7 @@ class CatchUps:
     def leaves_out(self, delivery: Deliver) -> bool:
         """Whether a tone is not to be sent now, because its listener will be read it."""
         job = self._jobs.get((delivery.client, delivery.header.sid or ""))
-        if job is None or job.is_read:
+        if job is None or job.is_read or not delivery.header.seq:
             return False
         job.upto = max(job.upto, delivery.header.seq)
         return True
@@ -112,7 +116,7 @@ class CatchUps:
             rid = f"{RID}{self._count}"
             job.asked = rid
             self._by_rid[rid] = key
-            body = {"from_seq": job.next_seq, "limit": PAGE_EVENTS, "bulk": True}
+            body = {"from_seq": job.next_seq, "limit": PAGE_EVENTS, "bulk": True, "bodies": True}
             yield frames.pack(Header(Chi.BACKFILL, rid, job.sid, REPLAYER), body)
 
     def log_lost(self) -> None:
@@ -130,10 +134,12 @@ class CatchUps:
         job.asked = None
         if "qualifier" in body:
             return self._declined(job, body)
+        bodies = body.get("bodies", {})
+        arrivals = [arrival_of(line, bodies) for line in body.get("events", [])]
         heard = [
             Deliver(job.client, header, arrival.raw)
-            for line in body.get("events", [])
-            if (header := self._heard(job, arrival := arrival_of(line))) is not None
+            for arrival in arrivals
+            if (header := self._heard(job, arrival)) is not None
         ]
         next_seq = body.get("next_seq") or int(body.get("head_seq") or 0) + 1
         job.next_seq = max(job.next_seq, int(next_seq))
@@ -142,9 +148,7 @@ class CatchUps:
 
     def confirmed(self, is_confirmed: Callable[[ClientId], bool]) -> list[Key]:
         """Listeners that have everything, as they said themselves."""
-        return [
-            key for key, job in self._jobs.items() if job.is_read and is_confirmed(job.client)
-        ]
+        return [key for key, job in self._jobs.items() if job.is_read and is_confirmed(job.client)]
 
     def _declined(self, job: _Job, body: Body) -> list[Deliver]:
         if body["qualifier"] == Qualifier.QUEUE_OVERFLOW:

@@ -45,7 +45,7 @@ class Section:
         """As it stands in an `append`."""
         peer = peer_of(self.client) if self.client is not None else None
         parcels = b"".join(self.parcels)
-        section = [self.client, peer, len(self.parcels), parcels]
+        section: list[object] = [self.client, peer, len(self.parcels), parcels]
         return [*section, self.notes] if self.notes else section
 
 

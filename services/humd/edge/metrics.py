@@ -55,7 +55,8 @@ class Metrics:
             "owed": bus.owed_parcels,
             "rids": state.clients.rids_known,
             "sessions": len(state.sessions.by_sid),
-            "turns": state.sessions.open_count,
+            "turns": len(state.watch.turns),
+            "wanes": len(state.watch.wanes),
         }
         for table, size in sizes.items():
             self._sizes.labels(table).set(size)

@@ -35,7 +35,8 @@ class Owed:
     @property
     def is_from_log(self) -> bool:
         """Whether it was read to a late listener: it has no seq, and stays owed all the same."""
-        return self.header.seq == 0 and self.header.fan == 1
+        header = self.header
+        return header.seq == 0 and header.fan == 1 and header.wane is not None
 
 
 class Outbox:
@@ -96,9 +97,7 @@ class Outbox:
         Parcels that are not in the log (seq 0) were for the old connection, but for those of a
         catch-up. False when something that it has not seen was let go of.
         """
-        self._replace(
-            owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log
-        )
+        self._replace(owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log)
         self._received = 0
         return self._shed_upto <= cursor
 

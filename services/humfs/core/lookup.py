@@ -1,9 +1,9 @@
 """Symbol paths: from `Outer.name#2` or `work.when.body` to the places they mean.
 
 A path is segments separated by `.` or `::`; a segment may be quoted in backticks and may carry
-`#N`. It is tried, in this order, as the import block, as a label of the outline, from the top
-level, and from any depth. Reading shows every candidate; an overload set counts as one unless `#N`
-picks a member.
+`#N`. It is tried, in this order, as the import block, as the row of an outline it comes from, from
+the top level, and from any depth. Reading shows every candidate; an overload set counts as one
+unless `#N` picks a member.
 """
 
 import difflib
@@ -11,9 +11,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from tree_sitter import Node
+
 from humfs.core import aliases
-from humfs.core.languages.language import Walks, span_of
-from humfs.core.symbols import Outline, Symbol
+from humfs.core.symbols import PART_KINDS, Outline, Symbol
+from humfs.core.syntax import Syntax
 from humfs.core.text import Span
 
 IMPORTS = "imports"
@@ -37,6 +39,10 @@ class Match:
     span: Span
     symbol: Symbol | None = None
     """The symbol itself; None for the import block and places inside a symbol."""
+    syntax: Syntax | None = None
+    """Of the tree the place is in; None for the import block."""
+    nodes: tuple[Node, ...] = ()
+    """What stands there; empty for the import block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +54,42 @@ class _Segment:
     """Of the name with its quotes, without `#N`, in the path."""
 
 
-def find(outline: Outline, path: str, walks: Walks) -> list[Match]:
+def find(outline: Outline, path: str) -> list[Match]:
     """Every place `path` means in this file, in file order; empty when it means none."""
     if path == IMPORTS:
-        return [Match(IMPORTS, IMPORTS, outline.imports)] if outline.imports else []
-    labelled = [one for one in outline if path in (f"{one.kind} {one.name}", _titled(one))]
-    if labelled:
-        return _sets(labelled)
+        return _imports(outline)
+    written = [one for one in outline if _is_row(one, path)]
+    if written:
+        return _sets(written)
     segments = _parse(path)
     if not segments:
         return []
-    search = _Search(path, segments, walks)
+    search = _Search(path, segments)
     found = search.below(outline.symbols, 0)
     if not found:
         for scope in outline:
             found += search.below(scope.children, 0)
     return sorted(found, key=lambda match: match.span.start)
+
+
+def _imports(outline: Outline) -> list[Match]:
+    """The import block of a file; else that of the one part of it that has one."""
+    if outline.imports is not None:
+        return [Match(IMPORTS, IMPORTS, outline.imports)]
+    parts = [one for one in outline.symbols if one.imports is not None]
+    return [_block(one) for one in sorted(parts, key=_order)[:1]]
+
+
+def _block(symbol: Symbol) -> Match:
+    assert symbol.imports is not None
+    return Match(f"{symbol.path}.{IMPORTS}", IMPORTS, symbol.imports, None, symbol.syntax)
+
+
+def _is_row(symbol: Symbol, path: str) -> bool:
+    """Whether `path` is a row of the outline as written: its full path, or its kind and name."""
+    return path == symbol.address or (
+        path.startswith(symbol.kind) and path == f"{symbol.kind} {symbol.name}"
+    )
 
 
 def name_bytes(path: str) -> bytes | None:
@@ -94,7 +120,6 @@ class _Search:
 
     path: str
     segments: list[_Segment]
-    walks: Walks
 
     def below(self, siblings: list[Symbol], at: int) -> list[Match]:
         """The places the segments from `at` mean among `siblings`: short names first."""
@@ -104,14 +129,41 @@ class _Search:
             if not named:
                 continue
             if end == len(self.segments):
-                targets = [one for one in named if not one.extends or one.name == name]
-                found = _sets(targets) if number is None else [_match(one) for one in targets]
+                found = _sets(_targets(named, name), split=number is not None)
+            elif named[0].kind in PART_KINDS:
+                parts = sorted(named, key=_order)
+                found = next(
+                    filter(None, (self._within([one], [], name, end) for one in parts)), []
+                )
             else:
-                children = [inner for one in named for inner in one.children]
-                found = self.below(children, end) or self._inside(named, end)
+                found = self._within(named, siblings, name, end)
             if found:
                 return found
         return []
+
+    def _within(
+        self, named: list[Symbol], siblings: list[Symbol], name: str, at: int
+    ) -> list[Match]:
+        """The places below symbols of one name: their members, wherever those are, then blocks."""
+        members = [inner for one in named for inner in one.children]
+        members += [one for one in siblings if one.owner == name and one.member]
+        found = self.below(members, at)
+        last = self.segments[at]
+        if not found and at + 1 == len(self.segments) and last.name == IMPORTS:
+            found = [_block(one) for one in named if one.imports is not None]
+        if not found and any(one.syntax.is_markup for one in named):
+            found = self._deep(named, at)
+        return found or self._inside(_targets(named, name), at)
+
+    def _deep(self, named: list[Symbol], at: int) -> list[Match]:
+        """Elements of a tag at any depth below others, counted in document order."""
+        name, number = self._run(at, at + 1)
+        inside = [inner for one in named for inner in _all_below(one)]
+        below = [one for one in inside if name in (one.name, one.name.partition("#")[0])]
+        chosen = below if number is None else below[number - 1 : number]
+        if at + 1 == len(self.segments):
+            return [_match(one) for one in chosen]
+        return self._within(chosen, [], name, at + 1) if chosen else []
 
     def _run(self, at: int, end: int) -> tuple[str, int | None]:
         last = self.segments[end - 1]
@@ -120,21 +172,21 @@ class _Search:
         return self.path[self.segments[at].start : last.end], last.number
 
     def _inside(self, symbols: list[Symbol], at: int) -> list[Match]:
-        found = []
+        if any(segment.name not in aliases.WORDS for segment in self.segments[at:]):
+            return []
         words = ".".join(
             f"{one.name}#{one.number}" if one.number else one.name for one in self.segments[at:]
         )
+        found = []
         for symbol in symbols:
-            node = symbol.node
+            place: aliases.Inside | None = aliases.at(symbol.node)
             for segment in self.segments[at:]:
-                if segment.name not in aliases.WORDS:
-                    return []
-                inner = aliases.step(node, segment.name, segment.number or 1, self.walks)
-                if inner is None:
-                    break
-                node = inner
-            else:
-                found.append(Match(f"{symbol.path}.{words}", "", span_of(node)))
+                if place is not None:
+                    walks = symbol.syntax.walks
+                    place = aliases.step(place, segment.name, segment.number or 1, walks)
+            if place is not None:
+                path = f"{symbol.address}.{words}"
+                found.append(Match(path, "", place.span, None, symbol.syntax, place.nodes))
         return found
 
 
@@ -158,22 +210,36 @@ def _parse(path: str) -> list[_Segment]:
         at = separator.end()
 
 
-def _titled(symbol: Symbol) -> str:
-    return f"{symbol.kind} {symbol.label}"
-
-
 def _is_named(symbol: Symbol, name: str, number: int | None) -> bool:
-    if name not in (symbol.name, symbol.extends, f"{symbol.kind} {symbol.name}"):
+    if name not in (symbol.name, symbol.member or symbol.owner, f"{symbol.kind} {symbol.name}"):
         return False
     return number is None or number == (symbol.number or 1)
 
 
+def _targets(named: list[Symbol], name: str) -> list[Symbol]:
+    """Without the blocks that only add members to a type of this name."""
+    return [one for one in named if one.kind != "impl" or name != one.owner]
+
+
+def _all_below(symbol: Symbol) -> Iterator[Symbol]:
+    for inner in symbol.children:
+        yield inner
+        yield from _all_below(inner)
+
+
+def _order(part: Symbol) -> int:
+    """The block that has no number is the one that is meant without one."""
+    return part.number
+
+
 def _match(symbol: Symbol) -> Match:
-    return Match(symbol.path, symbol.kind, symbol.full, symbol)
+    return Match(symbol.address, symbol.kind, symbol.full, symbol, symbol.syntax, (symbol.node,))
 
 
-def _sets(symbols: list[Symbol]) -> list[Match]:
-    """One match for each symbol, and one for each overload set among them."""
+def _sets(symbols: list[Symbol], *, split: bool = False) -> list[Match]:
+    """One match for each symbol; unless `split`, one for each overload set among them."""
+    if split:
+        return [_match(one) for one in symbols]
     matches = []
     for group in _overloads(symbols):
         first, last = group[0], group[-1]
@@ -182,7 +248,9 @@ def _sets(symbols: list[Symbol]) -> list[Match]:
             continue
         holder = f"{first.holder}." if first.holder else ""
         span = Span(first.full.start, last.full.end)
-        matches.append(Match(f"{holder}{first.name}", first.kind, span, last))
+        nodes = tuple(one.node for one in group)
+        path = f"{holder}{first.name}"
+        matches.append(Match(path, first.kind, span, last, last.syntax, nodes))
     return matches
 
 

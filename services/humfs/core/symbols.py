@@ -6,20 +6,26 @@ span also takes in the comments directly above. What is shown for a symbol is it
 what an edit replaces.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 
-from tree_sitter import Node
+from tree_sitter import Node, Tree
 
+from humfs.core.syntax import Syntax
 from humfs.core.text import Span
 
 SIGNATURE_CHARS_MAX = 120
 """A longer signature is cut."""
 TYPE_KINDS = frozenset({"class", "struct", "union", "interface", "trait", "enum", "impl"})
 """A callable directly inside one of these is a `method`."""
+CALLABLE_KINDS = frozenset({"fn", "method", "ctor"})
+"""What is bound inside one of these is local, and no symbol."""
 MEMBER_KINDS = frozenset({"field", "prop", "variant"})
 """Folded first when an outline is too long."""
+PART_KINDS = frozenset({"script", "template", "style"})
+"""The blocks of a component file; the language numbers them."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,12 +38,19 @@ class Symbol:
     full: Span
     node: Node
     """The declaration in the syntax tree, without wrappers: where sub-symbol walks start."""
+    syntax: Syntax
+    """Of the tree that `node` is in."""
     signature: str = ""
     """Parameters and return type, for callables."""
     is_overload: bool = False
     """A stub that forms one set with the same-named symbols after it."""
-    extends: str = ""
-    """The type this block adds members to (Rust `impl`): paths through that type also lead here."""
+    owner: str = ""
+    """The type, declared elsewhere, that this is a member of or adds members to: paths through that
+    type also lead here."""
+    member: str = ""
+    """The name inside `owner`; empty for a block whose children are the members."""
+    imports: Span | None = None
+    """The import block inside, when it has its own."""
     children: list["Symbol"] = field(default_factory=list)
     number: int = 0
     """1-based among same-named siblings; 0 when the name is unique there."""
@@ -48,13 +61,26 @@ class Symbol:
 
     @property
     def label(self) -> str:
-        """The name with its `#N`, as one segment of a path."""
-        return f"{self.name}#{self.number}" if self.number else self.name
+        """The name with its `#N`, as one segment of a path; an `impl` shows none."""
+        return f"{self.name}#{self.number}" if self.number and self.kind != "impl" else self.name
 
     @property
     def path(self) -> str:
         """The symbol's full path: the labels from the top, with dots."""
         return f"{self.holder}.{self.label}" if self.holder else self.label
+
+    @property
+    def described(self) -> str:
+        """Kind and full path, as answers name a symbol."""
+        return self.path if self.kind in PART_KINDS else f"{self.kind} {self.path}"
+
+    @property
+    def address(self) -> str:
+        """A path that leads here and nowhere else: an `impl` needs its kind before its name."""
+        if self.kind != "impl":
+            return self.path
+        name = f"impl {self.name}#{self.number}" if self.number else f"impl {self.name}"
+        return f"{self.holder}.{name}" if self.holder else name
 
 
 @dataclass(slots=True, eq=False)
@@ -65,6 +91,8 @@ class Outline:
     symbols: list[Symbol] = field(default_factory=list)
     imports: Span | None = None
     """The first unbroken run of top-level imports."""
+    trees: list[Tree] = field(default_factory=list)
+    """What the file was parsed into: one tree, or one for each part of a component file."""
 
     def __iter__(self) -> Iterator[Symbol]:
         """Every symbol, parents before children, in file order."""
@@ -75,18 +103,39 @@ class Outline:
             waiting.extend(reversed(symbol.children))
 
     def number(self) -> None:
-        """Give same-named siblings their numbers, and every symbol its place in the tree.
+        """Give every symbol its place in the tree, and a number where its path would repeat.
 
-        A top-level `imports` always has a number: the bare word is the import block.
+        Mostly those are same-named siblings; the members of one type in several blocks, and one
+        declared inside and defined outside its class, count together. A top-level `imports` always
+        has a number: the bare word is the import block.
         """
-        number_siblings(self.symbols)
+        ranked = sorted(self._placed(), key=lambda one: one[0])
+        for _, group in groupby(ranked, key=lambda one: one[0]):
+            named = defaultdict[tuple[str, bool], list[Symbol]](list)
+            for _, symbol, parent in group:
+                symbol.holder = parent.path if parent else ""
+                path = f"{symbol.holder}.{symbol.name}" if parent else symbol.name
+                named[path, symbol.kind == "impl"].append(symbol)
+            for same in named.values():
+                number(same)
         for symbol in self.symbols:
             if symbol.name == "imports":
                 symbol.number = symbol.number or 1
-        for symbol in self:
-            number_siblings(symbol.children)
-            for inner in symbol.children:
-                inner.holder, inner.depth = symbol.path, symbol.depth + 1
+
+    def _placed(self) -> Iterator[tuple[int, Symbol, Symbol | None]]:
+        """Every symbol with the length of its path without numbers, and its parent.
+
+        A parent's path is shorter than its children's, so it is known before they are numbered.
+        """
+        waiting: list[tuple[int, Symbol, Symbol | None]] = [
+            (len(symbol.name), symbol, None) for symbol in reversed(self.symbols)
+        ]
+        while waiting:
+            length, symbol, parent = waiting.pop()
+            yield length, symbol, parent
+            for inner in reversed(symbol.children):
+                inner.depth = symbol.depth + 1
+                waiting.append((length + 1 + len(inner.name), inner, symbol))
 
     def innermost(self, offset: int) -> Symbol | None:
         """The smallest symbol whose full span contains a byte."""
@@ -96,16 +145,13 @@ class Outline:
             inside = [one for one in among if one.full.start <= offset < one.full.end]
             if not inside:
                 return found
-            found = inside[-1]
+            found = min(inside, key=lambda one: one.full.end - one.full.start)
             among = found.children
 
 
-def number_siblings(siblings: list[Symbol]) -> None:
-    """Number symbols that share a name under one parent; `impl` rows repeat and get none."""
-    counts = Counter(symbol.name for symbol in siblings if symbol.kind != "impl")
-    seen: Counter[str] = Counter()
-    for symbol in siblings:
-        if symbol.kind == "impl" or counts[symbol.name] < 2:
-            continue
-        seen[symbol.name] += 1
-        symbol.number = seen[symbol.name]
+def number(same: list[Symbol]) -> None:
+    """Number symbols that share a path, in file order; parts of a component have theirs already."""
+    if len(same) < 2 or same[0].kind in PART_KINDS:
+        return
+    for at, symbol in enumerate(same, start=1):
+        symbol.number = at

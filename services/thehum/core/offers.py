@@ -100,7 +100,8 @@ def _section(
         and (peer is None or type(peer) is str)
         and (notes is None or type(notes) is dict)
     ):
-        read = {int(place): Note(str(why), fan is True) for place, (why, fan) in (notes or {}).items()}
+        said = notes.items() if type(notes) is dict else ()
+        read = {int(place): Note(str(why), fan is True) for place, (why, fan) in said}
         return Section(client, peer, parcels, read)
     raise TypeError("a section is [client, peer, count, parcels, notes]")
 

@@ -9,12 +9,12 @@ import orjson
 import pytest
 from anyio.abc import TaskGroup
 
-from foragers.core.openai.errors import ApiError
-from foragers.front import chats as chats_module
+from foragers.core.errors import ApiError
+from foragers.front import exchanges as exchanges_module
 from foragers.front import turns as turns_module
 from foragers.front.app import Front
 from foragers.front.catalogue import Catalogue
-from foragers.front.chats import Chats
+from foragers.front.exchanges import Exchanges
 from foragers.front.requests import Bodies, Room
 from foragers.front.turns import Turns
 from nest.bee import Tones
@@ -82,7 +82,13 @@ class Client:
 
     def __init__(self, method: str, path: str, body: bytes) -> None:
         self.gone = Gone()
-        self.scope = {"type": "http", "method": method, "path": path, GONE: self.gone}
+        self.scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            GONE: self.gone,
+        }
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.pieces: list[bytes] = []
@@ -131,7 +137,7 @@ class House:
         metrics = Registry()
         self.turns = Turns(self.bus, tasks, metrics, now=lambda: self.now)
         self.catalogue = Catalogue(self.bus, now=lambda: self.now)
-        chats = Chats(self.bus, self.turns, self.catalogue, metrics, frame_bytes_max=65_536)
+        chats = Exchanges(self.bus, self.turns, self.catalogue, metrics, frame_bytes_max=65_536)
         self.front = Front(self.bus, chats, self.catalogue, metrics)
         self.metrics = metrics
         self._tasks = tasks
@@ -311,7 +317,7 @@ async def test_models_are_asked_for_once_and_again_when_the_answer_is_old(house:
 async def test_without_humd_requests_are_refused_with_when_to_try_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chats_module, "POST_SECONDS", 0)
+    monkeypatch.setattr(exchanges_module, "POST_SECONDS", 0)
     house.bus.is_connected = False
 
     for client in (house.chat(), house.request("GET", "/v1/models")):
@@ -475,8 +481,8 @@ async def test_only_so_many_turns_are_open_at_once(
 async def test_a_silent_stream_is_kept_alive_and_then_ended(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chats_module, "KEEP_ALIVE_SECONDS", 0.01)
-    monkeypatch.setattr(chats_module, "SILENCE_SECONDS_MAX", 0.035)
+    monkeypatch.setattr(exchanges_module, "KEEP_ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges_module, "SILENCE_SECONDS_MAX", 0.035)
 
     streamed, whole = house.chat(stream=True), house.chat()
     await house.ended(streamed)

@@ -21,7 +21,7 @@ def found(source: str, path: str) -> list[tuple[str, str]]:
     language = language_of("x.py")
     assert language is not None
     text = decode(source.encode())
-    matches = lookup.find(language.outline(text.source), path, language.walks)
+    matches = lookup.find(language.outline(text.source), path)
     return [(one.path, views.place(text, one.span)) for one in matches]
 
 

@@ -138,7 +138,7 @@ def test_every_row_resolves_to_exactly_its_symbol_and_none_is_missing(path: Path
     outline = python().outline(content)
 
     for symbol in outline:
-        found = lookup.find(outline, symbol.path, python().walks)
+        found = lookup.find(outline, symbol.path)
         assert [match.symbol for match in found] == [symbol], symbol.path
     known = {(one.name, one.declaration.start) for one in outline}
     wanted = defined_names(content)

@@ -1,6 +1,6 @@
 """What every check of a request says when a value is wrong."""
 
-from foragers.core.openai.errors import ApiError
+from foragers.core.errors import ApiError
 
 SHOWN_CHARS_MAX = 80
 """Of a wrong value, the characters that a refusal repeats."""

@@ -1,42 +1,20 @@
-"""What a language module provides, and the tree walking they share."""
+"""What a language offers, and how one made of a single grammar does it."""
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from tree_sitter import Node
+from tree_sitter import Language as Grammar
+from tree_sitter import Parser, Range, Tree
 
-from humfs.core.symbols import SIGNATURE_CHARS_MAX, Outline
-from humfs.core.text import Span
+from humfs.core.languages.walk import ParseStopped, ShouldStop, Table, Walk, import_block
+from humfs.core.symbols import Outline, Symbol
+from humfs.core.syntax import Syntax
 
-ShouldStop = Callable[[], bool]
-"""Asked now and then during a parse; True ends it with `ParseStopped`."""
+CHUNK_BYTES = 64 * 1024
+"""Bytes handed to the parser at a time; between two it asks whether to stop."""
 
-_SPACES = re.compile(r"\s+")
-
-
-class ParseStopped(Exception):
-    """A parse was ended by its `ShouldStop`: out of time, or cancelled."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walks:
-    """Which nodes the alias words select in one language (see `core.aliases`)."""
-
-    when: frozenset[str]
-    loop: frozenset[str]
-    try_: frozenset[str]
-    return_: frozenset[str]
-    call: frozenset[str]
-    otherwise: frozenset[str]
-    """Alternative clauses that are nodes of their own below the construct."""
-    bodies: dict[str, str] = field(default_factory=dict)
-    """Construct -> the field that holds its block. Others: their last child of a type in
-    `blocks`."""
-    blocks: frozenset[str] = frozenset()
-    wrappers: dict[str, str] = field(default_factory=dict)
-    """Nodes that only wrap a construct -> the field that holds it."""
+__all__ = ["Language", "ParseStopped", "ShouldStop", "TreeLanguage", "parse"]
 
 
 class Language(Protocol):
@@ -46,80 +24,58 @@ class Language(Protocol):
     def name(self) -> str:
         """As shown: `python`."""
 
-    @property
-    def walks(self) -> Walks:
-        """The node types of the alias words."""
-
     def outline(self, source: bytes, should_stop: ShouldStop = lambda: False) -> Outline:
         """Parse and outline; broken source gives what can be made out. Raises `ParseStopped`."""
 
 
-def span_of(node: Node) -> Span:
-    """A node's bytes."""
-    return Span(node.start_byte, node.end_byte)
+@dataclass(frozen=True, slots=True)
+class TreeLanguage:
+    """A language with one grammar: its syntax, and the table of what is a symbol in it."""
+
+    syntax: Syntax
+    table: Table
+    grammar: Grammar
+
+    @property
+    def name(self) -> str:
+        """As shown."""
+        return self.syntax.name
+
+    def outline(self, source: bytes, should_stop: ShouldStop = lambda: False) -> Outline:
+        """Parse and outline one file."""
+        tree = parse(self.grammar, source, should_stop)
+        outline = Outline(self.name, trees=[tree])
+        outline.imports = import_block(tree.root_node.named_children, self.syntax)
+        outline.symbols = self.symbols(tree, source, should_stop)
+        outline.number()
+        return outline
+
+    def symbols(self, tree: Tree, source: bytes, should_stop: ShouldStop) -> list[Symbol]:
+        """The symbols of a tree, in file order, not numbered yet."""
+        return Walk(source, tree.root_node, self.syntax, self.table).run(should_stop)
 
 
-def text_of(node: Node, source: bytes) -> str:
-    """A node's text."""
-    return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+def parse(
+    grammar: Grammar,
+    source: bytes,
+    should_stop: ShouldStop = lambda: False,
+    ranges: Sequence[Range] | None = None,
+) -> Tree:
+    """Parse all of `source`, or only `ranges` of it; raises `ParseStopped`."""
+    stopped = False
 
+    def chunk(at: int, _: object) -> bytes:
+        return source[at : at + CHUNK_BYTES]
 
-def written(node: Node, source: bytes, *, without: str = "comment") -> str:
-    """A node on one line: white space collapsed, comments left out, no trailing comma."""
-    kept, start = source[node.start_byte : node.end_byte], node.start_byte
-    if b"\n" in kept:
-        for inner in reversed([one for one in descend(node) if one.type == without]):
-            kept = kept[: inner.start_byte - start] + kept[inner.end_byte - start :]
-    text = _SPACES.sub(" ", kept.decode("utf-8", "replace"))
-    return text.replace("( ", "(").replace(", )", ")").replace(",)", ")").replace(" )", ")")
+    def progress(_: int, __: bool) -> bool:
+        nonlocal stopped
+        stopped = stopped or should_stop()
+        return stopped
 
-
-def cut(signature: str) -> str:
-    """A signature within its bound."""
-    if len(signature) <= SIGNATURE_CHARS_MAX:
-        return signature
-    return signature[: SIGNATURE_CHARS_MAX - 1] + "…"
-
-
-def descend(node: Node) -> Iterator[Node]:
-    """Every named node below `node`, in document order."""
-    waiting = node.named_children[::-1]
-    while waiting:
-        inner = waiting.pop()
-        yield inner
-        waiting.extend(reversed(inner.named_children))
-
-
-def with_comments(root: Node, source: bytes, span: Span, *, kinds: frozenset[str]) -> Span:
-    """`span` and the nodes of `kinds` (comments, attributes) directly above, equally indented.
-
-    A blank line ends the run. A declaration that does not begin its line takes nothing.
-    """
-    indent = _indent(source, span.start)
-    if indent is None:
-        return span
-    start = span.start
-    while (above := _node_above(root, source, start, kinds=kinds)) is not None:
-        if _indent(source, above.start_byte) != indent:
-            break
-        start = above.start_byte
-    return Span(start, span.end)
-
-
-def _node_above(root: Node, source: bytes, start: int, *, kinds: frozenset[str]) -> Node | None:
-    """The node of `kinds` that ends on the line before the one `start` is on."""
-    end = source.rfind(b"\n", 0, start)
-    if end < 0:
-        return None
-    last = len(source[source.rfind(b"\n", 0, end) + 1 : end].rstrip())
-    if last == 0:
-        return None
-    at = source.rfind(b"\n", 0, end) + last
-    node = root.descendant_for_byte_range(at, at + 1)
-    return node if node is not None and node.type in kinds else None
-
-
-def _indent(source: bytes, start: int) -> bytes | None:
-    """The white space before `start` on its line; None when something else stands there."""
-    before = source[source.rfind(b"\n", 0, start) + 1 : start]
-    return before if not before.strip(b" \t") else None
+    parser = Parser(grammar, included_ranges=ranges) if ranges else Parser(grammar)
+    try:
+        return parser.parse(chunk, progress_callback=progress)
+    except ValueError:
+        if stopped:
+            raise ParseStopped from None
+        raise

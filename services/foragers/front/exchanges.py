@@ -1,4 +1,4 @@
-"""One chat completion: a request becomes a turn, the turn's tones become the answer.
+"""One exchange: a request becomes a turn, the turn's tones become the answer, in any dialect.
 
 The stream of the turn is claimed before its prompt is sent. What arrived together is sent on
 together. The status waits for the first thing to say, so a turn that fails before has the status of
@@ -16,12 +16,12 @@ from functools import partial
 
 import anyio
 
-from foragers.core.openai.answers import Answer, Folded, Streamed
-from foragers.core.openai.errors import ApiError, no_worker
-from foragers.core.openai.requests import ChatRequest, read_chat
+from foragers.core.answers import Answer
+from foragers.core.dialect import Asked, Dialect, Request
+from foragers.core.errors import ApiError, no_worker
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
-from foragers.front.replies import REQUEST_ID, Reply, answer_error
+from foragers.front.replies import Reply, answer_error
 from foragers.front.requests import Bodies, Room
 from foragers.front.turns import Turn, Turns
 from nest.bee import StreamBroken, StreamOverflow, Tones
@@ -48,7 +48,7 @@ SMALL_BODY_BYTES = 8 * 1024
 """A request up to this size cannot become a prompt that is too large to travel."""
 
 
-class Chats:
+class Exchanges:
     """See the module."""
 
     def __init__(
@@ -73,8 +73,8 @@ class Chats:
             "hum_front_own_seconds", "Time in a request that the front itself worked."
         )
 
-    async def post(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Serve one request; returns the status that was told. Raises `ClientGone`."""
+    async def post(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> int:
+        """Serve one request in `dialect`; returns the status that was told. Raises `ClientGone`."""
         began = time.perf_counter()
         now_ms = time.time_ns() // 1_000_000
         request_id = ids.mint_humid(now_ms, secrets.token_bytes(ids.HUMID_RANDOM_BYTES))
@@ -83,11 +83,12 @@ class Chats:
         try:
             raw = await room.read(receive)
             read_at = time.perf_counter()
-            request = read_chat(raw)
+            asked = Asked(path=scope["path"], headers=dict(scope["headers"]))
+            request = dialect.read(raw, asked)
             self._require_fit(request.prompt, len(raw))
             model = request.model
-            answer = _answer_to(request, request_id, now_ms // 1_000)
-            reply = Reply(send, answer.content_type, request_id)
+            answer = request.answer(request_id, now_ms // 1_000)
+            reply = Reply(send, dialect, answer.content_type, request_id)
             exchange = _Exchange(answer, reply, scope[GONE], room, began=began, read_at=read_at)
             turn, tones = self._begin(exchange, request, request_id)
             del raw, request  # a turn may be long, and they large
@@ -95,8 +96,7 @@ class Chats:
             return CLIENT_GONE if exchange.gone.is_gone else 200
         except ApiError as refusal:
             told = await self._explained(refusal, model)
-            await answer_error(send, told, headers=[(REQUEST_ID, request_id.encode())])
-            return told.status
+            return await answer_error(send, told, dialect, request_id=request_id)
         finally:
             room.close()
 
@@ -126,7 +126,7 @@ class Chats:
             self._observe(exchange)
 
     def _begin(
-        self, exchange: "_Exchange", request: ChatRequest, request_id: str
+        self, exchange: "_Exchange", request: Request, request_id: str
     ) -> tuple[Turn, list[Tone]]:
         """The turn that this request continues, or a new one; and the tones that set it going."""
         resumed = self._turns.resume(request.results, exchange)
@@ -260,18 +260,11 @@ class _Exchange:
         """Say that the turn failed, inside the stream; raises it when nothing was said yet."""
         if not self._reply.has_begun:
             raise failure
-        await self._reply.write(failure.frame(), is_last=True)
+        await self._reply.fail(failure)
 
 
 def _cannot_travel(problem: MalformedTone) -> ApiError:
     return ApiError(400, f"the request cannot travel: {problem.message}", code="invalid_value")
-
-
-def _answer_to(request: ChatRequest, request_id: str, created: int) -> Answer:
-    answer_id = f"chatcmpl-{request_id}"
-    if request.is_stream:
-        return Streamed(answer_id, request.model, created, wants_usage=request.wants_usage)
-    return Folded(answer_id, request.model, created)
 
 
 async def _next(tones: Tones, patience: float) -> list[Tone]:
