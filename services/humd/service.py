@@ -8,7 +8,7 @@ here blocks but the poll.
 import logging
 import time
 
-from humd.core import authority, router
+from humd.core import authority, phrases, router, sentinel
 from humd.core.arrivals import (
     Arrival,
     CatchUp,
@@ -23,6 +23,7 @@ from humd.core.arrivals import (
     Timed,
 )
 from humd.core.clients import ENSEMBLE, PEER_PREFIX, door_of
+from humd.core.drone import flags_nothing
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, RID, CatchUps, no_catch_up
@@ -70,8 +71,12 @@ class Hub:
         days = context.settings.humd.drift_retention_days
         self._projections = Projections(context.paths, context.metrics, drift_days=days)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
-        dusk_ms = context.settings.humd.permission_dusk_ms
-        self._state = State(context.settings.nest.default, permission_dusk_ms=dusk_ms)
+        settings = context.settings
+        wants_phrases = settings.humd.drone_classifier == "phrases"
+        classify = phrases.classify if wants_phrases else flags_nothing
+        dusk_ms = settings.humd.permission_dusk_ms
+        self._state = State(settings.nest.default, classify, permission_dusk_ms=dusk_ms)
+        self._beat_ms = settings.humd.drone_beat_ms
         self._catch_ups = CatchUps(dusk_ms)
         self._keys = {"log": context.paths.humd_key, "operator": context.paths.operator_key}
         """Roles that need a key of this humd."""
@@ -558,6 +563,9 @@ class Hub:
         if self._log_full_since is not None and self._ledger.send is None:
             self._ledger.back(self._send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
+            self._recorder.say(emit)
+        for emit in sentinel.due(self._state, now_ms(), beat_ms=self._beat_ms):
+            self._metrics.acts.labels(emit.chi).inc()
             self._recorder.say(emit)
         self._projections.tick(
             self._state,

@@ -30,7 +30,6 @@ class Qualifier(StrEnum):
     UPSTREAM_FAILED = "upstream.failed"
     WORKER_BUSY = "worker.busy"
     WORKER_LOST = "worker.lost"
-    WORKER_SILENT = "worker.silent"
 
 
 class HumError(Exception):

@@ -1,7 +1,7 @@
 """What a dialect is to the front: how a request is read, and the shape of every refusal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foragers.core.answers import Answer
 from foragers.core.calls import ToolResult
@@ -16,6 +16,9 @@ class Asked:
     path: str
     headers: Mapping[bytes, bytes]
     """By lower-case name; of several with one name, the last."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    now_ns: Callable[[], int] = lambda: 0
+    """The clock, for dialects that tell how long things took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,8 @@ class Request:
     """Body of the prompt that starts a new turn."""
     answer: Callable[[str, int], Answer]
     """Makes the answer, from the request's id and the time in seconds."""
+    ready: bytes = b""
+    """The whole answer when no turn is needed for it."""
 
 
 def _same(status: int) -> int:

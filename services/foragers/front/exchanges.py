@@ -17,12 +17,13 @@ from functools import partial
 import anyio
 
 from foragers.core.answers import Answer
-from foragers.core.dialect import Asked, Dialect, Request
+from foragers.core.dialect import Dialect, Request
 from foragers.core.errors import ApiError, no_worker
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
 from foragers.front.replies import Reply, answer_error
-from foragers.front.requests import Bodies, Room
+from foragers.front.replies import answer as answer_whole
+from foragers.front.requests import Bodies, Room, asked_of
 from foragers.front.turns import Turn, Turns
 from nest.bee import StreamBroken, StreamOverflow, Tones
 from nest.guard import Receive, Scope, Send
@@ -83,10 +84,14 @@ class Exchanges:
         try:
             raw = await room.read(receive)
             read_at = time.perf_counter()
-            asked = Asked(path=scope["path"], headers=dict(scope["headers"]))
+            asked = asked_of(scope)
             request = dialect.read(raw, asked)
             self._require_fit(request.prompt, len(raw))
             model = request.model
+            if request.ready:
+                kind = request.answer(request_id, 0).content_type
+                await answer_whole(send, request.ready, kind=kind)
+                return 200
             answer = request.answer(request_id, now_ms // 1_000)
             reply = Reply(send, dialect, answer.content_type, request_id)
             exchange = _Exchange(answer, reply, scope[GONE], room, began=began, read_at=read_at)
@@ -119,7 +124,7 @@ class Exchanges:
             await exchange.fail(ApiError(502, problem.message, code=code))
         finally:
             exchange.gone.tell(None)
-            if turn.holder is exchange and exchange.told_calls:
+            if turn.holder is exchange and exchange.told_calls and exchange.answer.can_wait:
                 self._turns.wait(turn, exchange.answer.calls)
             elif turn.holder is exchange:
                 self._turns.abort(turn, "client-abort")
@@ -150,11 +155,14 @@ class Exchanges:
                 silent = 0.0
                 await exchange.hear(tones)
             elif answer.calls:
-                self._turns.wait(turn, answer.calls)
+                if answer.can_wait:
+                    self._turns.wait(turn, answer.calls)
+                else:
+                    self._turns.abort(turn, "client-tools")
                 await exchange.say(answer.yielded())
                 return
             elif (silent := silent + patience) < SILENCE_SECONDS_MAX:
-                await exchange.say(answer.keep_alive)
+                await exchange.say(answer.silence())
             else:
                 answer.fail(ApiError(504, f"no word from the worker in {silent:.0f} s"))
                 self._turns.abort(turn, "silence")

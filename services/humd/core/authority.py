@@ -22,6 +22,9 @@ DUPLICATE = Duplicate()
 TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
 
+_OURS: frozenset[str] = frozenset({Chi.SNAPSHOT, Chi.FORGOTTEN})
+"""What humd and its log say of themselves, and nobody else."""
+
 
 def judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     """None when the tone may be logged and applied. Reads the state, changes nothing."""
@@ -49,8 +52,8 @@ def _judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     body = arrival.body  # what is applied is read, and must be known to be readable before
     if chi == Chi.HELLO:
         return _judge_hello(client, arrival, body.get("hid"))
-    if chi == Chi.FORGOTTEN:
-        return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only the log says so")
+    if chi in _OURS:
+        return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only this humd says so of itself")
     return federation.judge(state, arrival) or _judge_local(state, arrival, client_id)
 
 

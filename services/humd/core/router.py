@@ -119,10 +119,8 @@ def due(state: State, now_ms: int) -> list[Emit]:
     emits += [permits.expired(ask) for ask in state.asks.overdue(now_ms)]
     emits += [said.turn_cancel(sid, "asker-lost") for sid in state.sessions.orphans(now_ms)]
     for session in state.sessions.silent(now_ms):
-        if not state.asks.of_sid(session.sid):
-            message = "the worker said nothing for too long"
-            emits.append(said.turn_cancel(session.sid, "silent"))
-            emits.append(said.error(session.sid, Qualifier.WORKER_SILENT, message))
+        if session.worker is not None and not state.asks.of_sid(session.sid):
+            emits += turns.given_up(session.sid, session.worker)
     if state.sessions.has_expired(now_ms):
         emits.append(Emit(Chi.CLEANUP, {"reason": "idle"}))
     return emits
@@ -170,6 +168,8 @@ _LOCAL: dict[str, _Handler] = {
 }
 _OWN: dict[str, Callable[[State, Arrival], list[Effect]]] = {
     Chi.BEE_RETRACT: membership.own_retract,
+    Chi.DRONE: turns.own_drone,
+    Chi.DRONE_RETROFIT: turns.own_retrofit,
     Chi.ERROR: _own_error,
     Chi.CANCEL: turns.own_cancel,
     Chi.FINISH: turns.own_finish,

@@ -5,6 +5,7 @@ from humd.core.asks import Asks
 from humd.core.calls import Calls
 from humd.core.catalogue import Catalogue, Offer
 from humd.core.clients import Client, Clients
+from humd.core.drone import Classifier, flags_nothing
 from humd.core.sessions import Session, Sessions
 from humd.core.watch import Watch
 from thrum.errors import MalformedId
@@ -17,9 +18,15 @@ PERMISSION_DUSK_MS = 60_000
 class State:
     """The tables, and the questions that need more than one of them."""
 
-    def __init__(self, default_hive: str, *, permission_dusk_ms: int = PERMISSION_DUSK_MS) -> None:
+    def __init__(
+        self,
+        default_hive: str,
+        classify: Classifier = flags_nothing,
+        *,
+        permission_dusk_ms: int = PERMISSION_DUSK_MS,
+    ) -> None:
         self.clients = Clients()
-        self.watch = Watch(default_hive)
+        self.watch = Watch(default_hive, classify)
         self.sessions = Sessions(self.watch)
         self.calls = Calls()
         self.asks = Asks()
@@ -87,13 +94,15 @@ class State:
         return first.models[0] if first is not None else None
 
     def worker_for(self, session: Session, model: str | None) -> tuple[Client | None, str]:
-        """The worker the sid had, else the least busy with room, and why; ties by hid, then id.
+        """The worker the sid had, else the least busy with room that is not silent, and why.
 
         One that is adrift is asked when no other serves the model: it gets the prompt when it is
-        back, and the asker an error when it stays away.
+        back, and the asker an error when it stays away. Ties are broken by hid, then id.
         """
+        silent = self.watch.silent
         before = self.clients.get(session.worker) if session.worker else None
-        if before is not None and before.serves(model) and before.has_room:
+        is_able = before is not None and before.serves(model) and before.has_room
+        if before is not None and is_able and before.id not in silent:
             return before, "it served this sid before"
         able = [bee for bee in self.workers if model in bee.models]
         if not able:
@@ -101,7 +110,10 @@ class State:
         free = [bee for bee in able if bee.has_room]
         if not free:
             return None, f"all {len(able)} workers that have it are full"
-        best = min(free, key=lambda bee: (not bee.is_connected, bee.turns_open, *bee.rank))
+        best = min(
+            free,
+            key=lambda bee: (not bee.is_connected, bee.id in silent, bee.turns_open, *bee.rank),
+        )
         if not best.is_connected:
             return best, "it is on its way back, and no other is here"
         if len(able) == 1:

@@ -12,8 +12,9 @@ from humd.core.arrivals import Arrival, CaughtUp, ClientId, Deliver, Effect, Emi
 from humd.core.asks import AskState
 from humd.core.clients import Client
 from humd.core.said import beside, deliver
-from humd.core.sessions import Session
+from humd.core.sessions import SILENT_MS, Session
 from humd.core.state import State
+from humd.core.watch import SILENT, WORKER_SILENT
 from thrum.chi import TERMINAL, Chi
 from thrum.errors import Qualifier
 
@@ -110,8 +111,8 @@ def speak(state: State, session: Session, arrival: Arrival, worker: ClientId) ->
     return effects
 
 
-def end(state: State, session: Session, cause: Arrival) -> list[Effect]:
-    """Close the turn; its calls and asks are void, what was cancelled is answered."""
+def let_go(state: State, session: Session, cause: Arrival) -> list[Effect]:
+    """The worker of a turn has it no longer; what it called for and asked for is void."""
     worker = state.clients.get(session.worker) if session.worker else None
     effects: list[Effect] = []
     if worker is not None:
@@ -122,6 +123,12 @@ def end(state: State, session: Session, cause: Arrival) -> list[Effect]:
                 effects.append(said.call_cancel(call, "turn-over"))
     for ask in state.asks.of_sid(session.sid):
         state.asks.close(ask, AskState.WITHDRAWN, cause.at_ms)
+    return effects
+
+
+def end(state: State, session: Session, cause: Arrival) -> list[Effect]:
+    """Close the turn; what was cancelled while it waited is answered, and the next one starts."""
+    effects = let_go(state, session, cause)
     state.sessions.end(session, cause.at_ms)
     effects += [said.cancelled(session.sid, rid) for rid in session.cancelled]
     session.cancelled.clear()
@@ -217,8 +224,37 @@ def own_error(state: State, arrival: Arrival) -> list[Effect]:
         return []
     effects = fan_out(state, session, arrival, besides=None)
     if session.is_open:
+        if arrival.text("code") == WORKER_SILENT:
+            effects += let_go(state, session, arrival)
+            state.sessions.set_worker(session, None)  # what it may still say is no answer any more
         return effects + end(state, session, arrival)
     return effects + next_turn(state, session, arrival)
+
+
+def given_up(sid: str, worker: ClientId) -> list[Emit]:
+    """The worker of a turn has said nothing for so long that nobody will wait any longer."""
+    message = f"the worker said nothing for {SILENT_MS // 60_000} min; ask again"
+    cancel = Emit(Chi.CANCEL, {"callee": worker, "reason": SILENT}, sid)
+    return [cancel, said.error(sid, Qualifier.WORKER_LOST, message, code=WORKER_SILENT)]
+
+
+def own_drone(state: State, arrival: Arrival) -> list[Effect]:
+    """We ask the worker of a turn for a sign of life."""
+    session = state.sessions.get(arrival.header.sid)
+    if session is None or session.worker is None or not state.knows(session.worker):
+        return []
+    return [deliver(state, session.worker, beside(arrival, None), arrival.raw)]
+
+
+def own_retrofit(state: State, arrival: Arrival) -> list[Effect]:
+    """The turn begins again elsewhere: who listens is told, its worker is let go."""
+    session = state.sessions.get(arrival.header.sid)
+    if session is None or session.prompt is None:
+        return []
+    effects = fan_out(state, session, arrival, besides=None)
+    effects += let_go(state, session, arrival)
+    state.sessions.set_worker(session, None)
+    return effects + start(state, session, session.prompt, arrival)
 
 
 def own_cancel(state: State, arrival: Arrival) -> list[Effect]:

@@ -171,7 +171,7 @@ class CatchUps:
         if is_answer and call_id is not None:
             job.calls.discard(call_id)
         if client is None:
-            is_heard = chi in (Chi.FINISH, Chi.ERROR) and call_id is None
+            is_heard = chi in _OWN_HEARD and call_id is None
         elif chi in OUTPUT:
             is_heard = chi not in TELEMETRY and not is_answer
         else:
@@ -191,4 +191,5 @@ def no_catch_up(client: ClientId, sid: str, qualifier: str) -> Deliver:
 
 
 _ANSWERS: frozenset[str] = frozenset({Chi.TOOL_RESULT, Chi.TENDRIL_RESULT, Chi.ERROR})
+_OWN_HEARD: frozenset[str] = frozenset({Chi.FINISH, Chi.ERROR, Chi.DRONE_RETROFIT})
 _WITH_CALLS: frozenset[str] = _ANSWERS | {Chi.TOOL_CALL, Chi.TENDRIL_REACH}

@@ -24,6 +24,9 @@ class Metrics:
         self._asks = registry.gauge(
             "hum_asks", "Permission asks that ever came to a state.", ("state",)
         )
+        self.acts = registry.counter(
+            "hum_drone_acts_total", "What was said about workers that are silent.", ("chi",)
+        )
         self._sizes = registry.gauge("hum_table_size", "Entries of a router's table.", ("table",))
 
     def count(self, chi: str) -> None:
