@@ -158,7 +158,7 @@ class World:
             self._mail[effect.client].append(Heard(effect.header.chi, effect.header, body))
 
     def _store(self, event: Arrival) -> None:
-        """Write the line that thehum would (docs/wire.md, section 1.4)."""
+        """Write the line that thehum would (docs/wire.md, section 1.5)."""
         header = event.header
         via: dict[str, Any] = {"batch": "e.1", "client": event.client, "peer": None}
         if header.seq:

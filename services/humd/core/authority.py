@@ -53,7 +53,7 @@ def _judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     if chi == Chi.HELLO:
         return _judge_hello(client, arrival, body.get("hid"))
     if chi in _OURS:
-        return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only this humd says so of itself")
+        return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only the daemon says that")
     return federation.judge(state, arrival) or _judge_local(state, arrival, client_id)
 
 
@@ -142,7 +142,7 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
 
 
 def _not_driving(session: Session, arrival: Arrival, client: ClientId) -> Refusal | None:
-    """Why `client` may not steer this session, or None."""
+    """Why `client` may not steer a conversation, or None."""
     chi = arrival.header.chi
     if session.may_drive(client):
         return None

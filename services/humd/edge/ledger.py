@@ -85,7 +85,7 @@ class Batch:
         self.settled[connection] = max(number, self.settled.get(connection, 0))
 
     def frame(self, epoch: str) -> bytes:
-        """The `append` link tone (docs/wire.md, section 1.4)."""
+        """The `append` link tone (docs/wire.md, section 1.5)."""
         body = {
             "epoch": epoch,
             "batch": self.number,

@@ -74,7 +74,7 @@ class Answer(Enum):
 
 
 def read_offer(body: dict[str, Any]) -> Offer:
-    """The offer in an `append` body (docs/wire.md, 1.4); raises `MalformedTone`."""
+    """The offer in an `append` body (docs/wire.md, 1.5); raises `MalformedTone`."""
     try:
         sections = tuple(_section(*section) for section in body["sections"])
         offer = Offer(
