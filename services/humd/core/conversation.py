@@ -119,9 +119,7 @@ class Conversation:
             call.outcome = _outcome_of_call(said)
         elif said.chi == Chi.DRONE_RETROFIT and said.client is None:
             turn.worker = None
-        elif said.chi == Chi.ERROR and said.client is None and "callId" in said.body:
-            pass  # humd answers a call that is not told any more
-        elif said.chi in TERMINAL or said.chi == Chi.CLEANUP:
+        elif said.chi in TERMINAL and not _is_about_another(said):
             self._end(turn, said)
             return
         if turn.worker is None and said.chi in OUTPUT - _ANYONES and call is None:
@@ -188,6 +186,13 @@ def _turn_view(turn: Turn, names: dict[str, str]) -> Body:
         ],
         "calls_total": turn.timing.calls,
     }
+
+
+def _is_about_another(said: Said) -> bool:
+    """Whether humd says this of a call, or of a prompt that was cancelled while it waited."""
+    if said.client is not None:
+        return False
+    return "callId" in said.body if said.chi == Chi.ERROR else said.body.get("reason") != "cleanup"
 
 
 def _outcome_of_call(said: Said) -> str:
