@@ -8,7 +8,7 @@ here blocks but the poll.
 import logging
 import time
 
-from humd.core import authority, router
+from humd.core import authority, phrases, router, sentinel
 from humd.core.arrivals import (
     Arrival,
     ClientId,
@@ -21,6 +21,7 @@ from humd.core.arrivals import (
     Timed,
 )
 from humd.core.clients import door_of
+from humd.core.drone import flags_nothing
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.greeting import LOG_PREFIX, Connection, NotProven, Proof, believe
@@ -68,7 +69,11 @@ class Hub:
         days = context.settings.humd.drift_retention_days
         self._projections = Projections(context.paths, context.metrics, drift_days=days)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
-        self._state = State(context.settings.nest.default)
+        settings = context.settings
+        wants_phrases = settings.humd.drone_classifier == "phrases"
+        classify = phrases.classify if wants_phrases else flags_nothing
+        self._state = State(settings.nest.default, classify)
+        self._beat_ms = settings.humd.drone_beat_ms
         self._ledger = Ledger(base36(now_ms()))
         self._recorder = Recorder(self._state, self._ledger)
         self._log: Connection | None = None
@@ -501,6 +506,9 @@ class Hub:
         if self._log_full_since is not None and self._ledger.send is None:
             self._ledger.back(self._send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
+            self._recorder.say(emit)
+        for emit in sentinel.due(self._state, now_ms(), beat_ms=self._beat_ms):
+            self._metrics.acts.labels(emit.chi).inc()
             self._recorder.say(emit)
         self._projections.tick(
             self._state,

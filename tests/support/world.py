@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from humd.core import authority, router
+from humd.core import authority, router, sentinel
 from humd.core.arrivals import (
     Arrival,
     ClientId,
@@ -36,6 +36,8 @@ from thrum.ids import hid_of
 
 START_MS = 1_700_000_000_000
 MODEL = "m"
+BEAT_MS = 5_000
+"""How long a worker may be silent before it is asked for a sign of life."""
 
 
 class Heard(NamedTuple):
@@ -116,6 +118,8 @@ class World:
         """Time passes, and humd looks at its clock."""
         self.now_ms += milliseconds
         for emit in router.due(self.state, self.now_ms):
+            self.emits(emit)
+        for emit in sentinel.due(self.state, self.now_ms, beat_ms=BEAT_MS):
             self.emits(emit)
 
     def hears(self, client: ClientId) -> list[Heard]:
@@ -212,6 +216,7 @@ def tables(state: State) -> dict[str, Any]:
         "tools": {name: bee.id for name, bee in state.catalogue.owners.items()},
         "turns": state.watch.turns,
         "penny": state.watch.penny.counters,
+        "silent": state.watch.silent,
         "wanes": state.watch.wanes.snapshot(),
     }
 

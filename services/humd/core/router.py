@@ -12,6 +12,7 @@ from humd.core.arrivals import Arrival, ClientId, Deliver, Effect, Emit, Forget,
 from humd.core.clients import door_of
 from humd.core.sessions import CALL_MS, ORPHAN_MS, Call, Session
 from humd.core.state import State
+from humd.core.watch import WORKER_SILENT
 from thrum.chi import OUTPUT, TERMINAL, Chi
 from thrum.errors import Qualifier
 from thrum.frames import Header
@@ -75,16 +76,21 @@ def _fan_out(session: Session, arrival: Arrival, *, besides: ClientId | None) ->
 
 def _end_turn(state: State, session: Session, arrival: Arrival) -> list[Effect]:
     """Close the turn; its unanswered calls are void; the next prompt of the sid may start."""
+    _let_go(state, session)
+    state.sessions.end(session, arrival.at_ms)
+    if session.waiting:
+        return _start_turn(state, session, session.waiting.popleft(), arrival.seq)
+    return []
+
+
+def _let_go(state: State, session: Session) -> None:
+    """The worker of a turn has it no longer; its unanswered calls are void."""
     worker = state.clients.get(session.worker) if session.worker else None
     if worker is not None:
         worker.turns_open = max(0, worker.turns_open - 1)
         for call in state.calls.of_caller(worker.id):
             if call.sid == session.sid:
                 state.calls.remove(call)
-    state.sessions.end(session, arrival.at_ms)
-    if session.waiting:
-        return _start_turn(state, session, session.waiting.popleft(), arrival.seq)
-    return []
 
 
 def _prompt(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
@@ -358,6 +364,9 @@ def _own_error(state: State, arrival: Arrival) -> list[Effect]:
         return []
     effects = _fan_out(session, arrival, besides=None)
     if session.is_open:
+        if body.get("code") == WORKER_SILENT:
+            _let_go(state, session)
+            session.worker = None  # what it may still say is nobody's answer any more
         return effects + _end_turn(state, session, arrival)
     if session.waiting:
         return effects + _start_turn(state, session, session.waiting.popleft(), arrival.seq)
@@ -376,6 +385,25 @@ def _own_cancel(state: State, arrival: Arrival) -> list[Effect]:
     session.waiting.clear()
     session.wane += 1
     return [Deliver(session.worker, _beside(arrival, session.wane), arrival.raw)]
+
+
+def _own_drone(state: State, arrival: Arrival) -> list[Effect]:
+    """We ask the worker of a turn for a sign of life."""
+    session = state.sessions.get(arrival.header.sid)
+    if session is None or session.worker is None or not state.knows(session.worker):
+        return []
+    return [Deliver(session.worker, _beside(arrival, None), arrival.raw)]
+
+
+def _own_retrofit(state: State, arrival: Arrival) -> list[Effect]:
+    """The turn begins again elsewhere: who listens is told, its worker is let go."""
+    session = state.sessions.get(arrival.header.sid)
+    if session is None or session.prompt is None:
+        return []
+    effects = _fan_out(session, arrival, besides=None)
+    _let_go(state, session)
+    session.worker = None
+    return effects + _start_turn(state, session, session.prompt, arrival.seq)
 
 
 def due(state: State, now_ms: int) -> list[Emit]:
@@ -460,4 +488,6 @@ _OWN: dict[str, Callable[[State, Arrival], list[Effect]]] = {
     Chi.BEE_RETRACT: _own_retract,
     Chi.ERROR: _own_error,
     Chi.CANCEL: _own_cancel,
+    Chi.DRONE: _own_drone,
+    Chi.DRONE_RETROFIT: _own_retrofit,
 }

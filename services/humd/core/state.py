@@ -3,6 +3,7 @@
 from humd.core.arrivals import ClientId
 from humd.core.catalogue import Catalogue
 from humd.core.clients import Client, Clients
+from humd.core.drone import Classifier, flags_nothing
 from humd.core.sessions import Calls, Session, Sessions
 from humd.core.watch import Watch
 
@@ -10,9 +11,9 @@ from humd.core.watch import Watch
 class State:
     """The tables, and the questions that need more than one of them."""
 
-    def __init__(self, default_hive: str) -> None:
+    def __init__(self, default_hive: str, classify: Classifier = flags_nothing) -> None:
         self.clients = Clients()
-        self.watch = Watch(default_hive)
+        self.watch = Watch(default_hive, classify)
         self.sessions = Sessions(self.watch)
         self.calls = Calls()
         self._default_hive = default_hive
@@ -69,18 +70,23 @@ class State:
         return first.models[0] if first is not None else None
 
     def worker_for(self, session: Session, model: str | None) -> Client | None:
-        """The worker the sid had, else the least busy; ties by hid, then id.
+        """The worker the sid had, else the least busy that is not silent; ties by hid, then id.
 
         One that is adrift is asked when no other serves the model: it gets the prompt when it is
         back, and the asker an error when it stays away.
         """
         before = self.clients.get(session.worker) if session.worker else None
-        if before is not None and before.serves(model):
+        if before is not None and before.serves(model) and before.id not in self.watch.silent:
             return before
         able = [bee for bee in self.workers if model in bee.models]
         return min(
             able,
-            key=lambda bee: (not bee.is_connected, bee.turns_open, *bee.rank),
+            key=lambda bee: (
+                not bee.is_connected,
+                bee.id in self.watch.silent,
+                bee.turns_open,
+                *bee.rank,
+            ),
             default=None,
         )
 

@@ -18,6 +18,9 @@ class Metrics:
         self._overflows = registry.counter(
             "hum_outbox_overflows_total", "Bees cut off as too slow."
         )
+        self.acts = registry.counter(
+            "hum_drone_acts_total", "What was said about workers that are silent.", ("chi",)
+        )
         self._sizes = registry.gauge("hum_table_size", "Entries of a router's table.", ("table",))
 
     def count(self, chi: str) -> None:

@@ -49,6 +49,9 @@ class Projections:
         self._phases = registry.histogram(
             "hum_turn_phase_seconds", "Steps of a turn; they sum to it.", ("phase",)
         )
+        self._suspicious = registry.counter(
+            "hum_turns_suspicious_total", "Turns whose text looks out of context.", ("tier",)
+        )
         self._lifetime = registry.gauge("hum_penny", "Lifetime counters.", ("counter",))
 
     def begin(self) -> None:
@@ -70,6 +73,8 @@ class Projections:
         if is_live:
             self._turns.labels(record["outcome"]).inc()
             self._seconds.observe(record["total_ms"] / 1000)
+            if "suspicion" in record:
+                self._suspicious.labels(record["suspicion"]).inc()
             for phase, spent_ms in record["phases"].items():
                 self._phases.labels(phase).observe(spent_ms / 1000)
 
