@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -17,6 +18,7 @@ from hum.segment_verbs import cat
 
 if TYPE_CHECKING:
     from thehum.core.audit import Report
+    from thehum.core.events import Head
 
 EXIT_DAMAGED = 1
 FOLLOW_SECONDS = 0.2
@@ -161,11 +163,14 @@ class Files:
     def open(self, first_seq: int) -> BinaryIO:
         """A segment's file; the compressed one when the plain one is gone."""
         from thehum.core.names import packed_name, segment_name
+        from thrum.errors import LocalError
 
-        try:
-            return (self.root / segment_name(first_seq)).open("rb")
-        except FileNotFoundError:
-            return (self.root / packed_name(first_seq)).open("rb")
+        for name in (segment_name(first_seq), packed_name(first_seq)):
+            with suppress(FileNotFoundError):
+                return (self.root / name).open("rb")
+        raise LocalError(
+            f"the segment of event {first_seq} went meanwhile", hint="look again: hum thehum status"
+        )
 
     def stored(self, first_seq: int) -> bytes:
         """What is in a segment's file."""
@@ -177,6 +182,18 @@ class Files:
         from thehum.core.sealed import unpack
 
         return unpack(self.stored(first_seq))[0]
+
+    def begins_behind(self) -> "Head":
+        """The last event that went, `GENESIS` when none did; raises `BadNote`."""
+        from thehum.core.base import read_base
+        from thehum.core.events import GENESIS
+        from thehum.core.names import BASE
+
+        try:
+            data = (self.root / BASE).read_bytes()
+        except FileNotFoundError:
+            return GENESIS
+        return read_base(data, public=self.author.public).head
 
     def disk_bytes(self) -> int:
         """What the segments take on disk."""
@@ -261,6 +278,7 @@ class Files:
             self.author,
             every=every,
             remembered_seq=self.remembered_seq,
+            base=self.begins_behind() if newest is None else None,
             progress=show or (lambda _: None),
         )
         if show:
