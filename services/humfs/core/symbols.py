@@ -70,6 +70,11 @@ class Symbol:
         return f"{self.holder}.{self.label}" if self.holder else self.label
 
     @property
+    def described(self) -> str:
+        """Kind and full path, as answers name a symbol."""
+        return self.path if self.kind in PART_KINDS else f"{self.kind} {self.path}"
+
+    @property
     def address(self) -> str:
         """A path that leads here and nowhere else: an `impl` needs its kind before its name."""
         if self.kind != "impl":

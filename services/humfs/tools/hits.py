@@ -123,7 +123,7 @@ class _Places:
             return ""
         start = self._text.line_span(hit.line).start + hit.byte
         symbol = self._outline.innermost(start)
-        return f" [{views.clean_name(f'{symbol.kind} {symbol.path}')}]" if symbol else ""
+        return f" [{views.clean_name(symbol.described)}]" if symbol else ""
 
     def _parsed(self, target: Target) -> tuple[Text | None, Outline | None]:
         too_large = target.size > SYMBOL_BYTES_MAX

@@ -100,7 +100,7 @@ def _ranked(sources: Sources, query: str) -> Iterator[_Ranked]:
             for symbol in sources.outline(target, text, language):
                 score = ranking.score(query, symbol)
                 if score is not None:
-                    line, label = text.first_line(symbol.full), f"{symbol.kind} {symbol.path}"
+                    line, label = text.first_line(symbol.full), symbol.described
                     yield _Ranked(score, target.path, line, target, symbol.full, label)
 
 
@@ -139,7 +139,7 @@ def _names(sources: Sources) -> Iterator[tuple[str, str]]:
     for number, (target, text, language) in enumerate(sources.parsed(), start=1):
         for symbol in sources.outline(target, text, language):
             where = f"{views.place(text, symbol.full)} of {target.path}"
-            yield symbol.name, f"{symbol.kind} {symbol.path} ({where})"
+            yield symbol.name, f"{symbol.described} ({where})"
         if number == NEAREST_FILES_MAX:
             return
     if sources.resolved.is_single and not is_code(sources.targets[0].path):

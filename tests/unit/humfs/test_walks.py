@@ -19,7 +19,7 @@ from humfs.core.text import decode
 SAMPLES = sorted(
     one for one in (Path(__file__).parent / "walks").iterdir() if one.suffix != ".walks"
 )
-WITHOUT = {"python", "typescript", "tsx"}
+WITHOUT = {"python", "typescript", "tsx", "vue"}
 """Languages whose walks are tested elsewhere, or are those of another."""
 ids = [one.name for one in SAMPLES]
 

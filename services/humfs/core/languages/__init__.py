@@ -27,11 +27,12 @@ TABLE: dict[str, str] = {
         "php": "php",
         "c_sharp": "cs",
         "bash": "sh bash",
+        "vue": "vue",
     }.items()
     for extension in extensions.split()
 }
 """File extension -> module in this package."""
-TEXT_ONLY_CODE = types("vue kt kts swift scala lua zsh fish svelte sql")
+TEXT_ONLY_CODE = types("kt kts swift scala lua zsh fish svelte sql")
 """Extensions of code that is shown and searched, but not parsed."""
 
 
