@@ -43,6 +43,7 @@ SUPERVISOR_PID = "supervisord.pid"
 LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
+WRITES_DIR = "writes"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -148,6 +149,10 @@ class Paths:
     def worker_key(self, kind: str) -> Path:
         """The key of a model service as `hum up` found it: 0600, read by that worker."""
         return self.state / WORKER_KEYS_DIR / _name(kind)
+
+    def writes(self, kind: str, instance: str | None = None) -> Path:
+        """Where a bee notes each file that it is about to replace, until that is done."""
+        return self.state / WRITES_DIR / _name(kind, instance)
 
     @property
     def sidecar_token(self) -> Path:
