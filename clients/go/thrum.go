@@ -80,6 +80,8 @@ const (
 	ChiKadFindNode     = "kad-find-node"
 	ChiKadFindNodeResp = "kad-find-node-resp"
 	ChiBackfill        = "backfill"
+	ChiForget          = "forget"
+	ChiForgotten       = "forgotten"
 	ChiSnapshot        = "snapshot"
 	ChiBeeRetract      = "bee-retract"
 )
@@ -149,6 +151,8 @@ var AllChi = []string{
 	ChiKadFindNode,
 	ChiKadFindNodeResp,
 	ChiBackfill,
+	ChiForget,
+	ChiForgotten,
 	ChiSnapshot,
 	ChiBeeRetract,
 }
@@ -209,6 +213,8 @@ var Needs = map[string][]string{
 	"kad-find-node":      {"query_id", "target"},
 	"kad-find-node-resp": {"query_id", "closest"},
 	"backfill":           {},
+	"forget":             {"sid"},
+	"forgotten":          {"sid", "order"},
 	"snapshot":           {},
 	"bee-retract":        {},
 }
@@ -249,6 +255,8 @@ var Fields = map[string][]Field{
 	"kad-find-node":      {{"query_id", "string"}, {"target", "string"}},
 	"kad-find-node-resp": {{"query_id", "string"}, {"closest", "array"}},
 	"backfill":           {},
+	"forget":             {{"by", "string"}, {"reason", "string"}},
+	"forgotten":          {{"order", "integer"}, {"bodies", "integer"}, {"bytes", "integer"}, {"whole", "boolean"}},
 	"snapshot":           {},
 	"bee-retract":        {{"name", "string"}, {"scope", "string"}, {"reason", "string"}},
 }

@@ -70,6 +70,8 @@ class Chi:
     KAD_FIND_NODE = "kad-find-node"
     KAD_FIND_NODE_RESP = "kad-find-node-resp"
     BACKFILL = "backfill"
+    FORGET = "forget"
+    FORGOTTEN = "forgotten"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -141,6 +143,8 @@ ALL_CHI: frozenset[str] = frozenset(
         Chi.KAD_FIND_NODE,
         Chi.KAD_FIND_NODE_RESP,
         Chi.BACKFILL,
+        Chi.FORGET,
+        Chi.FORGOTTEN,
         Chi.SNAPSHOT,
         Chi.BEE_RETRACT,
     }
@@ -196,6 +200,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "kad-find-node": ("query_id", "target"),
     "kad-find-node-resp": ("query_id", "closest"),
     "backfill": (),
+    "forget": ("sid",),
+    "forgotten": ("sid", "order"),
     "snapshot": (),
     "bee-retract": (),
 }
@@ -397,6 +403,16 @@ FIELDS: dict[str, dict[str, str]] = {
         "closest": "array",
     },
     "backfill": {},
+    "forget": {
+        "by": "string",
+        "reason": "string",
+    },
+    "forgotten": {
+        "order": "integer",
+        "bodies": "integer",
+        "bytes": "integer",
+        "whole": "boolean",
+    },
     "snapshot": {},
     "bee-retract": {
         "name": "string",

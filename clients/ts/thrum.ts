@@ -289,6 +289,20 @@ export interface KadFindNodeRespTone extends Envelope {
 export interface BackfillTone extends Envelope {
   chi: "backfill";
 }
+export interface ForgetTone extends Envelope {
+  chi: "forget";
+  sid: string;
+  by?: string;
+  reason?: string;
+}
+export interface ForgottenTone extends Envelope {
+  chi: "forgotten";
+  sid: string;
+  order: number;
+  bodies?: number;
+  bytes?: number;
+  whole?: boolean;
+}
 export interface SnapshotTone extends Envelope {
   chi: "snapshot";
 }
@@ -335,6 +349,8 @@ export type KnownTone =
   | KadFindNodeTone
   | KadFindNodeRespTone
   | BackfillTone
+  | ForgetTone
+  | ForgottenTone
   | SnapshotTone
   | BeeRetractTone
   ;
@@ -377,6 +393,8 @@ export const Chi = {
   kadFindNode: "kad-find-node",
   kadFindNodeResp: "kad-find-node-resp",
   backfill: "backfill",
+  forget: "forget",
+  forgotten: "forgotten",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 } as const;
@@ -465,6 +483,8 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "kad-find-node": ["query_id", "target"],
   "kad-find-node-resp": ["query_id", "closest"],
   "backfill": [],
+  "forget": ["sid"],
+  "forgotten": ["sid", "order"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -505,6 +525,8 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "kad-find-node": { query_id: "string", target: "string" },
   "kad-find-node-resp": { query_id: "string", closest: "array" },
   "backfill": {},
+  "forget": { by: "string", reason: "string" },
+  "forgotten": { order: "integer", bodies: "integer", bytes: "integer", whole: "boolean" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from hum.proof_verbs import check_proof, prove
+from hum.segment_verbs import cat
 
 if TYPE_CHECKING:
     from thehum.core.audit import Report
@@ -118,6 +119,7 @@ def verify(*, full: bool, as_json: bool) -> int:
     return _print_verdict(log, log.audit(every=full), as_json=as_json)
 
 
+thehum.add_command(cat)
 thehum.add_command(prove)
 thehum.add_command(check_proof)
 

@@ -1,6 +1,7 @@
 """Events into state and ledger: one place where an event gets its number and takes effect."""
 
 import time
+from collections.abc import Mapping
 
 from humd.core import router
 from humd.core.arrivals import Arrival, Effect, Emit
@@ -38,9 +39,9 @@ class Recorder:
         """Record something humd says of its own accord."""
         self.record(self.ledger.batch(now_ms()), *_said(emit))
 
-    def replay(self, line: str) -> list[Effect]:
+    def replay(self, line: str, bodies: Mapping[str, bytes]) -> list[Effect]:
         """Apply a stored event; what humd said because of it is stored too, and comes by itself."""
-        arrival = arrival_of(line)
+        arrival = arrival_of(line, bodies)
         effects = router.apply(self.state, arrival)
         self.ledger.next_seq, self.ledger.last_ms = arrival.seq + 1, arrival.at_ms
         return [effect for effect in effects if not isinstance(effect, Emit)]

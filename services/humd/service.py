@@ -11,20 +11,22 @@ import time
 from humd.core import authority, router
 from humd.core.arrivals import (
     Arrival,
+    ClientId,
     Deliver,
     Duplicate,
     Effect,
     Forget,
     Inherit,
     Refusal,
+    Timed,
 )
 from humd.core.clients import door_of
 from humd.core.state import State
-from humd.edge import projections
 from humd.edge.bus import Bus
 from humd.edge.greeting import LOG_PREFIX, Connection, NotProven, Proof, believe
 from humd.edge.ledger import Batch, Ledger
 from humd.edge.metrics import Metrics
+from humd.edge.projections import Projections
 from humd.recording import Recorder, now_ms
 from nest.lifecycle import Context
 from nest.sockets import Poll
@@ -61,9 +63,10 @@ class Hub:
     """Everything that humd has in memory, and the loop over it."""
 
     def __init__(self, context: Context) -> None:
-        self._bees_json = context.paths.bees_json
         self._stop = context.stop
         self._metrics = Metrics(context.metrics)
+        days = context.settings.humd.drift_retention_days
+        self._projections = Projections(context.paths, context.metrics, drift_days=days)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
         self._state = State(context.settings.nest.default)
         self._ledger = Ledger(base36(now_ms()))
@@ -74,16 +77,19 @@ class Hub:
         """When thehum began to refuse batches for want of room; None while it takes them."""
         self._humd = ""
         self._is_booted = False
+        self._excluded = frozenset(context.settings.humd.thehum.exclude) - _UNLOGGED
+        """Kinds of tone that are routed and never logged."""
+        self._reports: list[tuple[Connection, bytes, Arrival]] = []
+        """What the log said before its last page."""
         self._credits: dict[bytes, int] = {}
         """Link numbers that are durable and not yet settled, by connection."""
         self._next_tick = 0.0
-        self._written_generation = -1
 
     def run(self) -> None:
         """Route until asked to stop; then let what is on its way reach the disk."""
         poll = Poll([self._stop.descriptor])
         self._bus.watch(poll)
-        projections.write_bees(self._bees_json, [])
+        self._projections.begin()
         try:
             while not self._stop.requested:
                 poll.wait(self._wait_ms())
@@ -93,7 +99,8 @@ class Hub:
                 poll.wait(1)
                 self._turn()
         finally:
-            projections.write_bees(self._bees_json, [])
+            is_durable = self._is_booted and self._ledger.newest is None
+            self._projections.end(self._state, is_durable=is_durable)
             self._bus.close()
 
     def _wait_ms(self) -> int:
@@ -139,11 +146,17 @@ class Hub:
             if chi in _UNLOGGED:
                 self._on_unlogged(connection, header, frame[body:end])
                 continue
+            if connection.is_log:
+                self._on_report(connection, frame[start:end], Arrival(0, 0, None, header, b""))
+                continue
             client = instance
             if header.client is not None:
                 if not is_door or not header.client or "/" in header.client:
                     raise MalformedTone("only a door speaks for others, by a plain name")
                 client = f"{instance}/{header.client}"
+            if chi in self._excluded:
+                self._pass_by(connection, client, header, frame[body:end])
+                continue
             batch = self._ledger.batch(now, end - start)
             arrival = Arrival(self._ledger.next_seq, batch.at_ms, client, header, frame[body:end])
             if not self._may_pass(connection, arrival, now):
@@ -155,6 +168,29 @@ class Hub:
                 self._throttle(connection, batch)
             if chi == Chi.HELLO and is_door:
                 batch.hellos.append(client)
+
+    def _on_report(self, connection: Connection, parcel: bytes, arrival: Arrival) -> None:
+        """What the log has to say about itself is recorded as said by this humd."""
+        if not self._is_booted:
+            self._reports.append((connection, parcel, arrival))
+            return
+        batch = self._ledger.batch(now_ms(), len(parcel))
+        self._recorder.record(batch, arrival, parcel)
+        batch.settle(connection.id, arrival.header.seq)
+
+    def _pass_by(
+        self, connection: Connection, client: ClientId, header: Header, raw: bytes
+    ) -> None:
+        """A tone that is never logged: it changes nothing, and those on its sid hear it."""
+        self._settle(connection, header.seq)
+        if is_past_dusk(header.dusk, now_ms()):
+            return
+        newest = self._ledger.newest  # those who hear it hear it after what came before
+        for delivery in router.overheard(self._state, header, raw, client):
+            if newest is not None:
+                newest.effects.append(delivery)
+            else:
+                self._bus.owe(delivery)
 
     def _throttle(self, connection: Connection, batch: Batch) -> None:
         """Note that a connection feeds a bee that cannot keep up: its credit will wait."""
@@ -222,6 +258,8 @@ class Hub:
             self._bus.forget(effect.client)
         elif isinstance(effect, Inherit):
             self._bus.inherit(effect.old, effect.new)
+        elif isinstance(effect, Timed):
+            self._projections.timed(effect, now_ms(), is_live=self._is_booted)
 
     def _on_greeting(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Anything before a believed hello."""
@@ -311,22 +349,27 @@ class Hub:
 
     def _ask_page(self, from_seq: int) -> None:
         header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)
-        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True}
+        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True, "bodies": True}
         self._send_log(frames.pack(header, body))
 
     def _on_page(self, body: Body) -> None:
         """Replay one page; after the last one, open for business."""
         if self._is_booted:
             return
+        bodies = body.get("bodies", {})
         for line in body.get("events", []):
-            for effect in self._recorder.replay(line):
+            for effect in self._recorder.replay(line, bodies):
                 self._follow(effect)
         if body.get("next_seq"):
             self._ask_page(int(body["next_seq"]))
             return
         self._is_booted = True
+        self._projections.booted(self._state)
+        reports, self._reports = self._reports, []
         self._ledger.back(self._send_log, None, 0)
         self._recorder.say(router.booted())
+        for report in reports:
+            self._on_report(*report)
         log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})
 
     def _send_log(self, frame: bytes) -> bool:
@@ -426,6 +469,7 @@ class Hub:
         for other in list(self._bus.connections.values()):
             if other.is_joined and other is not connection:
                 self._bus.pass_on(other, question)
+        self._projections.measure(self._state)
         mine = self._metrics.vitals(self._state, self._ledger, self._bus)
         self._bus.control(connection, reply, mine)
 
@@ -458,9 +502,13 @@ class Hub:
             self._ledger.back(self._send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
             self._recorder.say(emit)
-        if self._written_generation != self._state.clients.generation:
-            self._written_generation = self._state.clients.generation
-            projections.write_bees(self._bees_json, self._state.clients.bees())
+        self._projections.tick(
+            self._state,
+            time.monotonic(),
+            now_ms(),
+            next_seq=self._ledger.next_seq,
+            durable_seq=self._ledger.oldest_seq - 1,
+        )
 
 
 class _Full(Exception):

@@ -12,6 +12,7 @@ so `world.replayed()` is the state that a new humd would have.
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -24,8 +25,6 @@ from humd.core.arrivals import (
     Duplicate,
     Effect,
     Emit,
-    Forget,
-    Inherit,
     Refusal,
 )
 from humd.core.clients import door_of
@@ -127,10 +126,10 @@ class World:
         """As `hears`, only what kinds of tones."""
         return [heard.chi for heard in self.hears(client)]
 
-    def replayed(self) -> State:
-        """The state after a replay of the log."""
+    def replayed(self, lines: Iterable[bytes] | None = None) -> State:
+        """The state after a replay of the log, or of other lines."""
         state = State(self.default_hive)
-        for line in self.lines:
+        for line in self.lines if lines is None else lines:
             router.apply(state, arrival_of(line))
         return state
 
@@ -149,7 +148,7 @@ class World:
                 else:
                     self._follow(effect)
 
-    def _follow(self, effect: Deliver | Inherit | Forget) -> None:
+    def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Deliver):
             body = frames.read_body(effect.raw)
             self._mail[effect.client].append(Heard(effect.header.chi, effect.header, body))
@@ -196,6 +195,7 @@ def tables(state: State) -> dict[str, Any]:
             "model": session.model,
             "asker_tools": session.asker_tools,
             "watchers": session.watchers,
+            "prompt": session.prompt and session.prompt.seq,
             "waiting": [(one.seq, one.client, one.header.rid, one.body) for one in session.waiting],
         }
         for sid, session in state.sessions.by_sid.items()
@@ -210,6 +210,9 @@ def tables(state: State) -> dict[str, Any]:
         "calls": list(state.calls.waiting.items()),
         "by_caller": state.calls._by_caller,
         "tools": {name: bee.id for name, bee in state.catalogue.owners.items()},
+        "turns": state.watch.turns,
+        "penny": state.watch.penny.counters,
+        "wanes": state.watch.wanes.snapshot(),
     }
 
 

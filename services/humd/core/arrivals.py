@@ -73,7 +73,15 @@ class Forget(NamedTuple):
     client: ClientId
 
 
-Effect = Deliver | Emit | Inherit | Forget
+class Timed(NamedTuple):
+    """A turn is over: how long each step took (`humd.core.drift`)."""
+
+    record: Body
+    is_kept: bool
+    """Whether it goes to disk; a cancelled turn says nothing about how long turns take."""
+
+
+Effect = Deliver | Emit | Inherit | Forget | Timed
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,10 @@ def _judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     if chi in OUTPUT:
         return _judge_output(state, arrival)
     body = arrival.body  # what is applied is read, and must be known to be readable before
+    if chi == Chi.FORGOTTEN:
+        return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only the log says so")
+    if chi == Chi.FORGET:
+        return _judge_forget(state, arrival)
     if chi == Chi.HELLO:
         return _judge_hello(client, arrival, body.get("hid"))
     if chi in DRIVER:
@@ -96,6 +100,27 @@ def _judge_driver(state: State, arrival: Arrival) -> Refusal | None:
             Qualifier.PROMPT_QUEUE_FULL,
             f"prompt: {PROMPTS_WAITING_MAX} wait already; cancel or let it end",
         )
+    return None
+
+
+def _judge_forget(state: State, arrival: Arrival) -> Refusal | None:
+    """A person at the door may have any conversation forgotten, a bee those that it drives.
+
+    Nobody may while somebody else's turn runs there.
+    """
+    sid, client = arrival.header.sid, arrival.client
+    assert client is not None
+    if not sid:
+        return Refusal(Qualifier.TONE_MALFORMED, "forget: no sid, so nothing is named")
+    session = state.sessions.get(sid)
+    if session is not None and session.may_drive(client):
+        return None
+    if session is not None and session.is_open:
+        return Refusal(
+            Qualifier.AUTH_DENIED, f"forget: a turn runs on {sid!r}; cancel it, or let it end"
+        )
+    if door_of(client) is None:
+        return Refusal(Qualifier.AUTH_DENIED, f"forget: {sid!r} is not yours")
     return None
 
 

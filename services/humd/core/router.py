@@ -19,6 +19,12 @@ from thrum.frames import Header
 
 def apply(state: State, arrival: Arrival) -> list[Effect]:
     """Change the state by one event and say what follows."""
+    effects = _decide(state, arrival)
+    timed = state.watch.note(arrival, state.sessions.get(arrival.header.sid), state.clients)
+    return effects + timed if timed else effects
+
+
+def _decide(state: State, arrival: Arrival) -> list[Effect]:
     header, client = arrival.header, arrival.client
     if client is None:
         own = _OWN.get(header.chi)
@@ -49,6 +55,15 @@ def _output(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     if header.chi in TERMINAL and session.is_open:
         effects += _end_turn(state, session, arrival)
     return effects
+
+
+def overheard(state: State, header: Header, raw: bytes, client: ClientId) -> list[Deliver]:
+    """Who hears a tone that is never logged, if the worker of its sid says it. Changes nothing."""
+    session = state.sessions.get(header.sid)
+    if session is None or session.worker != client:
+        return []
+    heard = header._replace(wane=None, seq=0, client=None, fan=1)
+    return [Deliver(listener, heard, raw) for listener in session.listeners(client)]
 
 
 def _fan_out(session: Session, arrival: Arrival, *, besides: ClientId | None) -> list[Effect]:
@@ -104,6 +119,7 @@ def _start_turn(state: State, session: Session, arrival: Arrival, seq: int) -> l
         if isinstance(tool, dict) and isinstance(tool.get("name"), str)
     )
     state.sessions.start(session, worker.id, arrival.seq)
+    session.prompt = arrival
     worker.turns_open += 1
     raw = state.catalogue.enrich(arrival.raw, arrival.body)
     return [Deliver(worker.id, _beside(arrival, session.wane)._replace(seq=seq), raw)]

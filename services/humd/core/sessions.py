@@ -6,6 +6,7 @@ so that the sid keeps its worker and its owner, and then forgotten.
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from humd.core.arrivals import Arrival, ClientId
 
@@ -40,6 +41,8 @@ class Session:
     watchers: dict[ClientId, bool] = field(default_factory=dict)
     """Attached clients; True when they may only listen."""
     waiting: deque[Arrival] = field(default_factory=deque)
+    prompt: Arrival | None = None
+    """Of the turn that runs, while it could still be begun again."""
 
     def may_drive(self, client: ClientId) -> bool:
         """Whether `client` may prompt, cancel or answer here. A sid without an owner is free."""
@@ -66,10 +69,19 @@ class Call:
     due_ms: int
 
 
+class Wanes(Protocol):
+    """Where the count of a conversation is kept when the conversation is not."""
+
+    def wane_of(self, sid: str) -> int: ...
+
+    def keep_wane(self, sid: str, wane: int) -> None: ...
+
+
 class Sessions:
     """Sessions by sid, closed ones in the order they ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanes: Wanes) -> None:
+        self._wanes = wanes
         self.by_sid: dict[str, Session] = {}
         self._orphans: dict[str, int] = {}
         self._closed: OrderedDict[str, None] = OrderedDict()
@@ -88,8 +100,9 @@ class Sessions:
         session = self.by_sid.get(sid)
         if session is None:
             if len(self.by_sid) >= SESSIONS_MAX and self._closed:
-                del self.by_sid[self._closed.popitem(last=False)[0]]
-            session = self.by_sid[sid] = Session(sid, owner, ended_ms=at_ms)
+                self.drop(next(iter(self._closed)))
+            wane = self._wanes.wane_of(sid)
+            session = self.by_sid[sid] = Session(sid, owner, wane=wane, ended_ms=at_ms)
             self._closed[sid] = None
         elif session.owner is None:
             session.owner = owner
@@ -103,7 +116,7 @@ class Sessions:
 
     def end(self, session: Session, at_ms: int) -> None:
         """The turn is over."""
-        session.is_open, session.ended_ms = False, at_ms
+        session.is_open, session.ended_ms, session.prompt = False, at_ms, None
         self._orphans.pop(session.sid, None)
         self._closed[session.sid] = None
         self._closed.move_to_end(session.sid)
@@ -122,7 +135,9 @@ class Sessions:
 
     def drop(self, sid: str) -> None:
         """Forget a conversation."""
-        self.by_sid.pop(sid, None)
+        left = self.by_sid.pop(sid, None)
+        if left is not None:
+            self._wanes.keep_wane(sid, left.wane)
         self._orphans.pop(sid, None)
         self._closed.pop(sid, None)
 

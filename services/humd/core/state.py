@@ -4,6 +4,7 @@ from humd.core.arrivals import ClientId
 from humd.core.catalogue import Catalogue
 from humd.core.clients import Client, Clients
 from humd.core.sessions import Calls, Session, Sessions
+from humd.core.watch import Watch
 
 
 class State:
@@ -11,7 +12,8 @@ class State:
 
     def __init__(self, default_hive: str) -> None:
         self.clients = Clients()
-        self.sessions = Sessions()
+        self.watch = Watch(default_hive)
+        self.sessions = Sessions(self.watch)
         self.calls = Calls()
         self._default_hive = default_hive
         self._catalogue: Catalogue | None = None

@@ -36,6 +36,8 @@ class Metrics:
             "calls": len(state.calls.waiting),
             "held": ledger.held_parcels,
             "connections": len(bus.connections),
+            "turns": len(state.watch.turns),
+            "wanes": len(state.watch.wanes),
         }
         for table, size in sizes.items():
             self._sizes.labels(table).set(size)

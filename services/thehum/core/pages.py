@@ -73,6 +73,11 @@ class Page:
             self.size += length
         return not self.is_full
 
+    def cut(self, at: int) -> None:
+        """Leave the lines from index `at` on, of which there is one, for the next page."""
+        self.next_seq = seq_of(self.lines[at]) or self.next_seq
+        del self.lines[at:]
+
 
 def lines_of(segment: bytes) -> list[bytes]:
     """The whole lines of a segment's bytes, up to the zeros that were laid ahead."""
@@ -96,7 +101,7 @@ def offset_near(
         probe = read(middle, PROBE_BYTES)
         begin = probe.find(b"\n") + 1
         end = probe.find(b"\n", begin)
-        at = _seq_of(probe[begin:end]) if begin and end > 0 else None
+        at = seq_of(probe[begin:end]) if begin and end > 0 else None
         if at is None or at > seq:
             high = middle
         else:
@@ -104,8 +109,8 @@ def offset_near(
     return found
 
 
-def _seq_of(line: bytes) -> int | None:
-    """The event's own seq: the last of that name, see `core.verify`."""
+def seq_of(line: bytes) -> int | None:
+    """The event's own seq: the last of that name, see `core.verify`; None when it has none."""
     match = _SEQ.match(line, max(line.rfind(b',"seq":'), 0))
     return int(match[1]) if match else None
 

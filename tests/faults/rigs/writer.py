@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from tests.unit.thehum.chains import AUTHOR, KEY, START_MS, identity
+from tests.unit.thehum.chains import AUTHOR, KEY, START_MS, identity, keep
 
 from thehum.core.audit import Author, audit
-from thehum.core.bodies import read_drafts
+from thehum.core.bodies import Draft, read_drafts
 from thehum.core.groups import Signing
 from thehum.core.names import segment_name
-from thehum.core.offers import Answer, Offer, judge, read_offer
+from thehum.core.offers import Answer, Offer, Section, judge, read_offer
 from thehum.core.pages import PageLimits
 from thehum.edge.directory import segments_in
 from thehum.edge.log import Log
@@ -89,11 +89,7 @@ def commit(log: Log, offers: list[Offer], acknowledge: Acknowledge) -> None:
         if verdict is Answer.ALREADY_DURABLE:
             continue
         assert not isinstance(verdict, Answer), f"{offer.name} is {verdict}"
-        drafts = [
-            draft
-            for section in offer.sections
-            for draft in read_drafts(section.parcels, via=offer.via(section), mint=_no_mint)
-        ]
+        drafts = [draft for section in offer.sections for draft in _drafts(offer, section)]
         builder.add(drafts[verdict.skip :], offer.at_ms)
         last = offer.name
     if builder.size:
@@ -101,13 +97,18 @@ def commit(log: Log, offers: list[Offer], acknowledge: Acknowledge) -> None:
     acknowledge(offers[-1].name.number)
 
 
+def _drafts(offer: Offer, section: Section) -> list[Draft]:
+    """The drafts of a section, which has one event after the other in its offer."""
+    via = offer.via(section)
+    return read_drafts(section.parcels, via=via, mint=_no_mint, keep=keep(), first_seq=1)[0]
+
+
 def commit_without_asking(log: Log, offers: list[Offer], acknowledge: Acknowledge) -> None:
     """A control: what is offered again is written again."""
     builder = log.builder()
     for offer in offers:
         for section in offer.sections:
-            drafts = read_drafts(section.parcels, via=offer.via(section), mint=_no_mint)
-            builder.add(drafts, offer.at_ms)
+            builder.add(_drafts(offer, section), offer.at_ms)
     log.append(builder.seal(), offers[-1].name)
     acknowledge(offers[-1].name.number)
 

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from tests.support.world import World
 
+from humd.core import router
 from humd.core.arrivals import Duplicate, Refusal
 from thrum.chi import DRIVER, OUTPUT, Chi
 from thrum.errors import Qualifier
+from thrum.frames import Header
 
 DENIED, HEAR_ONLY = Qualifier.AUTH_DENIED, Qualifier.HEAR_ONLY_DENIED
 WHO = ("owner", "watcher", "listener", "stranger", "worker", "callee")
@@ -29,6 +31,9 @@ def table() -> list[tuple[str, str, Qualifier | None]]:
     rows += [("tool-call", who, calls.get(who, DENIED)) for who in WHO]
     answers = {"callee": None, "listener": HEAR_ONLY}
     rows += [("tool-result", who, answers.get(who, DENIED)) for who in WHO]
+    drives = {"owner": None, "watcher": None}
+    rows += [("forget", who, drives.get(who, DENIED)) for who in WHO]
+    rows += [("forgotten", who, DENIED) for who in WHO]
     for chi in ("attach", "detach", "hello"):
         rows += [(chi, who, None) for who in WHO]
     return rows
@@ -65,6 +70,37 @@ def test_only_who_may_is_heard(
     verdict = world.says(who, chi, sid="s", **body)
 
     assert (verdict.qualifier if isinstance(verdict, Refusal) else verdict) is expected
+
+
+def test_once_the_turn_is_over_a_person_at_the_door_may_have_it_forgotten(world: World) -> None:
+    world.joins("D/person", "asker")
+    during = world.says("D/person", "forget", sid="s")
+    world.says("worker", "finish", sid="s")
+
+    assert isinstance(during, Refusal)
+    assert world.says("D/person", "forget", sid="s") is None
+    assert world.says("D/person", "forget", sid="never seen") is None
+    assert isinstance(world.says("stranger", "forget", sid="s"), Refusal)
+    assert isinstance(world.says("stranger", "forget", sid="never seen"), Refusal)
+
+
+def test_an_order_to_forget_nothing_is_malformed(world: World) -> None:
+    verdict = world.says("owner", "forget")
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is Qualifier.TONE_MALFORMED
+
+
+def test_what_is_never_logged_reaches_those_on_the_sid_from_its_worker_alone(world: World) -> None:
+    mark = Header("perf-mark", "r", "s", wane=7, seq=9, client="x")
+    raw = b"\x80"
+
+    heard = router.overheard(world.state, mark, raw, "worker")
+
+    assert {delivery.client for delivery in heard} == {"owner", "watcher", "listener"}
+    assert {delivery.header for delivery in heard} == {Header("perf-mark", "r", "s", fan=1)}
+    assert router.overheard(world.state, mark, raw, "stranger") == []
+    assert router.overheard(world.state, mark._replace(sid="other"), raw, "worker") == []
 
 
 @pytest.mark.parametrize("chi", sorted(TELEMETRY))

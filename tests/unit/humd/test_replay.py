@@ -12,6 +12,7 @@ from tests.support.world import World, tables
 from humd.core import router
 from humd.core.arrivals import Arrival, Deliver
 from humd.core.replay import arrival_of
+from thehum.core.keeping import Aside, stub
 from thrum import frames
 from thrum.chi import OUTPUT, Chi
 from thrum.errors import MalformedTone
@@ -119,6 +120,17 @@ class Traffic(RuleBasedStateMachine):
         assert tables(self.world.replayed()) == tables(self.world.state)
 
     @invariant()
+    def a_replay_without_bodies_gives_it_too(self) -> None:
+        """Whatever the log forgot, humd decides as it did (`core.keeping` in thehum)."""
+        kept = tables(self.world.replayed(map(forgotten, self.world.lines)))
+        whole = tables(self.world.state)
+        for table in (kept, whole):
+            for session in table["sessions"].values():
+                session["waiting"] = [waiting[:3] for waiting in session["waiting"]]
+
+        assert kept == whole
+
+    @invariant()
     def an_open_turn_has_a_worker_that_knows_of_it(self) -> None:
         for session in self.world.state.sessions.by_sid.values():
             if session.is_open:
@@ -167,6 +179,17 @@ TestTraffic = Traffic.TestCase
 TestTraffic.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
+def forgotten(stored: bytes) -> bytes:
+    """The line that thehum would have written, had its body been large and then forgotten."""
+    event = orjson.loads(stored)
+    body = event["body"]
+    if event["sid"] is None:
+        return stored
+    slots = {key: body[key] for key in ("from", "to", "dusk", "wane", "@via") if key in body}
+    event["body"] = {**stub(body, Aside(event["seq"], event["sid"], b"s" * 32, b"gone")), **slots}
+    return orjson.dumps(event, option=orjson.OPT_SORT_KEYS)
+
+
 def line(**fields: object) -> bytes:
     whole = {"seq": 7, "ts_ms": 9, "chi": "chunk", "rid": "r", "sid": "s", "body": {}}
     return orjson.dumps({**whole, **fields})
@@ -199,6 +222,17 @@ def test_a_body_that_json_cannot_express_keeps_its_bytes() -> None:
     kept = {"@msgpack": base64.b64encode(raw).decode(), "@via": {"client": "A"}}
 
     assert arrival_of(line(body=kept)).raw == raw
+
+
+def test_a_body_beside_the_log_is_taken_from_there_and_else_says_that_it_is_gone() -> None:
+    raw = frames.pack_body({"content": "x" * 100, "modelId": "m"})
+    place = {"bytes": len(raw), "digest": "d" * 64}
+    stored = line(body={"@body": place, "@via": {"client": "A"}, "from": "me", "modelId": "m"})
+
+    whole, gone = arrival_of(stored, {"d" * 64: raw}), arrival_of(stored)
+
+    assert (whole.raw, whole.header.sender) == (raw, "me")
+    assert gone.body == {"@body": place, "modelId": "m"}
 
 
 @pytest.mark.parametrize(
