@@ -46,6 +46,7 @@ LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
 WRITES_DIR = "writes"
+LANDED_TABLE = "landed.table"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -160,6 +161,11 @@ class Paths:
     def writes(self, kind: str, instance: str | None = None) -> Path:
         """Where a bee notes each file that it is about to replace, until that is done."""
         return self.state / WRITES_DIR / _name(kind, instance)
+
+    @property
+    def landed(self) -> Path:
+        """When which place of which file was last edited; deletable, starts empty."""
+        return self.state / WRITES_DIR / LANDED_TABLE
 
     @property
     def sidecar_token(self) -> Path:

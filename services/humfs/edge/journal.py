@@ -16,6 +16,7 @@ from pathlib import Path
 
 from humfs.edge.roots import Place, Roots
 from humfs.errors import Refusal
+from nest.paths import ensure_private
 
 NOTES_MAX = 10_000
 """Notes looked at by one start."""
@@ -30,6 +31,7 @@ class Journal:
     """The notes of one process. Its directory is private and this process alone uses it."""
 
     def __init__(self, directory: Path) -> None:
+        ensure_private(directory)
         self._directory = directory
 
     @contextmanager

@@ -1,8 +1,9 @@
 """Changing files: replaced whole, made, moved, removed; each entirely or not at all.
 
 A file that is edited is open and locked against every other edit by any humfs, from before it is
-read until it is replaced. The new content goes to a temporary file in the same directory, gets mode,
-owner and attributes of the old one, is flushed and takes its name; then the directory is flushed.
+read until it is replaced. The new content goes to a temporary file in the same directory, gets
+mode, owner and attributes of the old one, is flushed and takes its name; then the directory is
+flushed.
 
 Everything happens with one name on the open handle of a directory that was reached below a root
 without following a link. So whatever is swapped meanwhile, nothing outside is touched: the worst
