@@ -24,7 +24,7 @@ from nest.link import Joined, Link, Reset, Settled
 from nest.metrics import Registry
 from nest.sockets import DealerSocket, Poll
 from thehum.core.bodies import Draft, read_drafts
-from thehum.core.forgetting import Done, Order, may_order, orders_in
+from thehum.core.forgetting import Done, Order, may_order, orders_in, report_of
 from thehum.core.groups import GroupBuilder, Signing
 from thehum.core.keeping import SALT_BYTES, Aside, Keep
 from thehum.core.offers import Answer, BatchName, Offer, judge, read_offer
@@ -379,13 +379,7 @@ class Service:
 
     def _report(self, order: Order, done: Done) -> None:
         """Have the log say what was erased."""
-        body: Body = {
-            "order": order.seq,
-            "bodies": done.bodies,
-            "bytes": done.bytes,
-            "whole": done.is_whole,
-        }
-        tone = Tone(chi=Chi.FORGOTTEN, rid=_mint(), sid=order.sid, body=body)
+        tone = Tone(chi=Chi.FORGOTTEN, rid=_mint(), sid=order.sid, body=report_of(order, done))
         self._reports[self._link.offer(tone)] = order
 
     def _on_settled(self, settled: Settled) -> None:

@@ -21,6 +21,8 @@ from foragers.core.errors import ApiError, error_of
 from thrum.chi import Chi
 from thrum.tones import Body, Tone
 
+UNNAMED_MODEL = "hum"
+"""The model in an answer when neither the client nor the worker named one."""
 ANSWER_CHARS_MAX = 16 * 1024 * 1024
 """Characters of one answer that is not streamed."""
 
@@ -40,8 +42,8 @@ class Answer(ABC):
     """A turn on its way to a client, in one dialect and form."""
 
     content_type: ClassVar[bytes]
-    keep_alive: ClassVar[bytes]
-    """What is said in a silence, so that nobody on the way hangs up; empty: nothing."""
+    can_wait: ClassVar[bool] = True
+    """Whether the results of the client's tools can be told to belong to this turn."""
     call_prefix: ClassVar[str] = "call_"
     """How the dialect's ids of tool calls begin."""
 
@@ -50,7 +52,7 @@ class Answer(ABC):
         self.failure: ApiError | None = None
         self.is_over = False
         """Whether nothing more is to be said in this answer."""
-        self._id = answer_id
+        self.id = answer_id
         self._model = model
         self._created = created
 
@@ -79,6 +81,18 @@ class Answer(ABC):
         self._end("tool_calls", None, said)
         return b"".join(said)
 
+    def silence(self) -> bytes:
+        """What is said when there is nothing to say for long, so that nobody hangs up."""
+        return b""
+
+    def last_words(self, failure: ApiError) -> bytes:
+        """How a stream that had begun says that it failed; empty: as the dialect does for all."""
+        return b""
+
+    def message(self) -> Body | None:
+        """What was said, as a message of a chat, when the form keeps it."""
+        return None
+
     def fail(self, failure: ApiError) -> None:
         """The turn cannot go on; nothing more is said."""
         self.failure = failure
@@ -92,6 +106,9 @@ class Answer(ABC):
         elif kind == "reasoning_delta":
             if type(delta := body.get("delta")) is str and delta:
                 self._reasoning(delta, said)
+        elif kind == "reasoning_signature":
+            if type(signature := body.get("signature")) is str:
+                self._signed(signature, said)
         elif kind is None and type(part := body.get("part")) is dict:
             text = part.get("text") if part.get("type") == "text" else None
             if type(text) is str and text:
@@ -106,7 +123,7 @@ class Answer(ABC):
             return
         args = tone.body.get("args")
         text = args if type(args) is str else orjson.dumps(args or {}).decode()
-        shown_id = f"{self.call_prefix}{self._id[-CALL_ID_CHARS:]}_{len(self.calls)}"
+        shown_id = f"{self.call_prefix}{self.id[-CALL_ID_CHARS:]}_{len(self.calls)}"
         call = Call(call_id=call_id, shown_id=shown_id, name=name, arguments=text)
         self.calls.append(call)
         self._called(call, said)
@@ -129,6 +146,10 @@ class Answer(ABC):
 
     @abstractmethod
     def _reasoning(self, text: str, said: list[bytes]) -> None: ...
+
+    def _signed(self, signature: str, said: list[bytes]) -> None:
+        """The model's service signed the reasoning so far; most dialects have no place for it."""
+        return
 
     @abstractmethod
     def _called(self, call: Call, said: list[bytes]) -> None: ...

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+import orjson
+
+from thrum.tones import Body
+
 CALLS_MAX = 128
 """Tool calls in one answer."""
 CALL_ID_CHARS = 24
@@ -18,7 +22,16 @@ class Call:
     """The client's id of it: ours, because a worker's may come again in another turn."""
     name: str
     arguments: str
-    """A JSON object."""
+    """A JSON object, as far as the worker kept to it."""
+
+    @property
+    def input(self) -> Body:
+        """The arguments as an object; empty when they are none."""
+        try:
+            found = orjson.loads(self.arguments)
+        except orjson.JSONDecodeError:
+            return {}
+        return found if type(found) is dict else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

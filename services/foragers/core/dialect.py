@@ -1,7 +1,7 @@
 """What a dialect is to the front: how a request is read, and the shape of every refusal."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from foragers.core.answers import Answer
 from foragers.core.calls import ToolResult
@@ -16,6 +16,11 @@ class Asked:
     path: str
     headers: Mapping[bytes, bytes]
     """By lower-case name; of several with one name, the last."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    now_ns: Callable[[], int] = lambda: 0
+    """The clock, for dialects that tell how long things took."""
+    recall: Callable[[str], tuple[Body, ...] | None] = lambda name: None
+    """What was said up to an earlier answer, or in a conversation, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,12 @@ class Request:
     """Body of the prompt that starts a new turn."""
     answer: Callable[[str, int], Answer]
     """Makes the answer, from the request's id and the time in seconds."""
+    ready: bytes = b""
+    """The whole answer when no turn is needed for it."""
+    keeps: tuple[Body, ...] | None = None
+    """The conversation so far, when the answer is to be remembered by its id."""
+    kept_as: str | None = None
+    """The name of the conversation that it is remembered by as well."""
 
 
 def _same(status: int) -> int:

@@ -55,7 +55,9 @@ async def serve_front(context: Context) -> None:
         def count(refusal: Refusal) -> None:
             refusals.labels(refusal.code).inc()
 
-        guard = Guard(front, allowed_at(port, hosts=(settings.host,)), refusal_body, count)
+        guard = Guard(
+            front, allowed_at(port, hosts=(settings.host,), loose="/api/"), refusal_body, count
+        )
         tasks.start_soon(bee.run, name="front.bee")
         tasks.start_soon(_listen_to_humd, bee, catalogue, name="front.inbox")
         tasks.start_soon(_expire, turns, name="front.expire")

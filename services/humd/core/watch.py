@@ -8,8 +8,8 @@ route; what has to be done about a turn (`humd.core.sentinel`) is said as an eve
 from dataclasses import dataclass
 
 from humd.core import penny
-from humd.core.arrivals import Arrival, Effect, Timed
-from humd.core.clients import Clients
+from humd.core.arrivals import Arrival, ClientId, Effect, Timed
+from humd.core.clients import Client, Clients
 from humd.core.drift import CANCELLED, Timing
 from humd.core.drone import Classifier, Ledger, flags_nothing
 from humd.core.sessions import Session
@@ -23,6 +23,12 @@ REPEATED_BYTES_MAX = 256 * 1024
 """A longer prompt is not kept for a second try."""
 OUTCOME_CHARS_MAX = 64
 
+SILENT = "silent"
+"""Why humd cancels a turn whose worker gives no sign of life."""
+
+WORKER_SILENT = "worker_silent"
+"""The code of the error that ends such a turn."""
+
 _NOTHING: list[Effect] = []
 _CELL_OVER = frozenset({"cell-died", "cell-evicted", "cell-idle"})
 
@@ -35,8 +41,10 @@ class Turn:
     ledger: Ledger
     is_promised: bool
     """Whether the worker promised beats: it has `drone` among its chis."""
+    heard_ms: int
+    """The last sign of life from the worker; at first, when it got the prompt."""
     sign_ms: int
-    """The last sign of life from the worker, or when it was last asked for one."""
+    """The same, or when it was last asked for one."""
 
 
 class Watch:
@@ -47,6 +55,8 @@ class Watch:
         """Turns that run, by sid. At most one for each open session."""
         self.penny = penny.Penny()
         self.wanes = WaneTracker()
+        self.silent: set[ClientId] = set()
+        """Workers that were given up and have not spoken since: new prompts go to others first."""
         self._nest = nest
         self._classify = classify
 
@@ -54,6 +64,8 @@ class Watch:
         """Take down one event; `session` is that of its sid, as it is now."""
         header = arrival.header
         sid = header.sid
+        if self.silent:
+            self.silent.discard(arrival.client or "")
         if sid is None:
             return self._note_other(arrival)
         turn = self.turns.get(sid)
@@ -67,7 +79,7 @@ class Watch:
         if turn is not None and not _is_on(turn, session):
             effects, turn = self._end(turn, arrival), None
         if turn is not None:
-            self._note_turn(turn, arrival, session)
+            self._note_turn(turn, arrival, session, clients)
         elif session is not None and session.is_open:
             self._begin(arrival, session, clients)
         return effects
@@ -94,16 +106,26 @@ class Watch:
             self.penny.add(penny.TASKS)
         elif chi == Chi.CURATE:
             self.penny.add(penny.CURATES)
+        elif arrival.client is None and chi in (Chi.CANCEL, Chi.BEE_RETRACT):
+            self._note_loss(_body(arrival))
         elif chi == Chi.WANE_SYNC:
             snapshot = _body(arrival).get("snapshot")
             self.wanes.merge(snapshot if isinstance(snapshot, dict) else {})
         return _NOTHING
 
+    def _note_loss(self, body: Body) -> None:
+        """Humd has given a worker up, or one that it had given up is gone."""
+        worker = body.get("callee")
+        if body.get("reason") == SILENT and isinstance(worker, str):
+            self.silent.add(worker)
+            self.penny.add(penny.WITHERS)
+        if "client" in body:
+            self.silent.discard(str(body["client"]))
+
     def _begin(self, arrival: Arrival, session: Session, clients: Clients) -> None:
         """A turn has started, by its prompt or by what let its prompt start."""
         prompt = session.prompt or arrival
         worker = clients.get(session.worker) if session.worker else None
-        chis = worker.manifest.get("chis", ()) if worker is not None else ()
         sent = _body(prompt).get("sentAt")
         timing = Timing(
             session.sid,
@@ -114,13 +136,21 @@ class Watch:
             worker=worker.name if worker is not None else None,
             model=session.model,
         )
-        turn = Turn(timing, Ledger(self.sigil(session.sid)), Chi.DRONE in chis, arrival.at_ms)
+        turn = Turn(
+            timing,
+            Ledger(self.sigil(session.sid)),
+            worker is not None and _promises(worker),
+            arrival.at_ms,
+            arrival.at_ms,
+        )
         turn.ledger.sent(Chi.PROMPT, prompt.header.rid or "", arrival.at_ms)
         self.turns[session.sid] = turn
         if not turn.is_promised or len(prompt.raw) > REPEATED_BYTES_MAX:
             session.prompt = None
 
-    def _note_turn(self, turn: Turn, arrival: Arrival, session: Session | None) -> None:
+    def _note_turn(
+        self, turn: Turn, arrival: Arrival, session: Session | None, clients: Clients
+    ) -> None:
         """Something happened on the sid of a turn that goes on."""
         chi, at_ms, timing, ledger = arrival.header.chi, arrival.at_ms, turn.timing, turn.ledger
         assert session is not None
@@ -141,12 +171,27 @@ class Watch:
             timing.mark(body, at_ms)
         elif chi == Chi.PULSE and body.get("kind") in _CELL_OVER:
             ledger.died()
+        elif chi == Chi.DRONE and arrival.client is None:
+            ledger.missed_beat()
+            turn.sign_ms = at_ms
+        elif chi == Chi.DRONE_RETROFIT and arrival.client is None:
+            self._begin_again(turn, at_ms, session, clients)
         if is_workers and (chi in OUTPUT or chi == Chi.TOOL_CALL):
             self._note_sign(turn, arrival, session)
 
+    def _begin_again(self, turn: Turn, at_ms: int, session: Session, clients: Clients) -> None:
+        """The turn was given to another worker: its time goes on, its signs begin anew."""
+        worker = clients.get(session.worker) if session.worker else None
+        turn.timing.worker = worker.name if worker is not None else None
+        turn.is_promised = worker is not None and _promises(worker)
+        turn.heard_ms = turn.sign_ms = at_ms
+        turn.ledger = Ledger(turn.ledger.sigil)
+        if not turn.is_promised:
+            session.prompt = None
+
     def _note_sign(self, turn: Turn, arrival: Arrival, session: Session | None) -> None:
         """The worker lives: whatever was sent to it has arrived."""
-        turn.sign_ms = arrival.at_ms
+        turn.heard_ms = turn.sign_ms = arrival.at_ms
         ledger = turn.ledger
         if ledger.pending or ledger.missed or arrival.header.wane is not None:
             ledger.pending.clear()
@@ -174,6 +219,11 @@ class Watch:
 
 def _is_on(turn: Turn, session: Session | None) -> bool:
     return session is not None and session.is_open and session.opened_seq == turn.timing.seq
+
+
+def _promises(worker: Client) -> bool:
+    """Whether it said that it answers to a `drone`."""
+    return Chi.DRONE in worker.manifest.get("chis", ())
 
 
 def _outcome(arrival: Arrival) -> str:

@@ -97,6 +97,11 @@ class HumdSettings:
     """Milliseconds a permission ask may wait for its answer; then it counts as denied."""
     drift_retention_days: Annotated[int, Range(0)] = 30
     """Days that timing records are kept."""
+    drone_beat_ms: Annotated[int, Range(50, 3_600_000)] = 5_000
+    """Milliseconds that the worker of a turn may be silent before it is asked for a sign of life,
+    if it promised to give one. Three asked in vain, and the turn is taken from it."""
+    drone_classifier: Literal["none", "phrases"] = "none"
+    """What judges whether a model has lost its context. `phrases`: what it then tends to say."""
     metrics_addr: Annotated[
         str, Text(r".*", "host:port of this machine, or empty for none", check=_is_loopback_port)
     ] = "127.0.0.1:9909"

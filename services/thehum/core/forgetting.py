@@ -42,6 +42,16 @@ class Done:
     """False when a file of bodies could not be read to its end."""
 
 
+def report_of(order: Order, done: Done) -> dict[str, object]:
+    """The body of the `forgotten` event that says what came of an order."""
+    return {
+        "order": order.seq,
+        "bodies": done.bodies,
+        "bytes": done.bytes,
+        "whole": done.is_whole,
+    }
+
+
 def may_order(parcels: bytes) -> bool:
     """Whether a run of parcels can hold an order. Cheap, and never misses one."""
     return Chi.FORGET.encode() in parcels

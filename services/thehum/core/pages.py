@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import orjson
+
 from thrum.canonical import dumps
 
 PAGE_EVENTS_MAX = 256
@@ -49,7 +51,7 @@ class Page:
     """The seq after the last one looked at."""
 
     def __post_init__(self) -> None:
-        self._needle = b"" if self.sid is None else b',"sid":' + dumps(self.sid) + b',"sig":'
+        self._needle = b"" if self.sid is None else needle_of(self.sid)
 
     _needle: bytes = field(init=False, repr=False, default=b"")
 
@@ -115,8 +117,20 @@ def seq_of(line: bytes) -> int | None:
     return int(match[1]) if match else None
 
 
+def needle_of(sid: str) -> bytes:
+    """How a line ends that is about `sid`, up to its signature."""
+    return b',"sid":' + dumps(sid) + b',"sig":'
+
+
+def sid_of(line: bytes) -> str | None:
+    """The event's own sid."""
+    begin = line.rfind(b',"sid":') + len(b',"sid":')
+    sid: str | None = orjson.loads(line[begin : line.rfind(b',"sig":')])
+    return sid
+
+
 def has_sid(line: bytes, needle: bytes) -> bool:
-    """Whether the event's own sid is the one of `needle`, which is `,"sid":...,"sig":`.
+    """Whether the event's own sid is the one of `needle`, which is of `needle_of`.
 
     A body may hold such keys too, but nothing behind the event's sid can: strings escape quotes.
     """

@@ -9,13 +9,10 @@ from typing import Any
 
 import orjson
 
-from foragers.core.answers import ANSWER_CHARS_MAX, Answer, count
+from foragers.core.answers import ANSWER_CHARS_MAX, UNNAMED_MODEL, Answer, count
 from foragers.core.calls import Call
 from foragers.core.errors import ApiError
 from thrum.tones import Body
-
-UNNAMED_MODEL = "hum"
-"""The model in an answer when neither the client nor the worker named one."""
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -25,7 +22,6 @@ class Streamed(Answer):
     """Server-sent events."""
 
     content_type = b"text/event-stream; charset=utf-8"
-    keep_alive = KEEP_ALIVE
 
     def __init__(
         self, answer_id: str, model: str | None, created: int, *, wants_usage: bool
@@ -35,6 +31,10 @@ class Streamed(Answer):
         self._before: bytes = b""
         self._tail = b',"usage":null}\n\n' if wants_usage else b"}\n\n"
         self._after = b'},"finish_reason":null}]' + self._tail
+
+    def silence(self) -> bytes:
+        """A comment."""
+        return KEEP_ALIVE
 
     def _text(self, text: str, said: list[bytes]) -> None:
         said.append(self._opened(said) + b'"content":' + orjson.dumps(text) + self._after)
@@ -59,7 +59,7 @@ class Streamed(Answer):
         """An event up to its delta's first key; the first one of all tells the role."""
         if not self._before:
             head = {
-                "id": self._id,
+                "id": self.id,
                 "object": "chat.completion.chunk",
                 "created": self._created,
                 "model": self._model or UNNAMED_MODEL,
@@ -76,7 +76,6 @@ class Folded(Answer):
     """One JSON object."""
 
     content_type = b"application/json"
-    keep_alive = b""
 
     def __init__(self, answer_id: str, model: str | None, created: int) -> None:
         super().__init__(answer_id, model, created)
@@ -111,7 +110,7 @@ class Folded(Answer):
             message["tool_calls"] = [_shown(call) for call in self.calls]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         answer: Body = {
-            "id": self._id,
+            "id": self.id,
             "object": "chat.completion",
             "created": self._created,
             "model": self._model or UNNAMED_MODEL,

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from foragers.core.calls import ToolResult
+from foragers.core.checks import shown, text_at, wrong
 from foragers.core.errors import ApiError
-from foragers.core.openai.checks import shown, text_at, wrong
 from thrum.tones import Body
 
 MESSAGES_MAX = 8_192

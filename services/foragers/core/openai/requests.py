@@ -6,11 +6,9 @@ we do not know is ignored, as clients send a lot.
 
 from functools import partial
 
-import orjson
-
 from foragers.core.answers import Answer
+from foragers.core.checks import read_object
 from foragers.core.dialect import Asked, Request
-from foragers.core.errors import ApiError
 from foragers.core.openai.answers import Folded, Streamed
 from foragers.core.openai.messages import conversation_of, read_messages, results_of
 from foragers.core.openai.parameters import check_parameters, sampling_of, tools_of
@@ -18,12 +16,7 @@ from foragers.core.openai.parameters import check_parameters, sampling_of, tools
 
 def read_chat(raw: bytes | bytearray, asked_at: Asked) -> Request:
     """Read and check a request's body. Raises `ApiError`."""
-    try:
-        asked = orjson.loads(raw)
-    except orjson.JSONDecodeError as problem:
-        raise ApiError(400, f"The body is not JSON: {problem}", code="invalid_json") from problem
-    if type(asked) is not dict:
-        raise ApiError(400, "The body is not a JSON object.", code="invalid_json")
+    asked = read_object(raw)
     check_parameters(asked)
     messages = read_messages(asked.get("messages"))
     model = asked.get("model")
