@@ -328,9 +328,9 @@ EXAMPLES = (
     Example(
         "E128",
         "exact text ending in a number sign and digits",
-        "see issue #12 now\n",
-        {"file_path": "t.txt", "phrase": "issue #12", "replace": "issue #13"},
-        "see issue #13 now\n",
+        "see ticket #12 now\n",
+        {"file_path": "t.txt", "phrase": "ticket #12", "replace": "ticket #13"},
+        "see ticket #13 now\n",
     ),
     Example(
         "E129",
