@@ -45,6 +45,8 @@ SUPERVISOR_PID = "supervisord.pid"
 LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
+WRITES_DIR = "writes"
+LANDED_TABLE = "landed.table"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -143,6 +145,11 @@ class Paths:
     def humd_key(self) -> Path:
         return self.state / HUMD_KEY
 
+    @property
+    def operator_key(self) -> Path:
+        """Seed of whoever answers permission asks at the command line."""
+        return self.bee_key("operator")
+
     def bee_key(self, kind: str, instance: str | None = None) -> Path:
         """Seed of one bee; a second bee of the same kind names its `instance`."""
         return self.state / BEES_DIR / f"{_name(kind, instance)}.key"
@@ -155,6 +162,15 @@ class Paths:
     def worker_key(self, kind: str) -> Path:
         """The key of a model service as `hum up` found it: 0600, read by that worker."""
         return self.worker_keys / _name(kind)
+
+    def writes(self, kind: str, instance: str | None = None) -> Path:
+        """Where a bee notes each file that it is about to replace, until that is done."""
+        return self.state / WRITES_DIR / _name(kind, instance)
+
+    @property
+    def landed(self) -> Path:
+        """When which place of which file was last edited; deletable, starts empty."""
+        return self.state / WRITES_DIR / LANDED_TABLE
 
     @property
     def sidecar_token(self) -> Path:

@@ -71,7 +71,8 @@ def _require_service(
     elif settings.base_url is None and wire.needs_place:
         raise SettingsRefused(
             "no model service is configured: there is neither a base URL nor a key",
-            hint=f"set {kind.upper()}_BASE_URL or {wire.key_variable}, or workers.{kind} in hum.json",
+            hint=f"set {kind.upper()}_BASE_URL or {wire.key_variable}, "
+            f"or workers.{kind} in hum.json",
         )
     return key
 

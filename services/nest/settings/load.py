@@ -14,9 +14,9 @@ from nest.logs import register_secret
 from nest.paths import Paths
 from nest.private import read_private
 from nest.settings.model import (
+    OLLAMA_PORT,
     FrontSettings,
     FsSettings,
-    OLLAMA_PORT,
     LogLevel,
     Root,
     ServiceKind,
@@ -54,6 +54,10 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
         if _is_own_front(settings.workers.of(kind).base_url, settings.front)
     )
     roots, in_roots = _environment_roots(environ.get("HUM_ROOTS", ""))
+    if settings.humd.thehum.is_bound_too_small:
+        least = 4 * settings.humd.thehum.segment_bytes
+        found = settings.humd.thehum.bytes_max
+        in_file += (Violation("humd.thehum.maxBytes", str(found), f"at least {least}"),)
     overrides, in_environment = decode(_Overrides, _overrides(environ, settings.front))
     violations = [f"{paths.hum_json}: {violation}" for violation in in_file]
     violations += [f"environment: {violation}" for violation in (*in_roots, *in_environment)]
