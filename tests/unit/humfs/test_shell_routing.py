@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.humfs.shell_lines import READ, RUN, WRITE
 
+from humfs.core.languages.bash import LANGUAGE
 from humfs.core.shell import advice
 from humfs.core.shell.routing import READERS, SHELLS_DEPTH_MAX, WRITERS, Need, Routed, routed
+from humfs.core.shell.scripts import Word, commands
 
 
 def test_there_are_two_hundred_lines() -> None:
@@ -93,6 +95,15 @@ def test_the_advice_names_the_call(script: str, call: str) -> None:
 
     assert found is not None
     assert call in advice.hint(found)
+
+
+def test_a_character_beyond_the_grammars_table_is_part_of_a_word() -> None:
+    """The grammar's scanner reads past a table's end there, which may end the process."""
+    astral = "{\U0001f600 \U0010ffff}" * 200
+
+    assert routed(f"make '{astral}' {astral}") is None
+    assert commands(f"echo 'é{astral}'")[0].words[1] == Word(f"é{astral}")
+    assert LANGUAGE.outline(f"f() {{ echo {astral}; }}\n".encode()).symbols[0].name == "f"
 
 
 @given(st.text())
