@@ -82,6 +82,9 @@ const (
 	ChiBackfill        = "backfill"
 	ChiForget          = "forget"
 	ChiForgotten       = "forgotten"
+	ChiCheckpoint      = "checkpoint"
+	ChiCosign          = "cosign"
+	ChiWitnessed       = "witnessed"
 	ChiSnapshot        = "snapshot"
 	ChiBeeRetract      = "bee-retract"
 )
@@ -153,6 +156,9 @@ var AllChi = []string{
 	ChiBackfill,
 	ChiForget,
 	ChiForgotten,
+	ChiCheckpoint,
+	ChiCosign,
+	ChiWitnessed,
 	ChiSnapshot,
 	ChiBeeRetract,
 }
@@ -215,6 +221,9 @@ var Needs = map[string][]string{
 	"backfill":           {},
 	"forget":             {"sid"},
 	"forgotten":          {"sid", "order"},
+	"checkpoint":         {},
+	"cosign":             {"note", "pubkey"},
+	"witnessed":          {"origin", "pubkey"},
 	"snapshot":           {},
 	"bee-retract":        {},
 }
@@ -257,6 +266,9 @@ var Fields = map[string][]Field{
 	"backfill":           {},
 	"forget":             {{"by", "string"}, {"reason", "string"}},
 	"forgotten":          {{"order", "integer"}, {"bodies", "integer"}, {"bytes", "integer"}, {"whole", "boolean"}},
+	"checkpoint":         {{"old", "integer"}, {"note", "string"}, {"size", "integer"}, {"proof", "array"}, {"cosignature", "string"}, {"pubkey", "string"}},
+	"cosign":             {{"note", "string"}, {"pubkey", "string"}, {"proof", "array"}},
+	"witnessed":          {{"origin", "string"}, {"size", "integer"}, {"root", "string"}, {"note", "string"}, {"conflict", "array"}, {"pubkey", "string"}},
 	"snapshot":           {},
 	"bee-retract":        {{"name", "string"}, {"scope", "string"}, {"reason", "string"}},
 }

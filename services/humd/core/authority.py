@@ -14,6 +14,8 @@ from thrum.chi import DRIVER, OUTPUT, WORK, Chi
 from thrum.errors import MalformedTone, Qualifier
 
 DUPLICATE = Duplicate()
+_ONLY_THE_LOG: frozenset[str] = frozenset({Chi.FORGOTTEN, Chi.WITNESSED})
+"""What thehum alone may say; it does not come through here."""
 _TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
 
@@ -39,7 +41,7 @@ def _judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     if chi in OUTPUT:
         return _judge_output(state, arrival)
     body = arrival.body  # what is applied is read, and must be known to be readable before
-    if chi == Chi.FORGOTTEN:
+    if chi in _ONLY_THE_LOG:
         return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only the log says so")
     if chi == Chi.FORGET:
         return _judge_forget(state, arrival)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nest.private import read_private, replace_private
 from thehum.core.events import GENESIS, Head
-from thehum.core.merkle import HASH_BYTES, Frontier, frontier, leaf_hash
+from thehum.core.merkle import HASH_BYTES, Frontier, consistency, frontier, leaf_hash
 from thehum.core.names import CHECKPOINT
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint, origin, sign_checkpoint
 from thehum.core.pages import PageLimits
@@ -59,6 +59,8 @@ class Checkpoints:
         self.refused = opened.read_only
         """Why nothing is signed any more."""
         self.newest: Checkpoint | None = None
+        self.note = ""
+        """The newest checkpoint, signed."""
         if self.refused is None:
             self._resume()
 
@@ -120,10 +122,20 @@ class Checkpoints:
             self._give_up(f"event {head.seq} on disk is not the one that was written")
             return None
         made = Checkpoint(origin(self._log.author), self.size, self._front.root(self._tail))
+        note = sign_checkpoint(made, self._key)
         with told_apart(f"writing {self._path}"):
-            replace_private(self._path, sign_checkpoint(made, self._key).encode())
-        self.newest = made
+            replace_private(self._path, note.encode())
+        self.newest, self.note = made, note
         return made
+
+    def prove_from(self, old: int) -> list[bytes]:
+        """The proof that the newest checkpoint continues a log of `old` events, at most its own.
+
+        Raises `TilesLost`. Without a checkpoint there is nothing to prove.
+        """
+        size = self.newest.size if self.newest else 0
+        node = tile_nodes(self._tiles.read, self._front.size, self._tail)
+        return consistency(old, size, node)
 
     def _take(self, lines: list[bytes]) -> bool:
         """Add the events on `lines` to the tree; False, and none is, when they do not follow.
@@ -197,7 +209,9 @@ class Checkpoints:
     def _stored(self) -> Checkpoint | None:
         try:
             note = read_private(self._path).decode()
-            return open_checkpoint(note, public=self._log.public)
+            found = open_checkpoint(note, public=self._log.public)
+            self.note = note
+            return found
         except FileNotFoundError:
             return None
         except (BadNote, UnicodeDecodeError) as problem:
