@@ -441,10 +441,13 @@ export const PulseKind = {
 /** The dotted reason on an `error` tone. */
 export const Qualifier = {
   authDenied: "auth.denied",
+  federationScopeDenied: "federation.scope.denied",
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
   logUnavailable: "log.unavailable",
   overflowNoRoute: "overflow.no-route",
+  peerLost: "peer.lost",
+  permitExpired: "permit.expired",
   promptNoSid: "prompt.no-sid",
   promptNoWorker: "prompt.no-worker",
   promptQueueFull: "prompt.queue-full",

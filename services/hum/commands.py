@@ -24,6 +24,7 @@ HUM: Mapping[str, tuple[str, str]] = {
     "tail": ("hum.log_verbs:tail", "Follow the signed log."),
     "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
     "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
+    "bee": ("hum.bee:bee", "Show who is connected, and what each bee offers."),
     "drift": ("hum.drift:drift", "Show how long turns took, step by step."),
     "penny": ("hum.penny:penny", "Show the lifetime counters of tokens and turns."),
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),

@@ -4,12 +4,15 @@ import time
 from collections.abc import Mapping
 
 from humd.core import router
-from humd.core.arrivals import Arrival, Effect, Emit
+from humd.core.arrivals import Arrival, Effect, Emit, Why
 from humd.core.replay import arrival_of
 from humd.core.state import State
-from humd.edge.ledger import Batch, Ledger
+from humd.edge.ledger import Batch, Ledger, Note
 from thrum import frames
 from thrum.frames import Header
+
+WHY_CHARS_MAX = 256
+"""A reason in the log; it names models and tools, whose names have no bound."""
 
 
 class Recorder:
@@ -28,12 +31,15 @@ class Recorder:
         for event, written in waiting:
             event.seq, event.at_ms = self.ledger.next_seq, batch.at_ms
             effects = router.apply(self.state, event)
-            self.ledger.add(batch, event.client, written)
+            note: Note | None = None
             for effect in effects:
                 if isinstance(effect, Emit):
                     waiting.append(_said(effect))
+                elif isinstance(effect, Why):
+                    note = (effect.text[:WHY_CHARS_MAX], effect.is_fanned)
                 else:
                     batch.effects.append(effect)
+            self.ledger.add(batch, event.client, written, note)
 
     def say(self, emit: Emit) -> None:
         """Record something humd says of its own accord."""
@@ -44,12 +50,12 @@ class Recorder:
         arrival = arrival_of(line, bodies)
         effects = router.apply(self.state, arrival)
         self.ledger.next_seq, self.ledger.last_ms = arrival.seq + 1, arrival.at_ms
-        return [effect for effect in effects if not isinstance(effect, Emit)]
+        return [effect for effect in effects if not isinstance(effect, Emit | Why)]
 
 
 def _said(emit: Emit) -> tuple[Arrival, bytes]:
     """An event of our own as an arrival, and the parcel that is logged."""
-    header = Header(emit.chi, sid=emit.sid)
+    header = Header(emit.chi, emit.rid, emit.sid)
     raw = frames.pack_body(emit.body)
     return Arrival(0, 0, None, header, raw), frames.pack_header(header) + raw
 

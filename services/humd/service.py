@@ -11,6 +11,8 @@ import time
 from humd.core import authority, phrases, router, sentinel
 from humd.core.arrivals import (
     Arrival,
+    CatchUp,
+    CaughtUp,
     ClientId,
     Deliver,
     Duplicate,
@@ -20,22 +22,24 @@ from humd.core.arrivals import (
     Refusal,
     Timed,
 )
-from humd.core.clients import door_of
+from humd.core.clients import ENSEMBLE, PEER_PREFIX, door_of
 from humd.core.drone import flags_nothing
 from humd.core.state import State
 from humd.edge.bus import Bus
-from humd.edge.greeting import LOG_PREFIX, Connection, NotProven, Proof, believe
+from humd.edge.catchups import REPLAYER, RID, CatchUps, no_catch_up
+from humd.edge.greeting import Connection, NotProven, Proof, believe
 from humd.edge.ledger import Batch, Ledger
 from humd.edge.metrics import Metrics
-from humd.edge.projections import Projections
+from humd.edge.projections import Projections, asks_of
 from humd.recording import Recorder, now_ms
+from nest.identity import load_identity
 from nest.lifecycle import Context
 from nest.sockets import Poll
 from thrum import frames
 from thrum.chi import LOGGED, THRUM_VERSION, WORK, Chi, LinkChi
-from thrum.errors import LogUnavailable, MalformedTone, Qualifier
+from thrum.errors import LogUnavailable, MalformedTone, Qualifier, SettingsRefused
 from thrum.frames import Header, Span
-from thrum.ids import base36
+from thrum.ids import base36, is_humd
 from thrum.tones import Body, is_past_dusk
 
 FRAMES_PER_TURN = 512
@@ -49,8 +53,6 @@ DRAIN_SECONDS = 2.0
 REPLAY_PAGE_EVENTS = 4_096
 LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
-REPLAYER = "humd"
-"""Whose name is on humd's own `backfill` requests."""
 
 _UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
 _ASKED_OF_LOG: frozenset[str] = frozenset({Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN})
@@ -74,8 +76,12 @@ class Hub:
         settings = context.settings
         wants_phrases = settings.humd.drone_classifier == "phrases"
         classify = phrases.classify if wants_phrases else flags_nothing
-        self._state = State(settings.nest.default, classify)
+        dusk_ms = settings.humd.permission_dusk_ms
+        self._state = State(settings.nest.default, classify, permission_dusk_ms=dusk_ms)
         self._beat_ms = settings.humd.drone_beat_ms
+        self._catch_ups = CatchUps(dusk_ms)
+        self._keys = {"log": context.paths.humd_key, "operator": context.paths.operator_key}
+        """Roles that need a key of this humd."""
         self._ledger = Ledger(base36(now_ms()))
         self._recorder = Recorder(self._state, self._ledger)
         self._log: Connection | None = None
@@ -125,6 +131,8 @@ class Hub:
         self._bus.probe()
         if time.monotonic() >= self._next_tick:
             self._tick()
+        if self._catch_ups:
+            self._catch_up()
         self._ledger.flush()
         self._bus.write()
 
@@ -158,7 +166,7 @@ class Hub:
                 continue
             client = instance
             if header.client is not None:
-                if not is_door or not header.client or "/" in header.client:
+                if not is_door or not _may_be_named(connection, header.client):
                     raise MalformedTone("only a door speaks for others, by a plain name")
                 client = f"{instance}/{header.client}"
             if chi in self._excluded:
@@ -260,11 +268,20 @@ class Hub:
     def _follow(self, effect: Effect) -> None:
         """Do what the core decided; its event is on disk."""
         if isinstance(effect, Deliver):
-            self._bus.owe(effect)
+            is_late = self._catch_ups and effect.header.fan
+            if not (is_late and self._catch_ups.leaves_out(effect)):
+                self._bus.owe(effect)
         elif isinstance(effect, Forget):
             self._bus.forget(effect.client)
+            self._catch_ups.forget(effect.client)
         elif isinstance(effect, Inherit):
             self._bus.inherit(effect.old, effect.new)
+            self._catch_ups.inherit(effect.old, effect.new)
+        elif isinstance(effect, CatchUp):
+            if not self._catch_ups.begin(effect):
+                self._bus.owe(no_catch_up(effect.client, effect.sid, Qualifier.QUEUE_OVERFLOW))
+        elif isinstance(effect, CaughtUp):
+            self._catch_ups.end(effect.client, effect.sid)
         elif isinstance(effect, Timed):
             self._projections.timed(effect, now_ms(), is_live=self._is_booted)
 
@@ -288,12 +305,25 @@ class Hub:
             refusal = {"message": problem.message, "qualifier": str(Qualifier.AUTH_DENIED)}
             self._bus.control(connection, Header(Chi.ERROR), refusal)
             return
-        if "log" in proof.roles and proof.hid.prefix == LOG_PREFIX:
+        wanted = next((role for role in self._keys if role in proof.roles), None)
+        if wanted is not None and not self._is_keeper(wanted, proof):
+            self._metrics.refused.labels(Qualifier.AUTH_DENIED).inc()
+            refusal = {"message": f"you are not the {wanted} of this humd"}
+            qualifier = {"qualifier": str(Qualifier.AUTH_DENIED)}
+            self._bus.control(connection, Header(Chi.ERROR), refusal | qualifier)
+        elif wanted == "log":
             self._log_joins(connection, proof, body)
         elif not self._is_booted or not self._takes_work:
             self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
         else:
             self._bee_joins(connection, proof, header)
+
+    def _is_keeper(self, role: str, proof: Proof) -> bool:
+        """Whether a bee holds the key that its role needs: its hid is the public half of ours."""
+        try:
+            return load_identity(self._keys[role], prefix=proof.hid.prefix).hid == proof.hid
+        except (OSError, SettingsRefused):
+            return False
 
     def _bee_joins(self, connection: Connection, proof: Proof, header: Header) -> None:
         """Record the hello; it is answered once it is durable."""
@@ -302,7 +332,8 @@ class Hub:
             self._bus.reset(connection, f"{Qualifier.AUTH_DENIED}: not your instance")
             return
         connection.is_resumed = self._state.knows(proof.instance)
-        self._bus.admit(connection, proof.instance, is_door="door" in proof.roles)
+        self._bus.admit(connection, proof.instance, is_door=bool(_DOORS & proof.roles))
+        connection.is_ensemble = ENSEMBLE in proof.roles
         hello = Header(Chi.HELLO, header.rid, None, str(proof.hid))
         raw = frames.pack_body(proof.body)
         batch = self._ledger.batch(now_ms())
@@ -317,7 +348,7 @@ class Hub:
         if instance is None or client is None:
             return
         if self._bus.connection_of(instance) is connection and self._bus.resume(connection, cursor):
-            self._welcome(connection, settled=client.link)
+            self._welcome(connection, settled=client.links.settled)
 
     def _welcome(self, connection: Connection, *, settled: int) -> None:
         body: Body = {
@@ -339,6 +370,7 @@ class Hub:
             return
         connection.instance, connection.is_log, connection.is_joined = proof.instance, True, True
         self._log, self._humd = connection, str(proof.hid)
+        self._state.humd = self._humd
         self._welcome(connection, settled=0)
         self._bus.write()
         if not self._is_booted:
@@ -359,10 +391,26 @@ class Hub:
         body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True, "bodies": True}
         self._send_log(frames.pack(header, body))
 
+    def _on_own_page(self, rid: str, body: Body) -> None:
+        """A page that humd asked for itself."""
+        if rid.startswith(RID):
+            for delivery in self._catch_ups.page(rid, body):
+                self._bus.owe(delivery)
+        elif not self._is_booted:
+            self._on_page(body)
+
+    def _catch_up(self) -> None:
+        """Ask for what late listeners may be read now; note who has everything."""
+        if self._log is None or not self._is_booted:
+            return
+        for request in self._catch_ups.requests(self._bus.takes_more):
+            self._send_log(request)
+        for client, sid in self._catch_ups.confirmed(self._bus.has_confirmed):
+            self._catch_ups.end(client, sid)
+            self._recorder.say(router.caught_up(client, sid))
+
     def _on_page(self, body: Body) -> None:
         """Replay one page; after the last one, open for business."""
-        if self._is_booted:
-            return
         bodies = body.get("bodies", {})
         for line in body.get("events", []):
             for effect in self._recorder.replay(line, bodies):
@@ -444,7 +492,7 @@ class Hub:
         """A request goes to the log, an answer to who asked."""
         if connection is self._log:
             if header.to == REPLAYER:
-                self._on_page(frames.read_body(raw))
+                self._on_own_page(header.rid or "", frames.read_body(raw))
             elif header.to is not None and self._state.knows(header.to):
                 self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
             return
@@ -465,19 +513,27 @@ class Hub:
                 self._bus.pass_on(asker, frames.pack_header(header) + raw)
             return
         reply = Header(LinkChi.VITALS, header.rid, to=connection.instance)
-        if frames.read_body(raw).get("ask") == "bees":
+        question = frames.read_body(raw).get("ask")
+        if question == "bees":
             bees = [
                 {**bee.manifest, "connected": bee.is_connected}
                 for bee in self._state.clients.bees()
             ]
             self._bus.control(connection, reply, {"bees": bees, "humd": self._humd})
             return
-        question = frames.pack_header(header._replace(sender=connection.instance)) + raw
+        if question == "asks":
+            known = self._state.clients.get(connection.instance or "")
+            is_operator = known is not None and known.is_operator
+            asks = asks_of(self._state.asks) if is_operator else []
+            self._bus.control(connection, reply, {"asks": asks})
+            return
+        passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
         for other in list(self._bus.connections.values()):
             if other.is_joined and other is not connection:
-                self._bus.pass_on(other, question)
+                self._bus.pass_on(other, passed_on)
         self._projections.measure(self._state)
-        mine = self._metrics.vitals(self._state, self._ledger, self._bus)
+        catch_ups = len(self._catch_ups)
+        mine = self._metrics.vitals(self._state, self._ledger, self._bus, catch_ups=catch_ups)
         self._bus.control(connection, reply, mine)
 
     def _cut(self, connection: Connection, reason: str) -> None:
@@ -494,6 +550,7 @@ class Hub:
             if self._log is connection:
                 self._log, self._log_away_since = None, time.monotonic()
                 self._ledger.lost()
+                self._catch_ups.log_lost()
                 log.warning("log.away")
         elif connection.instance is not None:
             self._recorder.say(router.lost(connection.instance, is_door=connection.is_door))
@@ -519,6 +576,17 @@ class Hub:
             next_seq=self._ledger.next_seq,
             durable_seq=self._ledger.oldest_seq - 1,
         )
+
+
+_DOORS = frozenset({"door", ENSEMBLE})
+"""Roles of bees that speak for others."""
+
+
+def _may_be_named(connection: Connection, client: str) -> bool:
+    """Whether a door may call a client so: another humd by its hid, and nobody else like one."""
+    if connection.is_ensemble:
+        return is_humd(client)
+    return client != "" and "/" not in client and not client.startswith(PEER_PREFIX)
 
 
 class _Full(Exception):

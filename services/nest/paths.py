@@ -143,6 +143,11 @@ class Paths:
     def humd_key(self) -> Path:
         return self.state / HUMD_KEY
 
+    @property
+    def operator_key(self) -> Path:
+        """Seed of whoever answers permission asks at the command line."""
+        return self.bee_key("operator")
+
     def bee_key(self, kind: str, instance: str | None = None) -> Path:
         """Seed of one bee; a second bee of the same kind names its `instance`."""
         return self.state / BEES_DIR / f"{_name(kind, instance)}.key"

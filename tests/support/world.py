@@ -147,7 +147,7 @@ class World:
             for effect in router.apply(self.state, event):
                 self.effects.append((event, effect))
                 if isinstance(effect, Emit):
-                    said = Header(effect.chi, sid=effect.sid)
+                    said = Header(effect.chi, effect.rid, effect.sid)
                     waiting.append((None, said, frames.pack_body(effect.body)))
                 else:
                     self._follow(effect)
@@ -158,7 +158,7 @@ class World:
             self._mail[effect.client].append(Heard(effect.header.chi, effect.header, body))
 
     def _store(self, event: Arrival) -> None:
-        """Write the line that thehum would (docs/wire.md, section 1.4)."""
+        """Write the line that thehum would (docs/wire.md, section 1.5)."""
         header = event.header
         via: dict[str, Any] = {"batch": "e.1", "client": event.client, "peer": None}
         if header.seq:
@@ -178,12 +178,12 @@ class World:
 
     def _known_link(self, client: ClientId) -> int:
         known = self.state.clients.get(client)
-        return known.link if known is not None else 0
+        return known.links.upto if known is not None else 0
 
 
-def hid_named(name: str) -> str:
+def hid_named(name: str, *, prefix: str = "wbee") -> str:
     """A well-formed hid that depends on nothing but `name`."""
-    return str(hid_of("wbee", hashlib.sha256(name.encode()).digest()))
+    return str(hid_of(prefix, hashlib.sha256(name.encode()).digest()))
 
 
 def tables(state: State) -> dict[str, Any]:
@@ -200,20 +200,32 @@ def tables(state: State) -> dict[str, Any]:
             "asker_tools": session.asker_tools,
             "watchers": session.watchers,
             "prompt": session.prompt and session.prompt.seq,
+            "cancelled": session.cancelled,
+            "numbers": (session.first_seq, session.first_wane, session.active_ms),
             "waiting": [(one.seq, one.client, one.header.rid, one.body) for one in session.waiting],
         }
         for sid, session in state.sessions.by_sid.items()
     }
     return {
         "clients": state.clients.by_id,
-        "rids": {hid: list(rids) for hid, rids in state.clients._rids.items()},
+        "rids": {hid: list(rids.items()) for hid, rids in state.clients._rids.items()},
         "links": state.clients._links,
+        "adrift": state.clients._adrift,
+        "behind": {door: sorted(behind) for door, behind in state.clients._behind.items()},
+        "by_hid": {hid: sorted(same) for hid, same in state.clients._by_hid.items()},
+        "asks": state.asks.listed(),
+        "ask_counts": state.asks.counts,
+        "by_client": state.sessions._by_client,
+        "active": list(state.sessions._active),
+        "numbers": state.sessions._numbers,
         "sessions": sessions,
         "orphans": state.sessions._orphans,
         "closed": list(state.sessions._closed),
         "calls": list(state.calls.waiting.items()),
         "by_caller": state.calls._by_caller,
-        "tools": {name: bee.id for name, bee in state.catalogue.owners.items()},
+        "tools": {
+            name: (offer.forager.id, offer.name) for name, offer in state.catalogue.offers.items()
+        },
         "turns": state.watch.turns,
         "penny": state.watch.penny.counters,
         "silent": state.watch.silent,

@@ -52,7 +52,7 @@ class Answer(ABC):
         self.failure: ApiError | None = None
         self.is_over = False
         """Whether nothing more is to be said in this answer."""
-        self._id = answer_id
+        self.id = answer_id
         self._model = model
         self._created = created
 
@@ -85,6 +85,14 @@ class Answer(ABC):
         """What is said when there is nothing to say for long, so that nobody hangs up."""
         return b""
 
+    def last_words(self, failure: ApiError) -> bytes:
+        """How a stream that had begun says that it failed; empty: as the dialect does for all."""
+        return b""
+
+    def message(self) -> Body | None:
+        """What was said, as a message of a chat, when the form keeps it."""
+        return None
+
     def fail(self, failure: ApiError) -> None:
         """The turn cannot go on; nothing more is said."""
         self.failure = failure
@@ -115,7 +123,7 @@ class Answer(ABC):
             return
         args = tone.body.get("args")
         text = args if type(args) is str else orjson.dumps(args or {}).decode()
-        shown_id = f"{self.call_prefix}{self._id[-CALL_ID_CHARS:]}_{len(self.calls)}"
+        shown_id = f"{self.call_prefix}{self.id[-CALL_ID_CHARS:]}_{len(self.calls)}"
         call = Call(call_id=call_id, shown_id=shown_id, name=name, arguments=text)
         self.calls.append(call)
         self._called(call, said)

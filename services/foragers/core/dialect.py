@@ -19,6 +19,8 @@ class Asked:
     query: Mapping[str, str] = field(default_factory=dict)
     now_ns: Callable[[], int] = lambda: 0
     """The clock, for dialects that tell how long things took."""
+    recall: Callable[[str], tuple[Body, ...] | None] = lambda name: None
+    """What was said up to an earlier answer, or in a conversation, by its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,10 @@ class Request:
     """Makes the answer, from the request's id and the time in seconds."""
     ready: bytes = b""
     """The whole answer when no turn is needed for it."""
+    keeps: tuple[Body, ...] | None = None
+    """The conversation so far, when the answer is to be remembered by its id."""
+    kept_as: str | None = None
+    """The name of the conversation that it is remembered by as well."""
 
 
 def _same(status: int) -> int:

@@ -13,6 +13,7 @@ import asyncio
 import secrets
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -21,6 +22,7 @@ from foragers.core.dialect import Dialect, Request
 from foragers.core.errors import ApiError, no_worker
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
+from foragers.front.memory import Memory
 from foragers.front.replies import Reply, answer_error
 from foragers.front.replies import answer as answer_whole
 from foragers.front.requests import Bodies, Room, asked_of
@@ -34,6 +36,9 @@ from thrum.chi import Chi
 from thrum.errors import MalformedTone, Qualifier
 from thrum.frames import FRAME_BYTES_MAX, pack_body, read_body
 from thrum.tones import Body, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEEP_ALIVE_SECONDS = 15.0
 """After how long a silence a stream gets a comment, so that nobody on the way hangs up."""
@@ -67,6 +72,7 @@ class Exchanges:
         # A quarter is left for what the router adds, and for the log's own text form.
         self._prompt_bytes_max = min(frame_bytes_max, FRAME_BYTES_MAX) * 3 // 4
         self._bodies = Bodies()
+        self._memory = Memory(metrics)
         self._first_bytes = metrics.histogram(
             "hum_front_first_byte_seconds", "From a request to the first byte of its answer."
         )
@@ -84,7 +90,7 @@ class Exchanges:
         try:
             raw = await room.read(receive)
             read_at = time.perf_counter()
-            asked = asked_of(scope)
+            asked = asked_of(scope, self._memory.recall)
             request = dialect.read(raw, asked)
             self._require_fit(request.prompt, len(raw))
             model = request.model
@@ -95,6 +101,8 @@ class Exchanges:
             answer = request.answer(request_id, now_ms // 1_000)
             reply = Reply(send, dialect, answer.content_type, request_id)
             exchange = _Exchange(answer, reply, scope[GONE], room, began=began, read_at=read_at)
+            if request.keeps is not None:
+                exchange.keep = partial(self._keep, answer, request.keeps, request.kept_as)
             turn, tones = self._begin(exchange, request, request_id)
             del raw, request  # a turn may be long, and they large
             await self._converse(exchange, turn, tones)
@@ -170,6 +178,14 @@ class Exchanges:
         if answer.failure is not None:
             await exchange.fail(answer.failure)
 
+    def _keep(self, answer: Answer, messages: tuple[Body, ...], conversation: str | None) -> None:
+        """Remember the answer under its names, before its end is told."""
+        said = answer.message()
+        if said is not None:
+            for name in (answer.id, conversation):
+                if name is not None:
+                    self._memory.keep(name, messages, said)
+
     async def _send(self, tone: Tone) -> None:
         try:
             if self._bus.is_connected and self._bus.has_room:
@@ -232,6 +248,8 @@ class _Exchange:
         self.gone = gone
         self.first_seconds: float | None = None
         self.own_seconds = 0.0
+        self.keep: Callable[[], None] | None = None
+        """Called when the answer is complete, before its last piece is sent."""
         self._reply = reply
         self._room = room
         self._began = began
@@ -262,13 +280,15 @@ class _Exchange:
         if self.first_seconds is None:
             self.first_seconds = time.perf_counter() - self._began
         is_last = self.answer.is_over and self.answer.failure is None
+        if is_last and self.keep is not None:
+            self.keep()
         await self._reply.write(piece, is_last=is_last)
 
     async def fail(self, failure: ApiError) -> None:
         """Say that the turn failed, inside the stream; raises it when nothing was said yet."""
         if not self._reply.has_begun:
             raise failure
-        await self._reply.fail(failure)
+        await self._reply.fail(failure, self.answer.last_words(failure))
 
 
 def _cannot_travel(problem: MalformedTone) -> ApiError:

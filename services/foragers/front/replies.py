@@ -65,6 +65,7 @@ class Reply:
             )
         await self._send({"type": "http.response.body", "body": piece, "more_body": not is_last})
 
-    async def fail(self, error: ApiError) -> None:
-        """Say as the last piece that the answer is not complete. It has begun."""
-        await self.write(self._dialect.error_event(error, self._request_id), is_last=True)
+    async def fail(self, error: ApiError, words: bytes = b"") -> None:
+        """Say as the last piece, in `words` or the dialect's, that the answer is not complete."""
+        last = words or self._dialect.error_event(error, self._request_id)
+        await self.write(last, is_last=True)

@@ -8,7 +8,7 @@ from foragers.core.dialect import Dialect
 from foragers.core.errors import ApiError
 from foragers.core.ollama.dialect import CHAT as OLLAMA_CHAT
 from foragers.core.ollama.dialect import GENERATE
-from foragers.core.openai.dialect import CHAT
+from foragers.core.openai.dialect import CHAT, RESPONSES
 
 READING = ("GET", "HEAD")
 WRITING = ("POST",)
@@ -50,6 +50,7 @@ ROUTES: dict[str, Route] = {
         Route("/healthz", READING, Serves.HEALTH),
         Route("/readyz", READING, Serves.READINESS),
         Route("/v1/chat/completions", WRITING, Serves.TURN),
+        Route("/v1/responses", WRITING, Serves.TURN, RESPONSES),
         Route("/v1/models", READING, Serves.MODELS),
         Route("/v1/models/", READING, Serves.MODEL),
         Route("/v1/messages", WRITING, Serves.TURN, MESSAGES),
@@ -67,6 +68,7 @@ ROUTES: dict[str, Route] = {
 _MODEL = ROUTES["/v1/models/"]
 _ADVICE = (
     ("chat/completions", "/v1/chat/completions: base URLs of OpenAI clients end in /v1"),
+    ("responses", "/v1/responses: base URLs of OpenAI clients end in /v1"),
     ("models", "/v1/models: base URLs of OpenAI clients end in /v1"),
     ("messages", "/v1/messages: base URLs of Anthropic clients end without /v1"),
     ("count_tokens", "/v1/messages/count_tokens"),
@@ -99,5 +101,5 @@ def not_found(path: str) -> ApiError:
     meant = next((advice for end, advice in _ADVICE if stripped.endswith(f"/{end}")), None)
     if meant is not None:
         return ApiError(404, f"nothing is here; you may mean {meant}", code="unknown_url")
-    known = "/v1/chat/completions, /v1/messages, /api/chat, /v1/models"
+    known = "/v1/chat/completions, /v1/responses, /v1/messages, /api/chat, /v1/models"
     return ApiError(404, f"nothing is here; there are {known}", code="unknown_url")

@@ -43,6 +43,7 @@ def arrival_of(line: bytes | str, bodies: Mapping[str, bytes] = NOTHING) -> Arri
             via.get("client"),
             header,
             raw if raw is not None else frames.pack_body(body),
+            is_fanned=via.get("fan") == 1,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise MalformedTone(f"not a stored event: {problem!r}") from problem

@@ -1,21 +1,38 @@
 """Everything the core knows, rebuilt by replay."""
 
 from humd.core.arrivals import ClientId
-from humd.core.catalogue import Catalogue
+from humd.core.asks import Asks
+from humd.core.calls import Calls
+from humd.core.catalogue import Catalogue, Offer
 from humd.core.clients import Client, Clients
 from humd.core.drone import Classifier, flags_nothing
-from humd.core.sessions import Calls, Session, Sessions
+from humd.core.sessions import Session, Sessions
 from humd.core.watch import Watch
+from thrum.errors import MalformedId
+from thrum.ids import parse_hid
+
+PERMISSION_DUSK_MS = 60_000
+"""How long a permission-ask waits that does not say so itself."""
 
 
 class State:
     """The tables, and the questions that need more than one of them."""
 
-    def __init__(self, default_hive: str, classify: Classifier = flags_nothing) -> None:
+    def __init__(
+        self,
+        default_hive: str,
+        classify: Classifier = flags_nothing,
+        *,
+        permission_dusk_ms: int = PERMISSION_DUSK_MS,
+    ) -> None:
         self.clients = Clients()
         self.watch = Watch(default_hive, classify)
         self.sessions = Sessions(self.watch)
         self.calls = Calls()
+        self.asks = Asks()
+        self.humd = ""
+        """Our own hid, known once the log has joined."""
+        self.permission_dusk_ms = permission_dusk_ms
         self._default_hive = default_hive
         self._catalogue: Catalogue | None = None
         self._offers = -1
@@ -35,19 +52,26 @@ class State:
             self._offers = self.clients.offers
         return self._catalogue
 
-    def forager_of(self, tool: str) -> Client | None:
-        """The forager that runs `tool`; one that is adrift when no other has it."""
-        owner = self.catalogue.owners.get(tool)
-        if owner is not None:
-            return owner
-        adrift = (bee for bee in self.clients.bees() if not bee.is_connected)
-        return next((bee for bee in adrift if any(t["name"] == tool for t in bee.tools)), None)
+    def offer_of(self, session: Session | None, caller: ClientId, tool: str) -> Offer | None:
+        """The forager's tool that a caller means; one that is adrift when no other has it.
+
+        None when it is the asker's own: within a sid its names come first.
+        """
+        if session is not None and session.worker == caller and tool in session.asker_tools:
+            return None
+        offer = self.catalogue.offer(tool)
+        if offer is not None:
+            return offer
+        for bee in self.clients.bees():
+            if not bee.is_connected and any(tool == own["name"] for own in bee.tools):
+                return Offer(bee, tool)
+        return None
 
     def callee_of(self, session: Session | None, caller: ClientId, tool: str) -> ClientId | None:
         """Who is to answer a call: a forager, or the asker when its worker calls the asker's."""
-        forager = self.forager_of(tool)
-        if forager is not None:
-            return forager.id
+        offer = self.offer_of(session, caller, tool)
+        if offer is not None:
+            return offer.forager.id
         is_askers = session is not None and session.worker == caller and tool in session.asker_tools
         return session.owner if session is not None and is_askers else None
 
@@ -69,26 +93,51 @@ class State:
         )
         return first.models[0] if first is not None else None
 
-    def worker_for(self, session: Session, model: str | None) -> Client | None:
-        """The worker the sid had, else the least busy that is not silent; ties by hid, then id.
+    def worker_for(self, session: Session, model: str | None) -> tuple[Client | None, str]:
+        """The worker the sid had, else the least busy with room that is not silent, and why.
 
         One that is adrift is asked when no other serves the model: it gets the prompt when it is
-        back, and the asker an error when it stays away.
+        back, and the asker an error when it stays away. Ties are broken by hid, then id.
         """
+        silent = self.watch.silent
         before = self.clients.get(session.worker) if session.worker else None
-        if before is not None and before.serves(model) and before.id not in self.watch.silent:
-            return before
+        is_able = before is not None and before.serves(model) and before.has_room
+        if before is not None and is_able and before.id not in silent:
+            return before, "it served this sid before"
         able = [bee for bee in self.workers if model in bee.models]
-        return min(
-            able,
-            key=lambda bee: (
-                not bee.is_connected,
-                bee.id in self.watch.silent,
-                bee.turns_open,
-                *bee.rank,
-            ),
-            default=None,
+        if not able:
+            return None, "no worker has it" if model else "no worker is connected"
+        free = [bee for bee in able if bee.has_room]
+        if not free:
+            return None, f"all {len(able)} workers that have it are full"
+        best = min(
+            free,
+            key=lambda bee: (not bee.is_connected, bee.id in silent, bee.turns_open, *bee.rank),
         )
+        if not best.is_connected:
+            return best, "it is on its way back, and no other is here"
+        if len(able) == 1:
+            return best, "no other has the model"
+        return best, f"least busy of {len(able)}, with {best.turns_open} turns"
+
+    def destination(self, to: str | None) -> str | None:
+        """The hid of the other humd that a tone is for; None when it is for this one.
+
+        What is no hid of a humd, a bee's name for example, means nothing.
+        """
+        if not to:
+            return None
+        try:
+            hid = parse_hid(to)
+        except MalformedId:
+            return None
+        if hid.prefix != "humd" or str(hid) == self.humd or hid.short == to == self._short:
+            return None
+        return str(hid)
+
+    @property
+    def _short(self) -> str:
+        return parse_hid(self.humd).short if self.humd else ""
 
     def knows(self, client: ClientId) -> bool:
         """Whether a client is here or on its way back."""

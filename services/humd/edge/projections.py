@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from humd.core.arrivals import Timed
+from humd.core.asks import Asks
 from humd.core.clients import Client
 from humd.core.state import State
 from humd.edge.counters import Counters, replace
@@ -122,6 +123,26 @@ def _write_bees(path: Path, bees: Iterable[Client]) -> None:
     content = {bee.id: _expressible(bee.manifest) for bee in bees if bee.is_connected}
     options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
     replace(path, orjson.dumps(content, option=options))
+
+
+def asks_of(asks: Asks) -> list[Body]:
+    """Every permission-ask that waits, and the latest that are over."""
+    return [
+        {
+            "id": ask.id,
+            "askId": ask.ask_id,
+            "sid": ask.sid,
+            "tool": ask.tool,
+            "path": ask.path,
+            "question": ask.question,
+            "state": str(ask.state),
+            "asked_ms": ask.asked_ms,
+            "due_ms": ask.due_ms,
+            "over_ms": ask.over_ms or None,
+            "decided_by": ask.decided_by,
+        }
+        for ask in asks.listed()
+    ]
 
 
 def _expressible(manifest: Body) -> Body:

@@ -6,7 +6,9 @@ slots `from`, `to`, `dusk`, `wane` where they are set, and `@via`, which says ho
 - `batch`: `<epoch>.<number>` of the batch that carried it;
 - `client`: who sent it, as humd counts its clients, or null;
 - `link`: its link number on that connection; only when it has one;
-- `peer`: the authenticated hid of the humd it came from, or null.
+- `fan`: 1 when everyone on the sid heard it though its chi alone does not say so;
+- `peer`: the authenticated hid of the humd it came from, or null;
+- `why`: why humd decided as it did because of it; only when there was something to decide.
 
 An `@via` that arrives in a body is dropped. A body that JSON cannot express (bytes, extension
 types, NaN, keys that are not strings, deep nesting), or that has a reserved key itself (`@msgpack`,
@@ -17,8 +19,8 @@ Large and sensitive bodies are not in the line at all: see `core.keeping`.
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import msgpack
 import orjson
@@ -60,6 +62,15 @@ Mint = Callable[[], str]
 """Makes a rid for a tone that came without one."""
 
 
+class Note(NamedTuple):
+    """What humd adds to a tone."""
+
+    why: str
+    """Why it decided as it did because of the tone."""
+    is_fanned: bool
+    """Whether everyone on the sid heard the tone though its chi alone does not say so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Via:
     """How a run of tones came; the part of `@via` that they share."""
@@ -67,6 +78,8 @@ class Via:
     batch: str
     client: str | None
     peer: str | None
+    notes: dict[int, Note] = field(default_factory=dict)
+    """By place in the run; most tones have none."""
 
 
 Draft = tuple[bytes, bytes, bytes]
@@ -88,19 +101,29 @@ def draft(*, chi: str, rid: str, sid: str | None, body: bytes) -> Draft:
 
 
 class _Stamp:
-    """Writes `@via` for one run of tones; all but the link number is written once."""
+    """Writes `@via` for one run of tones, one after the other; what they share is written once."""
 
-    __slots__ = ("_before", "_peer")
+    __slots__ = ("_before", "_notes", "_peer", "_place")
 
     def __init__(self, via: Via) -> None:
         self._before = b'{"batch":' + dumps(via.batch) + b',"client":' + dumps(via.client)
-        self._peer = b',"peer":' + dumps(via.peer) + b"}"
+        self._peer = b',"peer":' + dumps(via.peer)
+        self._notes = via.notes
+        self._place = 0
+
+    def restart(self) -> None:
+        """Begin again with the first tone of the run."""
+        self._place = 0
 
     def write(self, link: int) -> bytes:
-        """The JSON of `@via`."""
-        if link:
-            return b'%b,"link":%d%b' % (self._before, link, self._peer)
-        return self._before + self._peer
+        """The JSON of `@via` of the next tone."""
+        place, self._place = self._place, self._place + 1
+        number = b',"link":%d' % link if link else b""
+        if place in self._notes:
+            why, is_fanned = self._notes[place]
+            fan = b',"fan":1' if is_fanned else b""
+            return b'%b%b%b%b,"why":%b}' % (self._before, fan, number, self._peer, dumps(why))
+        return b"%b%b%b}" % (self._before, number, self._peer)
 
 
 def read_drafts(
@@ -118,7 +141,7 @@ def read_drafts(
         try:
             return _read_plain(parcels, stamp, mint, keep.special), []
         except (NotCanonical, msgpack.exceptions.UnpackException, TypeError, ValueError):
-            pass
+            stamp.restart()
     careful = _Careful(stamp, mint, keep, has_secrets)
     drafts = [
         careful.draft(header, body, seq)

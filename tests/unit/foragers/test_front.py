@@ -537,7 +537,7 @@ async def test_stopping_cancels_every_turn(house: House) -> None:
         ("POST", "/chat/completions", 404, b"/v1/chat/completions"),
         ("POST", "/v1/v1/chat/completions", 404, b"may mean /v1/chat/completions"),
         ("GET", "/models", 404, b"may mean /v1/models"),
-        ("POST", "/v1/audio", 404, b"/v1/chat/completions, /v1/messages"),
+        ("POST", "/v1/audio", 404, b"/v1/chat/completions, /v1/responses"),
         ("POST", "/messages", 404, b"may mean /v1/messages"),
         ("POST", "/v1/messages", 400, b"invalid_request_error"),
         ("POST", "/v1/messages/count_tokens", 400, b"invalid_request_error"),

@@ -45,7 +45,7 @@ class _Message(Answer):
 
     def _head(self) -> Body:
         return {
-            "id": self._id,
+            "id": self.id,
             "type": "message",
             "role": "assistant",
             "model": self._model or UNNAMED_MODEL,

@@ -59,7 +59,7 @@ class Streamed(Answer):
         """An event up to its delta's first key; the first one of all tells the role."""
         if not self._before:
             head = {
-                "id": self._id,
+                "id": self.id,
                 "object": "chat.completion.chunk",
                 "created": self._created,
                 "model": self._model or UNNAMED_MODEL,
@@ -110,7 +110,7 @@ class Folded(Answer):
             message["tool_calls"] = [_shown(call) for call in self.calls]
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         answer: Body = {
-            "id": self._id,
+            "id": self.id,
             "object": "chat.completion",
             "created": self._created,
             "model": self._model or UNNAMED_MODEL,
