@@ -37,7 +37,7 @@ def prove(*, seq: int, out: Path | None, as_json: bool) -> None:
 
     log = Files()
     checkpoint, note = _checkpoint(log)
-    line, inclusion = _inclusion(log, checkpoint, seq)
+    line, inclusion = inclusion_of(log, checkpoint, seq)
     proof = Proof(
         author=log.author.hid,
         public=log.author.public,
@@ -116,7 +116,7 @@ def _checkpoint(log: "Files") -> "tuple[Checkpoint, str]":
     return open_checkpoint(note, public=log.author.public), note
 
 
-def _inclusion(log: "Files", checkpoint: "Checkpoint", seq: int) -> tuple[bytes, list[bytes]]:
+def inclusion_of(log: "Files", checkpoint: "Checkpoint", seq: int) -> tuple[bytes, list[bytes]]:
     """The line of event `seq` and what leads from it to the root of the checkpoint."""
     from hum.output import talk
     from thehum.core.events import MalformedEvent

@@ -50,11 +50,13 @@ class Questions:
         """Nobody waits for answers any more."""
         self._waiting.clear()
 
-    def answer(self) -> None:
-        """Answer the oldest question."""
-        if self._waiting:
-            tone = self._waiting.popleft()
-            self._answers[tone.chi](tone)
+    def answer(self) -> bool:
+        """Answer the oldest question; False when there is none."""
+        if not self._waiting:
+            return False
+        tone = self._waiting.popleft()
+        self._answers[tone.chi](tone)
+        return True
 
     def _on_checkpoint(self, tone: Tone) -> None:
         """The newest root, and proof that it continues an older one; or a signature below it."""

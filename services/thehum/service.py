@@ -96,9 +96,10 @@ class Service:
         self._forgetting = Forgetting(self._log, context.paths.thehum)
         self._reports: dict[int, Order] = {}
         """Link numbers of reports that are not in the log yet."""
-        self._metrics = Metrics(context.metrics, self._log)
         self._link = Link(identity.hid, identity.key, _mint(), self._hello)
         self._witness = Witness(self._log, context.paths.thehum, identity.key, say=self._link.offer)
+        self._metrics = Metrics(context.metrics, self._log)
+        self._metrics.witnessed(self._witness)
         self._questions = Questions(
             self._log, self._checkpoints, self._witness, say=self._link.offer
         )
@@ -155,7 +156,8 @@ class Service:
         is_open, took = self._receive(socket)
         self._commit()
         self._answer_backfill()
-        self._questions.answer()
+        if self._questions.answer():
+            self._metrics.witnessed(self._witness)
         while (frame := self._link.take()) is not None:
             if not socket.send(frame):
                 return False
@@ -397,6 +399,7 @@ class Service:
         for number in [number for number in self._reports if number <= settled.upto]:
             self._forgetting.reported(self._reports.pop(number))
         self._witness.settled(settled.upto, at_seconds=int(time.time()))
+        self._metrics.witnessed(self._witness)
 
     # --- housekeeping
 
@@ -461,6 +464,10 @@ class Metrics:
         self._forgotten = registry.counter(
             "hum_log_bodies_forgotten_total", "Bodies erased because somebody asked for it."
         )
+        self._held = registry.gauge("hum_log_witnessed", "Other logs of which a head is held.")
+        self._caught = registry.gauge(
+            "hum_log_two_histories", "Other logs that were caught with two histories."
+        )
         self.refused = registry.counter("hum_log_refused_total", "Batches not taken.", ("reason",))
         self._head.set(opened.head.seq)
         recovered = registry.gauge(
@@ -477,6 +484,11 @@ class Metrics:
         self._groups.inc()
         self._seconds.observe(seconds)
         self._head.inc(events)
+
+    def witnessed(self, witness: Witness) -> None:
+        """Heads of other logs may have come."""
+        self._held.set(witness.held)
+        self._caught.set(witness.conflicts)
 
     def aside(self, asides: Sequence[Aside]) -> None:
         """These bodies are on disk beside the log."""
