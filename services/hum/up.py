@@ -224,6 +224,7 @@ def _described(plan: Plan) -> dict[str, Any]:
         "urls": {"openai": f"{front.url}/v1", "admin": f"{sidecar.url}/"},
         "identity": _identity(paths),
         "log": str(paths.thehum),
+        "log_keeps": settings.humd.thehum.bound,
         "door": str(paths.thrum_socket),
         "roots": [f"{root.path} ({root.mode})" for root in settings.fs.roots],
         "services": [service.name for service in plan.stack.started],
@@ -239,7 +240,7 @@ def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     yield f"  OpenAI clients   {report['urls']['openai']}"
     yield f"  admin            {report['urls']['admin']} (token in {plan.paths.sidecar_token})"
     yield f"  identity         {report['identity'] or 'minted at the first start'}"
-    yield f"  signed log       {report['log']}"
+    yield f"  signed log       {report['log']} (keeps {report['log_keeps']})"
     if report["roots"]:
         yield f"  file tools       {', '.join(report['roots'])}"
     else:

@@ -29,11 +29,13 @@ from thehum.core.groups import GroupBuilder, Signing
 from thehum.core.keeping import SALT_BYTES, Aside, Keep
 from thehum.core.offers import Answer, BatchName, Offer, judge, read_offer
 from thehum.core.pages import Page, PageLimits
+from thehum.core.retention import Bound, Mode
 from thehum.core.sealed import BrokenSegment
 from thehum.edge.attached import attach_bodies
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.log import Log
+from thehum.edge.retention import Retention, steady_ms
 from thehum.edge.witness import Witness
 from thehum.errors import DiskFull, LogReadOnly
 from thehum.questions import Questions
@@ -57,6 +59,7 @@ HELLO_SECONDS = 2.0
 RECONNECT_SECONDS_MIN = 0.05
 RECONNECT_SECONDS_MAX = 2.0
 """Waits between two tries, doubled from the first to the last, each jittered by half."""
+DAY_MS = 86_400_000
 SECRETS_SECONDS = 30.0
 """How often the files of this hum's secrets are looked at again."""
 LOG_CHIS = (LinkChi.APPEND, LinkChi.DURABLE, Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN)
@@ -96,6 +99,17 @@ class Service:
         self._forgetting = Forgetting(self._log, context.paths.thehum)
         self._reports: dict[int, Order] = {}
         """Link numbers of reports that are not in the log yet."""
+        bound = Bound(
+            mode=Mode(settings.mode),
+            bytes_max=settings.bytes_max,
+            age_ms_max=settings.age_days_max * DAY_MS,
+            segment_bytes=settings.segment_bytes,
+        )
+        self._retention = Retention(
+            self._log, self._checkpoints, bound, wall_ms=_wall_ms(), steady_ms=steady_ms()
+        )
+        if self._log.head.seq == 0:
+            log.info("log.begun", extra={"mode": settings.mode, "keeps": settings.bound})
         self._link = Link(identity.hid, identity.key, _mint(), self._hello)
         self._witness = Witness(self._log, context.paths.thehum, identity.key, say=self._link.offer)
         self._metrics = Metrics(context.metrics, self._log)
@@ -413,6 +427,9 @@ class Service:
             if now >= self._secrets_due_at:
                 self._secrets_due_at = now + SECRETS_SECONDS
                 self._keep.secrets = KnownSecrets(self._known_secrets())
+            if self._retention.tick(wall_ms=_wall_ms(), steady_ms=steady_ms()):
+                self._metrics.kept(self._retention, self._log.first_seq)
+                return True
             if now < self._spare_due_at:
                 return False
             if self._forgetting.has_work:
@@ -468,6 +485,17 @@ class Metrics:
         self._caught = registry.gauge(
             "hum_log_two_histories", "Other logs that were caught with two histories."
         )
+        self._first = registry.gauge("hum_log_first", "Seq of the oldest event that is kept.")
+        self._kept_bytes = registry.gauge(
+            "hum_log_kept_bytes", "On disk for full segments, their bodies and all hashes."
+        )
+        self._dropped = registry.gauge(
+            "hum_log_dropped_segments",
+            "Segments dropped since the start, for the bound.",
+        )
+        self._over = registry.gauge(
+            "hum_log_over_bound", "1 when events stay beyond the bound because somebody needs them."
+        )
         self.refused = registry.counter("hum_log_refused_total", "Batches not taken.", ("reason",))
         self._head.set(opened.head.seq)
         recovered = registry.gauge(
@@ -490,6 +518,13 @@ class Metrics:
         self._held.set(witness.held)
         self._caught.set(witness.conflicts)
 
+    def kept(self, retention: Retention, first_seq: int) -> None:
+        """What the log keeps was looked at."""
+        self._first.set(first_seq)
+        self._kept_bytes.set(retention.kept_bytes)
+        self._dropped.set(retention.dropped)
+        self._over.set(retention.is_over)
+
     def aside(self, asides: Sequence[Aside]) -> None:
         """These bodies are on disk beside the log."""
         if asides:
@@ -501,5 +536,9 @@ class Metrics:
         self._forgotten.inc(done.bodies)
 
 
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _mint() -> HumId:
-    return mint_humid(time.time_ns() // 1_000_000, secrets.token_bytes(HUMID_RANDOM_BYTES))
+    return mint_humid(_wall_ms(), secrets.token_bytes(HUMID_RANDOM_BYTES))

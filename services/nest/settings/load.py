@@ -42,6 +42,10 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
     if _is_own_front(settings.workers.openai.base_url, settings.front):
         in_file += (Violation("workers.openai.baseUrl", "hum's own front", "another service"),)
     roots, in_roots = _environment_roots(environ.get("HUM_ROOTS", ""))
+    if settings.humd.thehum.is_bound_too_small:
+        least = 4 * settings.humd.thehum.segment_bytes
+        found = settings.humd.thehum.bytes_max
+        in_file += (Violation("humd.thehum.maxBytes", str(found), f"at least {least}"),)
     overrides, in_environment = decode(_Overrides, _overrides(environ, settings.front))
     violations = [f"{paths.hum_json}: {violation}" for violation in in_file]
     violations += [f"environment: {violation}" for violation in (*in_roots, *in_environment)]

@@ -79,6 +79,18 @@ class ThehumSettings:
     """Bytes of a segment file, preallocated. A full segment is sealed and the next one begins."""
     segment_events: Annotated[int, Range(1, 16_777_216)] = 65_536
     """Events of a segment; the earlier of the two bounds seals it."""
+    mode: Literal["archive", "rolling", "light"] = "rolling"
+    """What is kept: everything; what fits into the two bounds below (the default); or what is
+    behind the older of the two newest snapshots."""
+    bytes_max: Annotated[int, Range(16 * MIB)] = field(
+        default=512 * MIB, metadata={"json": "maxBytes"}
+    )
+    """Bytes of disk for the log when it rolls; at least four segments. The segment that is being
+    written comes on top."""
+    age_days_max: Annotated[int, Range(1, 36_500)] = field(
+        default=30, metadata={"json": "maxAgeDays"}
+    )
+    """Days that events are kept when the log rolls, if the bytes allow."""
     exclude: tuple[Excludable, ...] = ("echo", "log")
     """Kinds of tone that are never written. They carry no state; only such kinds can be named."""
     sensitive: tuple[ChiName, ...] = ()
@@ -87,6 +99,18 @@ class ThehumSettings:
     redact: tuple[ChiName, ...] = ()
     """Kinds of tone whose bodies are not stored at all, but for what routing needs; `*` means
     all."""
+
+    @property
+    def is_bound_too_small(self) -> bool:
+        """Whether a log that rolls has less room than four segments."""
+        return self.mode == "rolling" and self.bytes_max < 4 * self.segment_bytes
+
+    @property
+    def bound(self) -> str:
+        """What is kept, in words."""
+        if self.mode == "rolling":
+            return f"at most {self.bytes_max // MIB} MiB and {self.age_days_max} days"
+        return "everything" if self.mode == "archive" else "since the last snapshot but one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

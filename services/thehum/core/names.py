@@ -18,6 +18,9 @@ TILES_DIR = "tiles"
 CHECKPOINT = "checkpoint"
 """The newest signed root."""
 
+BASE = "base.json"
+"""Where the log begins, once its oldest events went."""
+
 UNFINISHED = ".tmp"
 """Behind the name of a segment that is being compressed."""
 
