@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hum import checks, found
+from hum import checks
 from hum.bee import UNMANAGED, listing
 from hum.bees import read_bees, read_manifests
 from hum.door import open_door
@@ -79,9 +79,7 @@ def _services(
 def _expected_bees(paths: Paths, environ: Mapping[str, str]) -> dict[str, tuple[str, float]]:
     """The bee that each service becomes, and how long it may take; none when nobody can tell."""
     try:
-        settings = load(paths, environ)
-        wanted = found.openai(settings, environ).wanted
-        stack = compile_stack(paths, settings, environ, openai=wanted)
+        stack = compile_stack(paths, load(paths, environ), environ, wanted={})
     except HumError:
         return {}
     return {
