@@ -6,8 +6,6 @@ from typing import Any
 
 import anthropic
 import pytest
-from tests.support.front import port_of, serving
-from tests.support.stack import Stack
 from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
 
 pytestmark = pytest.mark.process
@@ -21,23 +19,14 @@ TOOLS: Any = [
 THINK: Any = {"type": "enabled", "budget_tokens": 1_024}
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def stack(upstream: ScriptedUpstream) -> Iterator[Stack]:
-    with serving(upstream) as running:
-        yield running
+@pytest.fixture
+def upstream(chat_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return chat_upstream
 
 
 @pytest.fixture
-def client(stack: Stack, upstream: ScriptedUpstream) -> Iterator[anthropic.Anthropic]:
-    upstream.forget()
-    base_url = f"http://127.0.0.1:{port_of(stack)}"
-    with anthropic.Anthropic(base_url=base_url, api_key="none", max_retries=0) as made:
+def client(front_url: str) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=front_url, api_key="none", max_retries=0) as made:
         yield made
 
 
@@ -245,10 +234,9 @@ def test_models_come_in_the_dialects_shape(client: anthropic.Anthropic) -> None:
         client.models.retrieve("nobody")
 
 
-def test_the_root_is_answered_to_whoever_looks_for_a_service(
-    client: anthropic.Anthropic, stack: Stack
-) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port_of(stack), timeout=10)
+def test_the_root_is_answered_to_whoever_looks_for_a_service(front_url: str) -> None:
+    host = front_url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=10)
     connection.request("HEAD", "/")
 
     assert connection.getresponse().status == 200

@@ -5,8 +5,6 @@ from typing import Any
 
 import ollama
 import pytest
-from tests.support.front import port_of, serving
-from tests.support.stack import Stack
 from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
 
 pytestmark = pytest.mark.process
@@ -19,22 +17,14 @@ LOOK: Any = {
 }
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def stack(upstream: ScriptedUpstream) -> Iterator[Stack]:
-    with serving(upstream) as running:
-        yield running
+@pytest.fixture
+def upstream(chat_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return chat_upstream
 
 
 @pytest.fixture
-def client(stack: Stack, upstream: ScriptedUpstream) -> Iterator[ollama.Client]:
-    upstream.forget()
-    with ollama.Client(host=f"http://127.0.0.1:{port_of(stack)}") as made:
+def client(front_url: str) -> Iterator[ollama.Client]:
+    with ollama.Client(host=front_url) as made:
         yield made
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import orjson
 import pytest
-from tests.support.front import port_of, serving
+from tests.support.front import port_of
 from tests.support.stack import CORE, Stack
 from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
 
@@ -30,22 +30,19 @@ TOOLS: Any = [
 ]
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def stack(upstream: ScriptedUpstream) -> Iterator[Stack]:
-    with serving(upstream) as running:
-        yield running
+@pytest.fixture
+def upstream(chat_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return chat_upstream
 
 
 @pytest.fixture
-def base_url(stack: Stack, upstream: ScriptedUpstream) -> str:
-    upstream.forget()
-    return f"http://127.0.0.1:{port_of(stack)}/v1"
+def stack(chat_stack: Stack) -> Stack:
+    return chat_stack
+
+
+@pytest.fixture
+def base_url(front_url: str) -> str:
+    return f"{front_url}/v1"
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ from typing import Any
 
 import openai
 import pytest
-from tests.support.front import port_of, serving
-from tests.support.stack import Stack
 from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
 
 pytestmark = pytest.mark.process
@@ -33,23 +31,14 @@ LIFE = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def stack(upstream: ScriptedUpstream) -> Iterator[Stack]:
-    with serving(upstream) as running:
-        yield running
+@pytest.fixture
+def upstream(chat_upstream: ScriptedUpstream) -> ScriptedUpstream:
+    return chat_upstream
 
 
 @pytest.fixture
-def client(stack: Stack, upstream: ScriptedUpstream) -> Iterator[openai.OpenAI]:
-    upstream.forget()
-    base_url = f"http://127.0.0.1:{port_of(stack)}/v1"
-    with openai.OpenAI(base_url=base_url, api_key="none", max_retries=0) as made:
+def client(front_url: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{front_url}/v1", api_key="none", max_retries=0) as made:
         yield made
 
 

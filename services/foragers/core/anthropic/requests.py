@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from foragers.core import tools
 from foragers.core.answers import Answer
 from foragers.core.anthropic.answers import Folded, Streamed
 from foragers.core.anthropic.conversation import (
@@ -22,7 +23,6 @@ from foragers.core.checks import read_object, text_at, wrong
 from foragers.core.dialect import Asked, Request
 from thrum.tones import Body
 
-TOOLS_MAX = 1_024
 CHARS_PER_TOKEN = 3.5
 """For an estimate; only the model's own service could count."""
 
@@ -44,8 +44,8 @@ def read_message_request(raw: bytes | bytearray, asked_at: Asked) -> Request:
     messages = read_messages(asked.get("messages"))
     prompt = _prompt(asked, messages)
     prompt["modelId"] = model
-    if tools := tools_of(asked.get("tools")):
-        prompt["tools"] = tools
+    if offered := tools_of(asked.get("tools")):
+        prompt["tools"] = offered
     if sampling := _sampling(asked):
         prompt["sampling"] = sampling
     return Request(
@@ -70,15 +70,11 @@ def count_body(raw: bytes | bytearray) -> bytes:
 
 def tools_of(value: object) -> list[Body]:
     """The client's tools, as a prompt names them; a service's own tools are left out."""
-    if value is None:
-        return []
-    if type(value) is not list or len(value) > TOOLS_MAX:
-        raise wrong("tools", f"an array of at most {TOOLS_MAX} tools")
-    return [
-        _tool(f"tools.{index}", tool)
-        for index, tool in enumerate(value)
-        if type(tool) is not dict or tool.get("type", "custom") == "custom"
-    ]
+    return tools.tools_of(value, "custom", _tool)
+
+
+def _tool(path: str, tool: Body) -> Body:
+    return tools.entry_of(path, tool, "input_schema")
 
 
 def _prompt(asked: Mapping[str, Any], messages: list[Mapping[str, Any]]) -> Body:
@@ -90,19 +86,6 @@ def _prompt(asked: Mapping[str, Any], messages: list[Mapping[str, Any]]) -> Body
     if system := system_of(asked.get("system"), messages):
         prompt["systemPrompt"] = system
     return prompt
-
-
-def _tool(path: str, tool: object) -> Body:
-    if type(tool) is not dict:
-        raise wrong(path, "an object with a name")
-    entry: Body = {"name": text_at(f"{path}.name", tool.get("name"))}
-    if type(description := tool.get("description")) is str:
-        entry["description"] = description
-    schema = tool.get("input_schema")
-    if schema is not None and type(schema) is not dict:
-        raise wrong(f"{path}.input_schema", "a JSON Schema object")
-    entry["inputSchema"] = schema or {"type": "object", "properties": {}}
-    return entry
 
 
 def _sampling(asked: Mapping[str, Any]) -> Body:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from foragers.core import tools
 from foragers.core.checks import shown, text_at, wrong
 from foragers.core.errors import ApiError
 from thrum.tones import Body
 
-TOOLS_MAX = 1_024
 MODEL_CHARS_MAX = 256
 
 _SAMPLING: Mapping[str, str] = {
@@ -48,29 +48,14 @@ def check_parameters(asked: Mapping[str, Any]) -> None:
 
 def tools_of(value: object) -> list[Body]:
     """The functions, as a prompt names them; tools of other types are a service's own."""
-    if value is None:
-        return []
-    if type(value) is not list or len(value) > TOOLS_MAX:
-        raise wrong("tools", f"an array of at most {TOOLS_MAX} tools")
-    return [
-        _function(f"tools[{index}]", tool)
-        for index, tool in enumerate(value)
-        if type(tool) is not dict or tool.get("type", "function") == "function"
-    ]
+    return tools.tools_of(value, "function", _function)
 
 
-def _function(path: str, tool: object) -> Body:
-    function = tool.get("function") if type(tool) is dict else None
+def _function(path: str, tool: Body) -> Body:
+    function = tool.get("function")
     if type(function) is not dict:
         raise wrong(path, "an object of type function with a function")
-    entry: Body = {"name": text_at(f"{path}.function.name", function.get("name"))}
-    if type(description := function.get("description")) is str:
-        entry["description"] = description
-    schema = function.get("parameters")
-    if schema is not None and type(schema) is not dict:
-        raise wrong(f"{path}.function.parameters", "a JSON Schema object")
-    entry["inputSchema"] = schema or {"type": "object", "properties": {}}
-    return entry
+    return tools.entry_of(f"{path}.function", function, "parameters")
 
 
 def _model(name: str, value: object) -> None:
