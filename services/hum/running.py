@@ -57,7 +57,7 @@ def _services(
 ) -> Iterator[Finding]:
     """Whether each process runs and each bee is connected."""
     expected = _expected_bees(paths, environ)
-    connected = read_bees(paths.bees_json)
+    connected = read_bees(paths)
     for program in programs:
         bee, patience = expected.get(program.name, ("", 0.0))
         is_done = program.state == "EXITED" and program.exit_status == 0
@@ -175,7 +175,7 @@ def _hello(path: Path) -> str:
 
 def _bees(paths: Paths, programs: tuple[ProgramState, ...]) -> Iterator[Finding]:
     """Who is connected, as far as somebody should look at it."""
-    rows = listing(read_manifests(paths.bees_json), programs)
+    rows = listing(read_manifests(paths), programs)
     owners: dict[str, list[str]] = {}
     for row in rows:
         if row["state"].startswith("connected"):

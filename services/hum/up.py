@@ -181,7 +181,7 @@ def _wait(plan: Plan) -> tuple[ready.Unready, ...]:
     without = ready.wait_ready(
         plan.stack.started,
         programs=supervisor.programs,
-        manifests=lambda: read_bees(plan.paths.bees_json),
+        manifests=lambda: read_bees(plan.paths),
     )
     needed = next((late for late in without if not late.optional), None)
     if needed is None:
@@ -219,7 +219,7 @@ def _report_foreground(plan: Plan) -> None:
 
 def _described(plan: Plan) -> dict[str, Any]:
     paths, settings = plan.paths, plan.settings
-    manifests = read_bees(paths.bees_json)
+    manifests = read_bees(paths)
     front = address(manifests.get("front"), settings.front.host, settings.front.port)
     sidecar = address(manifests.get("sidecar"), settings.sidecar.host, settings.sidecar.port)
     return {

@@ -185,16 +185,43 @@ def test_a_directory_that_others_may_enter_is_refused_before_any_is_made(paths: 
     assert not paths.supervisor.exists()
 
 
-def test_a_bee_says_where_it_listens(tmp_path: Path) -> None:
-    (tmp_path / "bees.json").write_text(
+def running_humd(paths: Paths, pid: int) -> None:
+    """A humd took its lock, and then wrote that it has one bee."""
+    for folder in (paths.state, paths.locks):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths.lock("humd").write_text(f"{pid}\n")
+    paths.bees_json.write_text(
         '{"c1": {"name": "front", "bind": {"host": "::1", "port": 9}}, "c2": {}, "c3": 1}'
     )
 
-    bees = read_bees(tmp_path / "bees.json")
+
+def test_a_bee_says_where_it_listens(home: Path) -> None:
+    paths = Paths.from_environment(os.environ)
+    assert read_bees(paths) == {}
+    running_humd(paths, os.getpid())
+
+    bees = read_bees(paths)
 
     assert address(bees["front"], "127.0.0.1", 1).url == "http://[::1]:9"
     assert address(None, "127.0.0.1", 1).url == "http://127.0.0.1:1"
-    assert read_bees(tmp_path / "none.json") == {}
+
+
+def test_nobody_is_connected_to_a_humd_that_was_killed(home: Path) -> None:
+    """Features A11: what a crash leaves behind is not believed."""
+    paths = Paths.from_environment(os.environ)
+    running_humd(paths, 2**22 + 1)
+
+    assert read_bees(paths) == {}
+
+
+def test_what_an_earlier_humd_wrote_is_not_believed(home: Path) -> None:
+    """The next one holds the lock already and has not written yet."""
+    paths = Paths.from_environment(os.environ)
+    running_humd(paths, os.getpid())
+    written = paths.bees_json.stat().st_mtime_ns
+    os.utime(paths.lock("humd"), ns=(written + 1, written + 1))
+
+    assert read_bees(paths) == {}
 
 
 def test_the_end_of_a_log_is_read_line_by_line(tmp_path: Path) -> None:
