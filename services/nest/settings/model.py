@@ -94,7 +94,7 @@ class AnchorSettings:
     @property
     def missing(self) -> tuple[str, ...]:
         """Settings that the backend needs and that are absent."""
-        needs = {
+        needs: dict[str, dict[str, object]] = {
             "file": {"path": self.path},
             "evm": {"rpcUrl": self.rpc_url, "contract": self.contract, "command": self.command},
         }

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -128,7 +127,14 @@ class EvmAnchor:
         return str(orjson.loads(answer)["ref"])
 
     def _start(self, checkpoint: Checkpoint) -> None:
-        job = {**asdict(self._settings), "data": "0x" + call_data(checkpoint).hex()}
+        settings = self._settings
+        job = {
+            "rpc_url": settings.rpc_url,
+            "contract": settings.contract,
+            "chain_id": settings.chain_id,
+            "command": settings.command,
+            "data": "0x" + call_data(checkpoint).hex(),
+        }
         self._ends = time.monotonic() + CHILD_SECONDS
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "thehum.anchor_evm"],
