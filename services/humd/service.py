@@ -65,7 +65,8 @@ class Hub:
         self._stop = context.stop
         self._metrics = Metrics(context.metrics)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
-        self._state = State(context.settings.nest.default)
+        self._state = State()
+        self._default_hive = context.settings.nest.default
         self._ledger = Ledger(base36(now_ms()))
         self._recorder = Recorder(self._state, self._ledger)
         self._log: Connection | None = None
@@ -326,7 +327,7 @@ class Hub:
             return
         self._is_booted = True
         self._ledger.back(self._send_log, None, 0)
-        self._recorder.say(router.booted())
+        self._recorder.say(router.booted(self._default_hive))
         log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})
 
     def _send_log(self, frame: bytes) -> bool:

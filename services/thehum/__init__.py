@@ -12,8 +12,7 @@ reads pages of events (`backfill`).
     core/verify     walk a chain and name the first event that is wrong, and how
     core/recovery   what is behind the last signed group: nothing, a torn tail, or damage
     core/pages      cut pages out of segments
-    core/merkle     the tree over the event hashes, and its proofs
-    core/tiles      which hashes of the tree are stored, and how the others follow
+    core/tiles      which hashes of the tree (`thrum.merkle`) are stored, and how the others follow
     core/notes      checkpoints: signed roots
     core/proofs     one event with its proof, in one file
     core/witness    decide about heads of other logs: sign, keep as evidence, or neither

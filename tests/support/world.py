@@ -10,8 +10,9 @@ A client of a door is named `D/a`. Every event is also written as the line that 
 so `world.replayed()` is the state that a new humd would have.
 """
 
+import base64
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from typing import Any, NamedTuple
 
 import orjson
@@ -29,11 +30,14 @@ from humd.core.arrivals import (
     Refusal,
 )
 from humd.core.clients import door_of
+from humd.core.leaves import DERIVED, freeze, leaves, prompts_in, restore
 from humd.core.replay import arrival_of
 from humd.core.state import State
 from thrum import frames
+from thrum.canonical import NotCanonical, dumps
 from thrum.frames import Header
 from thrum.ids import hid_of
+from thrum.snapshots import Leaf
 
 START_MS = 1_700_000_000_000
 MODEL = "m"
@@ -52,7 +56,7 @@ class World:
 
     def __init__(self, default_hive: str = "scout") -> None:
         self.default_hive = default_hive
-        self.state = State(default_hive)
+        self.state = self._fresh()
         self.now_ms = START_MS
         self.seq = 0
         self.lines: list[bytes] = []
@@ -111,7 +115,7 @@ class World:
     def boots(self) -> None:
         """Humd was killed and has replayed its log."""
         self.state = self.replayed()
-        self.emits(router.booted())
+        self.emits(router.booted(self.default_hive))
 
     def waits(self, milliseconds: int) -> None:
         """Time passes, and humd looks at its clock."""
@@ -129,9 +133,26 @@ class World:
 
     def replayed(self) -> State:
         """The state after a replay of the log."""
-        state = State(self.default_hive)
-        for line in self.lines:
+        return self.replayed_from(self._fresh())
+
+    def replayed_from(self, state: State, *, after_seq: int = 0) -> State:
+        """The same state once the events behind `after_seq` were applied to it."""
+        for line in self.lines[after_seq:]:
             router.apply(state, arrival_of(line))
+        return state
+
+    def snapshot(self) -> list[Leaf]:
+        """The leaves of the state, as they come back from a file."""
+        stored = [dumps(leaf) for leaf in leaves(freeze(self.state))]
+        return [tuple(orjson.loads(line)) for line in stored]
+
+    def restored(self, found: list[Leaf]) -> State:
+        """The state that has these leaves; what waits is read from the log."""
+        return restore(found, {seq: arrival_of(self.lines[seq - 1]) for seq in prompts_in(found)})
+
+    def _fresh(self) -> State:
+        state = State()
+        state.default_hive = self.default_hive
         return state
 
     def record(self, client: ClientId | None, header: Header, raw: bytes) -> None:
@@ -170,7 +191,12 @@ class World:
             "sid": header.sid,
             "body": {**event.body, **present, "@via": via},
         }
-        self.lines.append(orjson.dumps(line, option=orjson.OPT_SORT_KEYS))
+        try:
+            dumps(line)
+        except NotCanonical:
+            packed = base64.b64encode(event.raw).decode()
+            line["body"] = {"@msgpack": packed, **present, "@via": via}
+        self.lines.append(dumps(line))
         self.events.append(event)
 
     def _known_link(self, client: ClientId) -> int:
@@ -183,34 +209,40 @@ def hid_named(name: str) -> str:
     return str(hid_of("wbee", hashlib.sha256(name.encode()).digest()))
 
 
-def tables(state: State) -> dict[str, Any]:
-    """Everything in a state, as plain values that compare."""
-    sessions = {
-        sid: {
-            "owner": session.owner,
-            "worker": session.worker,
-            "is_open": session.is_open,
-            "wane": session.wane,
-            "opened_seq": session.opened_seq,
-            "ended_ms": session.ended_ms,
-            "model": session.model,
-            "asker_tools": session.asker_tools,
-            "watchers": session.watchers,
-            "waiting": [(one.seq, one.client, one.header.rid, one.body) for one in session.waiting],
-        }
-        for sid, session in state.sessions.by_sid.items()
-    }
-    return {
-        "clients": state.clients.by_id,
-        "rids": {hid: list(rids) for hid, rids in state.clients._rids.items()},
-        "links": state.clients._links,
-        "sessions": sessions,
-        "orphans": state.sessions._orphans,
-        "closed": list(state.sessions._closed),
-        "calls": list(state.calls.waiting.items()),
-        "by_caller": state.calls._by_caller,
-        "tools": {name: bee.id for name, bee in state.catalogue.owners.items()},
-    }
+def tables(state: State) -> Any:
+    """Everything in a state but what is made of the rest, as plain values that compare.
+
+    Whatever is added to the state is in here without a word, in the order it is kept in.
+    """
+    return _plain(state)
+
+
+BODIES = ("manifest", "tools")
+"""Attributes that hold JSON as a bee sent it: the order of its keys means nothing."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Arrival):
+        return (value.seq, value.client, value.header.rid, value.body)
+    if isinstance(value, dict):
+        return [(_plain(key), _plain(item)) for key, item in value.items()]
+    if isinstance(value, list | tuple | deque):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if type(value).__module__.startswith("humd."):
+        return [
+            (name, item if name in BODIES else _plain(item))
+            for name, item in attributes(value).items()
+            if f"{type(value).__name__}.{name}" not in DERIVED
+        ]
+    return value
+
+
+def attributes(of: object) -> dict[str, Any]:
+    """What an object holds, in slots or not."""
+    slots = getattr(type(of), "__slots__", ())
+    return {name: getattr(of, name) for name in slots} or vars(of)
 
 
 def described(line: bytes) -> str:

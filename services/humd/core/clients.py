@@ -70,8 +70,10 @@ class Clients:
 
     def __init__(self) -> None:
         self.by_id: dict[ClientId, Client] = {}
-        self._rids: OrderedDict[str, deque[str]] = OrderedDict()
-        self._links: dict[ClientId, int] = {}
+        self.rids: OrderedDict[str, deque[str]] = OrderedDict()
+        """Recent rids by hid, the one silent for longest first."""
+        self.links: dict[ClientId, int] = {}
+        """Last link numbers of instances that left, the oldest first."""
         self.generation = 0
         """Rises whenever who is listed may have changed."""
         self.offers = 0
@@ -84,7 +86,7 @@ class Clients:
         """The client, made when it has not spoken before (behind a door nothing forces a hello)."""
         known = self.by_id.get(client)
         if known is None:
-            link = self._links.pop(client, 0)
+            link = self.links.pop(client, 0)
             known = self.by_id[client] = Client(client, door_of(client), link=link)
         return known
 
@@ -96,7 +98,7 @@ class Clients:
         known.name = _text(body.get("hive")) or sender
         known.is_connected, known.adrift_until_ms, known.since_ms = True, 0, at_ms
         if known.door is not None and known.hid is not None:
-            known.known_rids = frozenset(self._rids.get(known.hid, ()))
+            known.known_rids = frozenset(self.rids.get(known.hid, ()))
         if known.name is None:
             return known
         known.roles = frozenset(_texts(body.get("bee")))
@@ -115,9 +117,9 @@ class Clients:
         if left is not None:
             self._note_offer(left)
         if left is not None and left.link:
-            self._links[client] = left.link
-            if len(self._links) > LINKS_MAX:
-                del self._links[next(iter(self._links))]
+            self.links[client] = left.link
+            if len(self.links) > LINKS_MAX:
+                del self.links[next(iter(self.links))]
         return left
 
     def set_adrift(self, client: Client, at_ms: int) -> None:
@@ -153,10 +155,10 @@ class Clients:
     def remember_rid(self, client: Client, rid: str) -> None:
         """Note a logged rid of a client behind a door, for its next connection."""
         if client.hid is not None:
-            self._rids.setdefault(client.hid, deque(maxlen=RIDS_MAX)).append(rid)
-            self._rids.move_to_end(client.hid)
-            if len(self._rids) > HIDS_MAX:
-                self._rids.popitem(last=False)
+            self.rids.setdefault(client.hid, deque(maxlen=RIDS_MAX)).append(rid)
+            self.rids.move_to_end(client.hid)
+            if len(self.rids) > HIDS_MAX:
+                self.rids.popitem(last=False)
 
     def _note_offer(self, client: Client) -> None:
         """It comes or goes: what is on offer changes only when it offers something."""

@@ -268,6 +268,7 @@ def _own_retract(state: State, arrival: Arrival) -> list[Effect]:
     """Connections ended: all at boot, those behind a `door`, one `adrift` or gone `client`."""
     scope, about = arrival.body.get("scope"), arrival.text("client")
     if scope == "all":
+        state.default_hive = arrival.text("default_hive") or state.default_hive
         for client in state.clients.by_id.values():
             state.clients.set_adrift(client, arrival.at_ms)
         return []
@@ -388,9 +389,10 @@ def cut(client: ClientId) -> Emit:
     return _retract(client, "cut", scope="adrift")
 
 
-def booted() -> Emit:
-    """Humd has replayed its log; nobody in it is connected."""
-    return Emit(Chi.BEE_RETRACT, {"scope": "all", "reason": "boot"})
+def booted(default_hive: str) -> Emit:
+    """Humd has replayed its log; nobody in it is connected. Settings that decide are logged."""
+    body = {"scope": "all", "reason": "boot", "default_hive": default_hive}
+    return Emit(Chi.BEE_RETRACT, body)
 
 
 def _retract(client: ClientId, reason: str, *, scope: str = "client") -> Emit:

@@ -71,8 +71,10 @@ class Sessions:
 
     def __init__(self) -> None:
         self.by_sid: dict[str, Session] = {}
-        self._orphans: dict[str, int] = {}
-        self._closed: OrderedDict[str, None] = OrderedDict()
+        self.orphaned: dict[str, int] = {}
+        """Open turns whose asker left, and when each is to be cancelled."""
+        self.closed: OrderedDict[str, None] = OrderedDict()
+        """Sids without a turn, in the order they ended."""
 
     def get(self, sid: str | None) -> Session | None:
         return self.by_sid.get(sid) if sid is not None else None
@@ -80,17 +82,17 @@ class Sessions:
     @property
     def is_full(self) -> bool:
         """Whether a new session would have to push out an open one."""
-        return len(self.by_sid) >= SESSIONS_MAX and not self._closed
+        return len(self.by_sid) >= SESSIONS_MAX and not self.closed
 
     def open_for(self, sid: str, owner: ClientId | None, at_ms: int) -> Session:
         """The session of `sid`, made when there is none; a free one is taken over by `owner`."""
         self._expire(at_ms)
         session = self.by_sid.get(sid)
         if session is None:
-            if len(self.by_sid) >= SESSIONS_MAX and self._closed:
-                del self.by_sid[self._closed.popitem(last=False)[0]]
+            if len(self.by_sid) >= SESSIONS_MAX and self.closed:
+                del self.by_sid[self.closed.popitem(last=False)[0]]
             session = self.by_sid[sid] = Session(sid, owner, ended_ms=at_ms)
-            self._closed[sid] = None
+            self.closed[sid] = None
         elif session.owner is None:
             session.owner = owner
         return session
@@ -98,37 +100,37 @@ class Sessions:
     def start(self, session: Session, worker: ClientId, seq: int) -> None:
         """A turn begins."""
         session.worker, session.is_open, session.opened_seq = worker, True, seq
-        self._orphans.pop(session.sid, None)
-        self._closed.pop(session.sid, None)
+        self.orphaned.pop(session.sid, None)
+        self.closed.pop(session.sid, None)
 
     def end(self, session: Session, at_ms: int) -> None:
         """The turn is over."""
         session.is_open, session.ended_ms = False, at_ms
-        self._orphans.pop(session.sid, None)
-        self._closed[session.sid] = None
-        self._closed.move_to_end(session.sid)
+        self.orphaned.pop(session.sid, None)
+        self.closed[session.sid] = None
+        self.closed.move_to_end(session.sid)
 
     def orphan(self, session: Session, until_ms: int) -> None:
         """The asker of an open turn left: at `until_ms` the turn is to be cancelled."""
-        self._orphans[session.sid] = until_ms
+        self.orphaned[session.sid] = until_ms
 
     def adopt(self, session: Session) -> None:
         """The asker is back, or the cancel is on its way."""
-        self._orphans.pop(session.sid, None)
+        self.orphaned.pop(session.sid, None)
 
     def orphans(self, now_ms: int) -> list[str]:
         """Sids whose turn is to be cancelled."""
-        return [sid for sid, until_ms in self._orphans.items() if until_ms <= now_ms]
+        return [sid for sid, until_ms in self.orphaned.items() if until_ms <= now_ms]
 
     def drop(self, sid: str) -> None:
         """Forget a conversation."""
         self.by_sid.pop(sid, None)
-        self._orphans.pop(sid, None)
-        self._closed.pop(sid, None)
+        self.orphaned.pop(sid, None)
+        self.closed.pop(sid, None)
 
     def _expire(self, at_ms: int) -> None:
-        while self._closed:
-            sid = next(iter(self._closed))
+        while self.closed:
+            sid = next(iter(self.closed))
             if self.by_sid[sid].ended_ms + KEEP_MS > at_ms:
                 return
             self.drop(sid)

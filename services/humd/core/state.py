@@ -9,11 +9,12 @@ from humd.core.sessions import Calls, Session, Sessions
 class State:
     """The tables, and the questions that need more than one of them."""
 
-    def __init__(self, default_hive: str) -> None:
+    def __init__(self) -> None:
         self.clients = Clients()
         self.sessions = Sessions()
         self.calls = Calls()
-        self._default_hive = default_hive
+        self.default_hive = ""
+        """Whose first model a prompt without one gets. Every boot of humd puts it into the log."""
         self._catalogue: Catalogue | None = None
         self._offers = -1
         self._workers: tuple[Client, ...] = ()
@@ -61,7 +62,7 @@ class State:
         """For a prompt that names none: the default hive's first, else the first worker's."""
         first = min(
             self.workers,
-            key=lambda bee: (not bee.is_connected, bee.name != self._default_hive, bee.rank),
+            key=lambda bee: (not bee.is_connected, bee.name != self.default_hive, bee.rank),
             default=None,
         )
         return first.models[0] if first is not None else None

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nest.paths import ensure_private
-from thehum.core.merkle import HASH_BYTES, perfect_root
 from thehum.core.names import TILES_DIR
 from thehum.core.tiles import TILE_HASHES, whole
 from thehum.edge.disk import open_private, told_apart, write_all
+from thrum.merkle import HASH_BYTES, perfect_root
 
 LEVELS = 7
 """256^7 is more than there will be events."""

@@ -176,7 +176,7 @@ def test_the_rids_of_a_hid_are_remembered_up_to_a_bound(world: World) -> None:
     for number in range(RIDS_MAX + 5):
         world.state.clients.remember_rid(client, str(number))
 
-    assert len(world.state.clients._rids[hid_named("D/a")]) == RIDS_MAX
+    assert len(world.state.clients.rids[hid_named("D/a")]) == RIDS_MAX
 
 
 def test_hids_whose_rids_are_remembered_have_a_bound(world: World) -> None:
@@ -186,7 +186,7 @@ def test_hids_whose_rids_are_remembered_have_a_bound(world: World) -> None:
         client.hid = f"hid-{number}"
         world.state.clients.remember_rid(client, "r")
 
-    assert next(iter(world.state.clients._rids)) == "hid-5"
+    assert next(iter(world.state.clients.rids)) == "hid-5"
 
 
 def test_link_numbers_of_clients_that_left_have_a_bound(world: World) -> None:
@@ -194,4 +194,4 @@ def test_link_numbers_of_clients_that_left_have_a_bound(world: World) -> None:
         world.state.clients.touch(f"B{number}").link = 1
         world.state.clients.drop(f"B{number}")
 
-    assert len(world.state.clients._links) == LINKS_MAX
+    assert len(world.state.clients.links) == LINKS_MAX

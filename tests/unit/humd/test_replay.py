@@ -11,10 +11,12 @@ from tests.support.world import World, tables
 
 from humd.core import router
 from humd.core.arrivals import Arrival, Deliver
+from humd.core.leaves import freeze, leaves
 from humd.core.replay import arrival_of
 from thrum import frames
 from thrum.chi import OUTPUT, Chi
 from thrum.errors import MalformedTone
+from thrum.snapshots import Leaf, root_of
 
 ROLES: dict[str, tuple[str, dict[str, object]]] = {
     "W": ("worker", {"models": ["m"]}),
@@ -42,6 +44,8 @@ class Traffic(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.checked = 0
+        self.taken_at, self.taken = 0, list[Leaf]()
+        """The last snapshot, and how many events were before it."""
 
     def joins(self, client: str) -> None:
         role, body = ROLES[client]
@@ -114,9 +118,23 @@ class Traffic(RuleBasedStateMachine):
         by_sid = self.world.state.sessions.by_sid
         return [(s.sid, s.worker) for s in by_sid.values() if s.is_open and s.worker]
 
+    @rule()
+    def take_a_snapshot(self) -> None:
+        self.taken_at, self.taken = self.world.seq, self.world.snapshot()
+
     @invariant()
     def a_replay_gives_the_same_state(self) -> None:
         assert tables(self.world.replayed()) == tables(self.world.state)
+
+    @invariant()
+    def a_snapshot_and_the_events_behind_it_give_the_same_state(self) -> None:
+        if not self.taken:
+            return
+        state = self.world.restored(self.taken)
+        self.world.replayed_from(state, after_seq=self.taken_at)
+
+        assert tables(state) == tables(self.world.state)
+        assert root_of(leaves(freeze(state))) == root_of(self.world.snapshot())
 
     @invariant()
     def an_open_turn_has_a_worker_that_knows_of_it(self) -> None:
