@@ -29,6 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "services")]
 from nest.identity import Identity, load_or_mint_identity  # noqa: E402
 from thehum.core.audit import Author, audit  # noqa: E402
 from thehum.core.bodies import read_drafts  # noqa: E402
+from thehum.core.keeping import SALT_BYTES, Keep  # noqa: E402
 from thehum.core.names import segment_name  # noqa: E402
 from thehum.core.offers import Append, judge, read_offer  # noqa: E402
 from thehum.edge.directory import segments_in  # noqa: E402
@@ -48,6 +49,7 @@ VERIFY_GROUP = 256
 """Events in a group of the log that is verified."""
 REMEMBER_SECONDS = 1.0
 EPOCH = "bench"
+KEEP = Keep(mint_salt=lambda: os.urandom(SALT_BYTES))
 
 
 class Figure(NamedTuple):
@@ -87,7 +89,14 @@ def commit(log: Log, bodies: list[Body]) -> None:
         if not isinstance(judge(offer, last=last, next_seq=builder.next_seq), Append):
             raise SystemExit(f"{offer.name} was not taken")
         for section in offer.sections:
-            builder.add(read_drafts(section.parcels, via=offer.via(section), mint=str), offer.at_ms)
+            drafts, _ = read_drafts(
+                section.parcels,
+                via=offer.via(section),
+                mint=str,
+                keep=KEEP,
+                first_seq=builder.next_seq,
+            )
+            builder.add(drafts, offer.at_ms)
         last = offer.name
     log.append(builder.seal(), last)
 

@@ -80,6 +80,8 @@ const (
 	ChiKadFindNode     = "kad-find-node"
 	ChiKadFindNodeResp = "kad-find-node-resp"
 	ChiBackfill        = "backfill"
+	ChiForget          = "forget"
+	ChiForgotten       = "forgotten"
 	ChiSnapshot        = "snapshot"
 	ChiBeeRetract      = "bee-retract"
 )
@@ -95,22 +97,25 @@ const (
 
 // The dotted reason on an error tone.
 const (
-	QualifierAuthDenied      = "auth.denied"
-	QualifierFrameTooLarge   = "frame.too-large"
-	QualifierHearOnlyDenied  = "hearOnly.denied"
-	QualifierLogUnavailable  = "log.unavailable"
-	QualifierOverflowNoRoute = "overflow.no-route"
-	QualifierPromptNoSid     = "prompt.no-sid"
-	QualifierPromptNoWorker  = "prompt.no-worker"
-	QualifierPromptQueueFull = "prompt.queue-full"
-	QualifierQueueOverflow   = "queue.overflow"
-	QualifierToneMalformed   = "tone.malformed"
-	QualifierToolForagerLost = "tool.forager-lost"
-	QualifierToolTimeout     = "tool.timeout"
-	QualifierToolUnknown     = "tool.unknown"
-	QualifierUpstreamFailed  = "upstream.failed"
-	QualifierWorkerBusy      = "worker.busy"
-	QualifierWorkerLost      = "worker.lost"
+	QualifierAuthDenied            = "auth.denied"
+	QualifierFederationScopeDenied = "federation.scope.denied"
+	QualifierFrameTooLarge         = "frame.too-large"
+	QualifierHearOnlyDenied        = "hearOnly.denied"
+	QualifierLogUnavailable        = "log.unavailable"
+	QualifierOverflowNoRoute       = "overflow.no-route"
+	QualifierPeerLost              = "peer.lost"
+	QualifierPermitExpired         = "permit.expired"
+	QualifierPromptNoSid           = "prompt.no-sid"
+	QualifierPromptNoWorker        = "prompt.no-worker"
+	QualifierPromptQueueFull       = "prompt.queue-full"
+	QualifierQueueOverflow         = "queue.overflow"
+	QualifierToneMalformed         = "tone.malformed"
+	QualifierToolForagerLost       = "tool.forager-lost"
+	QualifierToolTimeout           = "tool.timeout"
+	QualifierToolUnknown           = "tool.unknown"
+	QualifierUpstreamFailed        = "upstream.failed"
+	QualifierWorkerBusy            = "worker.busy"
+	QualifierWorkerLost            = "worker.lost"
 )
 
 // AllChi is every chi that this version of thrum knows.
@@ -149,6 +154,8 @@ var AllChi = []string{
 	ChiKadFindNode,
 	ChiKadFindNodeResp,
 	ChiBackfill,
+	ChiForget,
+	ChiForgotten,
 	ChiSnapshot,
 	ChiBeeRetract,
 }
@@ -209,6 +216,8 @@ var Needs = map[string][]string{
 	"kad-find-node":      {"query_id", "target"},
 	"kad-find-node-resp": {"query_id", "closest"},
 	"backfill":           {},
+	"forget":             {"sid"},
+	"forgotten":          {"sid", "order"},
 	"snapshot":           {},
 	"bee-retract":        {},
 }
@@ -249,6 +258,8 @@ var Fields = map[string][]Field{
 	"kad-find-node":      {{"query_id", "string"}, {"target", "string"}},
 	"kad-find-node-resp": {{"query_id", "string"}, {"closest", "array"}},
 	"backfill":           {},
+	"forget":             {{"by", "string"}, {"reason", "string"}},
+	"forgotten":          {{"order", "integer"}, {"bodies", "integer"}, {"bytes", "integer"}, {"whole", "boolean"}},
 	"snapshot":           {},
 	"bee-retract":        {{"name", "string"}, {"scope", "string"}, {"reason", "string"}},
 }

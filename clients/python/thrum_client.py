@@ -70,6 +70,8 @@ class Chi:
     KAD_FIND_NODE = "kad-find-node"
     KAD_FIND_NODE_RESP = "kad-find-node-resp"
     BACKFILL = "backfill"
+    FORGET = "forget"
+    FORGOTTEN = "forgotten"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -88,10 +90,13 @@ class Qualifier:
     """The dotted reason on an `error` tone."""
 
     AUTH_DENIED = "auth.denied"
+    FEDERATION_SCOPE_DENIED = "federation.scope.denied"
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
     LOG_UNAVAILABLE = "log.unavailable"
     OVERFLOW_NO_ROUTE = "overflow.no-route"
+    PEER_LOST = "peer.lost"
+    PERMIT_EXPIRED = "permit.expired"
     PROMPT_NO_SID = "prompt.no-sid"
     PROMPT_NO_WORKER = "prompt.no-worker"
     PROMPT_QUEUE_FULL = "prompt.queue-full"
@@ -141,6 +146,8 @@ ALL_CHI: frozenset[str] = frozenset(
         Chi.KAD_FIND_NODE,
         Chi.KAD_FIND_NODE_RESP,
         Chi.BACKFILL,
+        Chi.FORGET,
+        Chi.FORGOTTEN,
         Chi.SNAPSHOT,
         Chi.BEE_RETRACT,
     }
@@ -196,6 +203,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "kad-find-node": ("query_id", "target"),
     "kad-find-node-resp": ("query_id", "closest"),
     "backfill": (),
+    "forget": ("sid",),
+    "forgotten": ("sid", "order"),
     "snapshot": (),
     "bee-retract": (),
 }
@@ -397,6 +406,16 @@ FIELDS: dict[str, dict[str, str]] = {
         "closest": "array",
     },
     "backfill": {},
+    "forget": {
+        "by": "string",
+        "reason": "string",
+    },
+    "forgotten": {
+        "order": "integer",
+        "bodies": "integer",
+        "bytes": "integer",
+        "whole": "boolean",
+    },
     "snapshot": {},
     "bee-retract": {
         "name": "string",

@@ -55,6 +55,8 @@ export const Chi = {
   kadFindNode: "kad-find-node",
   kadFindNodeResp: "kad-find-node-resp",
   backfill: "backfill",
+  forget: "forget",
+  forgotten: "forgotten",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 };
@@ -71,10 +73,13 @@ export const PulseKind = {
 /** The dotted reason on an `error` tone. */
 export const Qualifier = {
   authDenied: "auth.denied",
+  federationScopeDenied: "federation.scope.denied",
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
   logUnavailable: "log.unavailable",
   overflowNoRoute: "overflow.no-route",
+  peerLost: "peer.lost",
+  permitExpired: "permit.expired",
   promptNoSid: "prompt.no-sid",
   promptNoWorker: "prompt.no-worker",
   promptQueueFull: "prompt.queue-full",
@@ -143,6 +148,8 @@ export const NEEDS = {
   "kad-find-node": ["query_id", "target"],
   "kad-find-node-resp": ["query_id", "closest"],
   "backfill": [],
+  "forget": ["sid"],
+  "forgotten": ["sid", "order"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -183,6 +190,8 @@ export const FIELDS = {
   "kad-find-node": { query_id: "string", target: "string" },
   "kad-find-node-resp": { query_id: "string", closest: "array" },
   "backfill": {},
+  "forget": { by: "string", reason: "string" },
+  "forgotten": { order: "integer", bodies: "integer", bytes: "integer", whole: "boolean" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

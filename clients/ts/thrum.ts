@@ -289,6 +289,20 @@ export interface KadFindNodeRespTone extends Envelope {
 export interface BackfillTone extends Envelope {
   chi: "backfill";
 }
+export interface ForgetTone extends Envelope {
+  chi: "forget";
+  sid: string;
+  by?: string;
+  reason?: string;
+}
+export interface ForgottenTone extends Envelope {
+  chi: "forgotten";
+  sid: string;
+  order: number;
+  bodies?: number;
+  bytes?: number;
+  whole?: boolean;
+}
 export interface SnapshotTone extends Envelope {
   chi: "snapshot";
 }
@@ -335,6 +349,8 @@ export type KnownTone =
   | KadFindNodeTone
   | KadFindNodeRespTone
   | BackfillTone
+  | ForgetTone
+  | ForgottenTone
   | SnapshotTone
   | BeeRetractTone
   ;
@@ -377,6 +393,8 @@ export const Chi = {
   kadFindNode: "kad-find-node",
   kadFindNodeResp: "kad-find-node-resp",
   backfill: "backfill",
+  forget: "forget",
+  forgotten: "forgotten",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 } as const;
@@ -393,10 +411,13 @@ export const PulseKind = {
 /** The dotted reason on an `error` tone. */
 export const Qualifier = {
   authDenied: "auth.denied",
+  federationScopeDenied: "federation.scope.denied",
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
   logUnavailable: "log.unavailable",
   overflowNoRoute: "overflow.no-route",
+  peerLost: "peer.lost",
+  permitExpired: "permit.expired",
   promptNoSid: "prompt.no-sid",
   promptNoWorker: "prompt.no-worker",
   promptQueueFull: "prompt.queue-full",
@@ -465,6 +486,8 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "kad-find-node": ["query_id", "target"],
   "kad-find-node-resp": ["query_id", "closest"],
   "backfill": [],
+  "forget": ["sid"],
+  "forgotten": ["sid", "order"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -505,6 +528,8 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "kad-find-node": { query_id: "string", target: "string" },
   "kad-find-node-resp": { query_id: "string", closest: "array" },
   "backfill": {},
+  "forget": { by: "string", reason: "string" },
+  "forgotten": { order: "integer", bodies: "integer", bytes: "integer", whole: "boolean" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

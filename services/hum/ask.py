@@ -17,6 +17,7 @@ from hum.bees import read_bees
 from hum.door import Door, open_door
 from hum.errors import EXIT_FAILED, AskRefused
 from hum.output import data_json, printable, talk
+from hum.rendezvous import door_path
 from nest.paths import Paths
 from thrum.errors import HumError
 from thrum.ids import HUMID_RANDOM_BYTES, mint_humid
@@ -100,7 +101,7 @@ def ask(*, prompt: str, model: str | None, sid: str | None, as_json: bool) -> in
     paths = Paths.from_environment(os.environ)
     begun = time.monotonic()
     answer = Answer(rid=_mint(), sid=sid or f"ask-{_mint()}", model=model)
-    with open_door(paths.thrum_socket) as door:
+    with open_door(door_path(paths, os.environ)) as door:
         door.send(prompt_tone(text, model=model, sid=answer.sid, rid=answer.rid))
         try:
             _follow(door, answer, quiet=as_json)

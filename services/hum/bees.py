@@ -24,19 +24,23 @@ class Address:
         return f"http://{host}:{self.port}"
 
 
-def read_bees(path: Path) -> dict[str, dict[str, Any]]:
-    """The manifest of each connected bee by its name; empty when there is no readable file."""
+def read_manifests(path: Path) -> list[dict[str, Any]]:
+    """The manifest of each connected bee; empty when there is no readable file."""
     try:
         with path.open("rb") as file:
             found = orjson.loads(file.read(BEES_BYTES_MAX))
     except (OSError, orjson.JSONDecodeError):
-        return {}
-    manifests = found.values() if isinstance(found, dict) else ()
-    return {
-        manifest["name"]: manifest
-        for manifest in manifests
+        return []
+    return [
+        manifest
+        for manifest in (found.values() if isinstance(found, dict) else ())
         if isinstance(manifest, dict) and isinstance(manifest.get("name"), str)
-    }
+    ]
+
+
+def read_bees(path: Path) -> dict[str, dict[str, Any]]:
+    """The same by name; of several with one name the last."""
+    return {manifest["name"]: manifest for manifest in read_manifests(path)}
 
 
 def address(manifest: Mapping[str, Any] | None, host: str, port: int) -> Address:

@@ -23,10 +23,18 @@ class NoClient(LocalError):
 
 def client_environment(front: Address, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that point a client at `front`. A key that is set stays what it is."""
-    return {
+    places = {
         "OPENAI_BASE_URL": f"{front.url}/v1",
-        "OPENAI_API_KEY": environ.get("OPENAI_API_KEY") or OWN_KEY,
+        "ANTHROPIC_BASE_URL": front.url,
+        "OLLAMA_HOST": front.url,
     }
+    return places | {name: environ.get(name) or OWN_KEY for name in _key_names(environ)}
+
+
+def _key_names(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The variables that hold keys. Clients of Anthropic take either of two."""
+    has_key = bool(environ.get("ANTHROPIC_API_KEY"))
+    return "OPENAI_API_KEY", "ANTHROPIC_API_KEY" if has_key else "ANTHROPIC_AUTH_TOKEN"
 
 
 def _front(paths: Paths, environ: Mapping[str, str]) -> Address:
@@ -51,11 +59,13 @@ def env(*, as_json: bool) -> None:
     """Print what points a client at hum."""
     paths = Paths.from_environment(os.environ)
     variables = client_environment(_front(paths, os.environ), os.environ)
+    keys = _key_names(os.environ)
     if as_json:
-        data_json({**variables, "OPENAI_API_KEY": OWN_KEY})
+        data_json({**variables, **dict.fromkeys(keys, OWN_KEY)})
         return
-    if os.environ.get("OPENAI_API_KEY"):
-        del variables["OPENAI_API_KEY"]  # it is set where this will be evaluated, and stays secret
+    for name in keys:
+        if os.environ.get(name):
+            del variables[name]  # it is set where this will be evaluated, and stays secret
     for name, value in variables.items():
         data(f"export {name}={shlex.quote(value)}")
 

@@ -24,6 +24,13 @@ HUM: Mapping[str, tuple[str, str]] = {
     "tail": ("hum.log_verbs:tail", "Follow the signed log."),
     "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
     "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
+    "bee": ("hum.bee:bee", "Show who is connected, and what each bee offers."),
+    "hum": (
+        "hum.conversation:conversation",
+        "Show one conversation: who, how long, what it spent.",
+    ),
+    "drift": ("hum.drift:drift", "Show how long turns took, step by step."),
+    "penny": ("hum.penny:penny", "Show the lifetime counters of tokens and turns."),
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),
     "ctl": ("hum.ctl:ctl", "Hand a command to supervisorctl."),
     "version": ("hum.version:version", "Show the versions of hum and of its wire."),

@@ -7,6 +7,7 @@ import click
 
 from hum.door import open_door
 from hum.output import data, data_json
+from hum.rendezvous import door_path
 from nest.paths import Paths
 from thrum.tones import Tone
 
@@ -19,13 +20,14 @@ HEALTH_SECONDS = 1.0
 def health(*, as_json: bool) -> None:
     """Connect to the door, say a hello without a name and expect an answer within a second."""
     paths = Paths.from_environment(os.environ)
+    path = door_path(paths, os.environ)
     begun = time.monotonic()
-    with open_door(paths.thrum_socket) as door:
+    with open_door(path) as door:
         door.send(Tone(chi="hello", sid="humctl-health", body={"bee": ["worker"]}))
         tone = door.receive(within_seconds=HEALTH_SECONDS)
     took = round((time.monotonic() - begun) * 1000, 1)
     if as_json:
         protocol = tone.text("protoVersion")
-        data_json({"live": True, "door": str(paths.thrum_socket), "thrum": protocol, "ms": took})
+        data_json({"live": True, "door": str(path), "thrum": protocol, "ms": took})
     else:
-        data(f"humd is live at {paths.thrum_socket} ({took} ms)")
+        data(f"humd is live at {path} ({took} ms)")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from hum.thehum_verbs import Files
+    from hum.log_files import Files
     from thehum.core.notes import Checkpoint
 
 EXIT_NOT_PROVEN = 1
@@ -31,8 +31,8 @@ def prove(*, seq: int, out: Path | None, as_json: bool) -> None:
     """
     import orjson
 
+    from hum.log_files import Files
     from hum.output import data, data_json, talk
-    from hum.thehum_verbs import Files
     from thehum.core.proofs import Proof, check, dump_proof
 
     log = Files()

@@ -1,6 +1,6 @@
 """`hum status`: what runs, since when and in how much memory.
 
-Asks supervisord and reads files; the services are not disturbed.
+Asks supervisord, reads files and listens for the door's first word; nothing is sent to a service.
 """
 
 import os
@@ -10,9 +10,14 @@ from typing import Any
 
 import click
 
+from hum.log_head import log_head
 from hum.output import data, data_json, duration, megabytes, table
+from hum.rendezvous import door_path, read_runtime, silence_of
 from nest.paths import Paths
 from nest.supervisor import ProgramState, Supervisor
+
+DOOR = "thrumd"
+"""The service that listens at the door."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -46,29 +51,25 @@ def read_status(paths: Paths) -> dict[str, Any]:
     programs = supervisor.programs()
     pid = supervisor.pid()
     services = [_service(program) for program in programs]
+    door = door_path(paths, os.environ)
+    has_door = any(one.name == DOOR and one.state == "RUNNING" for one in programs)
+    silence = silence_of(door) if has_door else ""
+    runtime = read_runtime(paths)
     total = _rss_bytes(pid) + sum(service["rss_bytes"] for service in services)
     return {
-        "healthy": not any(_is_failed(program) for program in programs),
+        "healthy": not silence and not any(_is_failed(program) for program in programs),
         "services": services,
         "supervisor": {"pid": pid, "rss_bytes": _rss_bytes(pid)},
         "rss_bytes_total": total,
         "sockets": {
-            "door": _socket(paths.thrum_socket),
+            "door": {**_socket(door), "silence": silence or None},
             "bus": _socket(paths.bus_socket),
             "supervisor": _socket(paths.supervisor_socket),
         },
+        "runtime": runtime and runtime.described(),
         "log": {"directory": str(paths.thehum), "head": log_head(paths)},
         "supervisor_conf": str(paths.supervisor_conf),
     }
-
-
-def log_head(paths: Paths) -> int | None:
-    """The number of the last event that the log says is on disk; None when it does not say."""
-    try:
-        content = paths.thehum_seq.read_bytes()[:8]
-    except OSError:
-        return None
-    return int.from_bytes(content, "big") if len(content) == 8 else None
 
 
 def _is_failed(program: ProgramState) -> bool:
@@ -121,12 +122,12 @@ def _lines(found: Mapping[str, Any]) -> Sequence[str]:
         memory = megabytes(service["rss_bytes"]) if service["pid"] else "-"
         rows.append((service["name"], state, str(service["pid"] or "-"), memory, up))
     head = found["log"]["head"]
-    events = "head unknown" if head is None else f"event {head}"
-    sockets = found["sockets"]
+    events = "no log yet" if head is None else f"event {head}"
+    door = found["sockets"]["door"]
     return [
         table(rows),
         "",
         f"memory  {megabytes(found['rss_bytes_total'])} with supervisord",
-        f"door    {sockets['door']['path']}{'' if sockets['door']['there'] else ' (missing)'}",
+        f"door    {door['path']}{' (' + door['silence'] + ')' if door['silence'] else ''}",
         f"log     {found['log']['directory']}, {events}",
     ]

@@ -1,14 +1,18 @@
 """Events into state and ledger: one place where an event gets its number and takes effect."""
 
 import time
+from collections.abc import Mapping
 
 from humd.core import router
-from humd.core.arrivals import Arrival, Effect, Emit
+from humd.core.arrivals import Arrival, Effect, Emit, Why
 from humd.core.replay import arrival_of
 from humd.core.state import State
-from humd.edge.ledger import Batch, Ledger
+from humd.edge.ledger import Batch, Ledger, Note
 from thrum import frames
 from thrum.frames import Header
+
+WHY_CHARS_MAX = 256
+"""A reason in the log; it names models and tools, whose names have no bound."""
 
 
 class Recorder:
@@ -27,28 +31,31 @@ class Recorder:
         for event, written in waiting:
             event.seq, event.at_ms = self.ledger.next_seq, batch.at_ms
             effects = router.apply(self.state, event)
-            self.ledger.add(batch, event.client, written)
+            note: Note | None = None
             for effect in effects:
                 if isinstance(effect, Emit):
                     waiting.append(_said(effect))
+                elif isinstance(effect, Why):
+                    note = (effect.text[:WHY_CHARS_MAX], effect.is_fanned)
                 else:
                     batch.effects.append(effect)
+            self.ledger.add(batch, event.client, written, note)
 
     def say(self, emit: Emit) -> None:
         """Record something humd says of its own accord."""
         self.record(self.ledger.batch(now_ms()), *_said(emit))
 
-    def replay(self, line: str) -> list[Effect]:
+    def replay(self, line: str, bodies: Mapping[str, bytes]) -> list[Effect]:
         """Apply a stored event; what humd said because of it is stored too, and comes by itself."""
-        arrival = arrival_of(line)
+        arrival = arrival_of(line, bodies)
         effects = router.apply(self.state, arrival)
         self.ledger.next_seq, self.ledger.last_ms = arrival.seq + 1, arrival.at_ms
-        return [effect for effect in effects if not isinstance(effect, Emit)]
+        return [effect for effect in effects if not isinstance(effect, Emit | Why)]
 
 
 def _said(emit: Emit) -> tuple[Arrival, bytes]:
     """An event of our own as an arrival, and the parcel that is logged."""
-    header = Header(emit.chi, sid=emit.sid)
+    header = Header(emit.chi, emit.rid, emit.sid)
     raw = frames.pack_body(emit.body)
     return Arrival(0, 0, None, header, raw), frames.pack_header(header) + raw
 

@@ -7,32 +7,40 @@ here blocks but the poll.
 
 import logging
 import time
+from dataclasses import replace
 
-from humd.core import authority, router
+from humd.core import authority, router, sentinel
 from humd.core.arrivals import (
     Arrival,
+    CatchUp,
+    CaughtUp,
+    ClientId,
     Deliver,
     Duplicate,
     Effect,
     Forget,
     Inherit,
     Refusal,
+    Timed,
 )
-from humd.core.clients import door_of
+from humd.core.basis import Basis
+from humd.core.clients import ENSEMBLE, PEER_PREFIX, door_of
 from humd.core.state import State
-from humd.edge import projections
 from humd.edge.bus import Bus
-from humd.edge.greeting import LOG_PREFIX, Connection, NotProven, Proof, believe
+from humd.edge.catchups import REPLAYER, RID, CatchUps, no_catch_up
+from humd.edge.greeting import Connection, NotProven, Proof, believe
 from humd.edge.ledger import Batch, Ledger
 from humd.edge.metrics import Metrics
+from humd.edge.projections import Projections, asks_of
 from humd.recording import Recorder, now_ms
+from nest.identity import load_identity
 from nest.lifecycle import Context
 from nest.sockets import Poll
 from thrum import frames
 from thrum.chi import THRUM_VERSION, WORK, Chi, LinkChi
-from thrum.errors import LogUnavailable, MalformedTone, Qualifier
+from thrum.errors import LogUnavailable, MalformedTone, Qualifier, SettingsRefused
 from thrum.frames import Header, Span
-from thrum.ids import base36
+from thrum.ids import base36, is_humd
 from thrum.tones import Body, is_past_dusk
 
 FRAMES_PER_TURN = 512
@@ -46,8 +54,6 @@ DRAIN_SECONDS = 2.0
 REPLAY_PAGE_EVENTS = 4_096
 LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
-REPLAYER = "humd"
-"""Whose name is on humd's own `backfill` requests."""
 
 _UNLOGGED: frozenset[str] = frozenset({Chi.ECHO, Chi.LOG, Chi.BACKFILL, *LinkChi})
 _AWAY = Refusal(
@@ -61,12 +67,22 @@ class Hub:
     """Everything that humd has in memory, and the loop over it."""
 
     def __init__(self, context: Context) -> None:
-        self._bees_json = context.paths.bees_json
         self._stop = context.stop
         self._metrics = Metrics(context.metrics)
+        days = context.settings.humd.drift_retention_days
+        self._projections = Projections(context.paths, context.metrics, drift_days=days)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
+        settings = context.settings
+        self._basis = Basis(
+            default_hive=settings.nest.default,
+            permission_dusk_ms=settings.humd.permission_dusk_ms,
+            classifier=settings.humd.drone_classifier,
+        )
         self._state = State()
-        self._default_hive = context.settings.nest.default
+        self._beat_ms = settings.humd.drone_beat_ms
+        self._catch_ups = CatchUps(self._basis.permission_dusk_ms)
+        self._keys = {"log": context.paths.humd_key, "operator": context.paths.operator_key}
+        """Roles that need a key of this humd."""
         self._ledger = Ledger(base36(now_ms()))
         self._recorder = Recorder(self._state, self._ledger)
         self._log: Connection | None = None
@@ -75,16 +91,19 @@ class Hub:
         """When thehum began to refuse batches for want of room; None while it takes them."""
         self._humd = ""
         self._is_booted = False
+        self._excluded = frozenset(context.settings.humd.thehum.exclude) - _UNLOGGED
+        """Kinds of tone that are routed and never logged."""
+        self._reports: list[tuple[Connection, bytes, Arrival]] = []
+        """What the log said before its last page."""
         self._credits: dict[bytes, int] = {}
         """Link numbers that are durable and not yet settled, by connection."""
         self._next_tick = 0.0
-        self._written_generation = -1
 
     def run(self) -> None:
         """Route until asked to stop; then let what is on its way reach the disk."""
         poll = Poll([self._stop.descriptor])
         self._bus.watch(poll)
-        projections.write_bees(self._bees_json, [])
+        self._projections.begin()
         try:
             while not self._stop.requested:
                 poll.wait(self._wait_ms())
@@ -94,7 +113,8 @@ class Hub:
                 poll.wait(1)
                 self._turn()
         finally:
-            projections.write_bees(self._bees_json, [])
+            is_durable = self._is_booted and self._ledger.newest is None
+            self._projections.end(self._state, is_durable=is_durable)
             self._bus.close()
 
     def _wait_ms(self) -> int:
@@ -112,6 +132,8 @@ class Hub:
         self._bus.probe()
         if time.monotonic() >= self._next_tick:
             self._tick()
+        if self._catch_ups:
+            self._catch_up()
         self._ledger.flush()
         self._bus.write()
 
@@ -140,11 +162,17 @@ class Hub:
             if chi in _UNLOGGED:
                 self._on_unlogged(connection, header, frame[body:end])
                 continue
+            if connection.is_log:
+                self._on_report(connection, frame[start:end], Arrival(0, 0, None, header, b""))
+                continue
             client = instance
             if header.client is not None:
-                if not is_door or not header.client or "/" in header.client:
+                if not is_door or not _may_be_named(connection, header.client):
                     raise MalformedTone("only a door speaks for others, by a plain name")
                 client = f"{instance}/{header.client}"
+            if chi in self._excluded:
+                self._pass_by(connection, client, header, frame[body:end])
+                continue
             batch = self._ledger.batch(now, end - start)
             arrival = Arrival(self._ledger.next_seq, batch.at_ms, client, header, frame[body:end])
             if not self._may_pass(connection, arrival, now):
@@ -156,6 +184,29 @@ class Hub:
                 self._throttle(connection, batch)
             if chi == Chi.HELLO and is_door:
                 batch.hellos.append(client)
+
+    def _on_report(self, connection: Connection, parcel: bytes, arrival: Arrival) -> None:
+        """What the log has to say about itself is recorded as said by this humd."""
+        if not self._is_booted:
+            self._reports.append((connection, parcel, arrival))
+            return
+        batch = self._ledger.batch(now_ms(), len(parcel))
+        self._recorder.record(batch, arrival, parcel)
+        batch.settle(connection.id, arrival.header.seq)
+
+    def _pass_by(
+        self, connection: Connection, client: ClientId, header: Header, raw: bytes
+    ) -> None:
+        """A tone that is never logged: it changes nothing, and those on its sid hear it."""
+        self._settle(connection, header.seq)
+        if is_past_dusk(header.dusk, now_ms()):
+            return
+        newest = self._ledger.newest  # those who hear it hear it after what came before
+        for delivery in router.overheard(self._state, header, raw, client):
+            if newest is not None:
+                newest.effects.append(delivery)
+            else:
+                self._bus.owe(delivery)
 
     def _throttle(self, connection: Connection, batch: Batch) -> None:
         """Note that a connection feeds a bee that cannot keep up: its credit will wait."""
@@ -218,11 +269,22 @@ class Hub:
     def _follow(self, effect: Effect) -> None:
         """Do what the core decided; its event is on disk."""
         if isinstance(effect, Deliver):
-            self._bus.owe(effect)
+            is_late = self._catch_ups and effect.header.fan
+            if not (is_late and self._catch_ups.leaves_out(effect)):
+                self._bus.owe(effect)
         elif isinstance(effect, Forget):
             self._bus.forget(effect.client)
+            self._catch_ups.forget(effect.client)
         elif isinstance(effect, Inherit):
             self._bus.inherit(effect.old, effect.new)
+            self._catch_ups.inherit(effect.old, effect.new)
+        elif isinstance(effect, CatchUp):
+            if not self._catch_ups.begin(effect):
+                self._bus.owe(no_catch_up(effect.client, effect.sid, Qualifier.QUEUE_OVERFLOW))
+        elif isinstance(effect, CaughtUp):
+            self._catch_ups.end(effect.client, effect.sid)
+        elif isinstance(effect, Timed):
+            self._projections.timed(effect, now_ms(), is_live=self._is_booted)
 
     def _on_greeting(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Anything before a believed hello."""
@@ -244,12 +306,25 @@ class Hub:
             refusal = {"message": problem.message, "qualifier": str(Qualifier.AUTH_DENIED)}
             self._bus.control(connection, Header(Chi.ERROR), refusal)
             return
-        if "log" in proof.roles and proof.hid.prefix == LOG_PREFIX:
+        wanted = next((role for role in self._keys if role in proof.roles), None)
+        if wanted is not None and not self._is_keeper(wanted, proof):
+            self._metrics.refused.labels(Qualifier.AUTH_DENIED).inc()
+            refusal = {"message": f"you are not the {wanted} of this humd"}
+            qualifier = {"qualifier": str(Qualifier.AUTH_DENIED)}
+            self._bus.control(connection, Header(Chi.ERROR), refusal | qualifier)
+        elif wanted == "log":
             self._log_joins(connection, proof, body)
         elif not self._is_booted or not self._takes_work:
             self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
         else:
             self._bee_joins(connection, proof, header)
+
+    def _is_keeper(self, role: str, proof: Proof) -> bool:
+        """Whether a bee holds the key that its role needs: its hid is the public half of ours."""
+        try:
+            return load_identity(self._keys[role], prefix=proof.hid.prefix).hid == proof.hid
+        except (OSError, SettingsRefused):
+            return False
 
     def _bee_joins(self, connection: Connection, proof: Proof, header: Header) -> None:
         """Record the hello; it is answered once it is durable."""
@@ -258,7 +333,8 @@ class Hub:
             self._bus.reset(connection, f"{Qualifier.AUTH_DENIED}: not your instance")
             return
         connection.is_resumed = self._state.knows(proof.instance)
-        self._bus.admit(connection, proof.instance, is_door="door" in proof.roles)
+        self._bus.admit(connection, proof.instance, is_door=bool(_DOORS & proof.roles))
+        connection.is_ensemble = ENSEMBLE in proof.roles
         hello = Header(Chi.HELLO, header.rid, None, str(proof.hid))
         raw = frames.pack_body(proof.body)
         batch = self._ledger.batch(now_ms())
@@ -273,7 +349,7 @@ class Hub:
         if instance is None or client is None:
             return
         if self._bus.connection_of(instance) is connection and self._bus.resume(connection, cursor):
-            self._welcome(connection, settled=client.link)
+            self._welcome(connection, settled=client.links.settled)
 
     def _welcome(self, connection: Connection, *, settled: int) -> None:
         body: Body = {
@@ -312,22 +388,43 @@ class Hub:
 
     def _ask_page(self, from_seq: int) -> None:
         header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)
-        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True}
+        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True, "bodies": True}
         self._send_log(frames.pack(header, body))
+
+    def _on_own_page(self, rid: str, body: Body) -> None:
+        """A page that humd asked for itself."""
+        if rid.startswith(RID):
+            for delivery in self._catch_ups.page(rid, body):
+                self._bus.owe(delivery)
+        elif not self._is_booted:
+            self._on_page(body)
+
+    def _catch_up(self) -> None:
+        """Ask for what late listeners may be read now; note who has everything."""
+        if self._log is None or not self._is_booted:
+            return
+        for request in self._catch_ups.requests(self._bus.takes_more):
+            self._send_log(request)
+        for client, sid in self._catch_ups.confirmed(self._bus.has_confirmed):
+            self._catch_ups.end(client, sid)
+            self._recorder.say(router.caught_up(client, sid))
 
     def _on_page(self, body: Body) -> None:
         """Replay one page; after the last one, open for business."""
-        if self._is_booted:
-            return
+        bodies = body.get("bodies", {})
         for line in body.get("events", []):
-            for effect in self._recorder.replay(line):
+            for effect in self._recorder.replay(line, bodies):
                 self._follow(effect)
         if body.get("next_seq"):
             self._ask_page(int(body["next_seq"]))
             return
         self._is_booted = True
+        self._projections.booted(self._state)
+        reports, self._reports = self._reports, []
         self._ledger.back(self._send_log, None, 0)
-        self._recorder.say(router.booted(self._default_hive))
+        self._recorder.say(router.booted(replace(self._basis, humd=self._humd)))
+        for report in reports:
+            self._on_report(*report)
         log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})
 
     def _send_log(self, frame: bytes) -> bool:
@@ -395,7 +492,7 @@ class Hub:
         """A request goes to the log, an answer to who asked."""
         if connection is self._log:
             if header.to == REPLAYER:
-                self._on_page(frames.read_body(raw))
+                self._on_own_page(header.rid or "", frames.read_body(raw))
             elif header.to is not None and self._state.knows(header.to):
                 self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
             return
@@ -416,18 +513,27 @@ class Hub:
                 self._bus.pass_on(asker, frames.pack_header(header) + raw)
             return
         reply = Header(LinkChi.VITALS, header.rid, to=connection.instance)
-        if frames.read_body(raw).get("ask") == "bees":
+        question = frames.read_body(raw).get("ask")
+        if question == "bees":
             bees = [
                 {**bee.manifest, "connected": bee.is_connected}
                 for bee in self._state.clients.bees()
             ]
             self._bus.control(connection, reply, {"bees": bees, "humd": self._humd})
             return
-        question = frames.pack_header(header._replace(sender=connection.instance)) + raw
+        if question == "asks":
+            known = self._state.clients.get(connection.instance or "")
+            is_operator = known is not None and known.is_operator
+            asks = asks_of(self._state.asks) if is_operator else []
+            self._bus.control(connection, reply, {"asks": asks})
+            return
+        passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
         for other in list(self._bus.connections.values()):
             if other.is_joined and other is not connection:
-                self._bus.pass_on(other, question)
-        mine = self._metrics.vitals(self._state, self._ledger, self._bus)
+                self._bus.pass_on(other, passed_on)
+        self._projections.measure(self._state)
+        catch_ups = len(self._catch_ups)
+        mine = self._metrics.vitals(self._state, self._ledger, self._bus, catch_ups=catch_ups)
         self._bus.control(connection, reply, mine)
 
     def _cut(self, connection: Connection, reason: str) -> None:
@@ -444,6 +550,7 @@ class Hub:
             if self._log is connection:
                 self._log, self._log_away_since = None, time.monotonic()
                 self._ledger.lost()
+                self._catch_ups.log_lost()
                 log.warning("log.away")
         elif connection.instance is not None:
             self._recorder.say(router.lost(connection.instance, is_door=connection.is_door))
@@ -459,9 +566,27 @@ class Hub:
             self._ledger.back(self._send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
             self._recorder.say(emit)
-        if self._written_generation != self._state.clients.generation:
-            self._written_generation = self._state.clients.generation
-            projections.write_bees(self._bees_json, self._state.clients.bees())
+        for emit in sentinel.due(self._state, now_ms(), beat_ms=self._beat_ms):
+            self._metrics.acts.labels(emit.chi).inc()
+            self._recorder.say(emit)
+        self._projections.tick(
+            self._state,
+            time.monotonic(),
+            now_ms(),
+            next_seq=self._ledger.next_seq,
+            durable_seq=self._ledger.oldest_seq - 1,
+        )
+
+
+_DOORS = frozenset({"door", ENSEMBLE})
+"""Roles of bees that speak for others."""
+
+
+def _may_be_named(connection: Connection, client: str) -> bool:
+    """Whether a door may call a client so: another humd by its hid, and nobody else like one."""
+    if connection.is_ensemble:
+        return is_humd(client)
+    return client != "" and "/" not in client and not client.startswith(PEER_PREFIX)
 
 
 class _Full(Exception):

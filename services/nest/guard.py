@@ -6,7 +6,9 @@ decides on the `scope`, before anything is routed:
 - `Host` is there once and is exactly one of ours: no name that was rebound to 127.0.0.1 gets in.
 - `Origin`, when there is one, is exactly one of ours; `null` is nobody's.
 - `Sec-Fetch-Site`, when there is one, is `same-origin` or `none` (typed, or a bookmark).
-- What has a body is `application/json`, so that a browser has to ask first, and gets a no.
+- What has a body is `application/json`, so that a browser has to ask first, and gets a no. Below
+  the `loose` paths the type may be missing or a form's, as command-line clients send it, when
+  neither `Origin` nor any `Sec-Fetch` header shows a browser.
 - Headers and bodies have a bound, also where a body does not say its length.
 - Websockets are not spoken.
 
@@ -37,6 +39,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+_LOOSE = frozenset({b"", b"application/x-www-form-urlencoded"})
+"""What some command-line clients say of the JSON they send."""
 _OUR_SITES = frozenset({b"same-origin", b"none"})
 _LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
@@ -58,14 +62,21 @@ class Allowed:
     hosts: frozenset[bytes]
     origins: frozenset[bytes]
     body_bytes_max: int = BODY_BYTES_MAX
+    loose: str | None = None
+    """Beginning of the paths where the type of a body may be missing or a form's."""
 
 
 def allowed_at(
-    port: int, *, hosts: Iterable[str] = (), body_bytes_max: int = BODY_BYTES_MAX
+    port: int,
+    *,
+    hosts: Iterable[str] = (),
+    body_bytes_max: int = BODY_BYTES_MAX,
+    loose: str | None = None,
 ) -> Allowed:
     """The names of this machine's loopback at `port`, and of `hosts` beside them."""
     names = [f"{host}:{port}".encode() for host in (*_LOCAL_NAMES, *hosts)]
-    return Allowed(frozenset(names), frozenset(b"http://" + name for name in names), body_bytes_max)
+    origins = frozenset(b"http://" + name for name in names)
+    return Allowed(frozenset(names), origins, body_bytes_max, loose)
 
 
 def judge(scope: Scope, allowed: Allowed) -> Refusal | None:
@@ -94,9 +105,18 @@ def judge(scope: Scope, allowed: Allowed) -> Refusal | None:
         return _WRONG_SITE
     if scope["method"] not in _WITHOUT_BODY:
         kind = found.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if kind != JSON:
+        if kind != JSON and not (kind in _LOOSE and _is_loose(scope, allowed)):
             return _WRONG_TYPE
     return _judge_length(found, allowed)
+
+
+def _is_loose(scope: Scope, allowed: Allowed) -> bool:
+    """Whether a body without a type of its own is taken: no browser can have sent it."""
+    if allowed.loose is None or not scope["path"].startswith(allowed.loose):
+        return False
+    return not any(
+        name == b"origin" or name.startswith(b"sec-fetch-") for name, _ in scope["headers"]
+    )
 
 
 def _judge_length(found: dict[bytes, bytes], allowed: Allowed) -> Refusal | None:

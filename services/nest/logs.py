@@ -19,10 +19,9 @@ from datetime import UTC, datetime
 
 import orjson
 
+from thrum.redaction import REDACTED, SECRET_CHARS_MIN, is_secret_name
+
 STDERR = 2
-REDACTED = "[redacted]"
-SECRET_CHARS_MIN = 8
-"""A shorter value is not cut out: it would hit ordinary words."""
 TEXT_CHARS_MAX = 8_192
 """Characters of one field that are shown."""
 DEPTH_MAX = 6
@@ -37,11 +36,6 @@ LEVELS: Mapping[str, int] = {
     "error": logging.ERROR,
 }
 
-_SECRET_NAME = re.compile(
-    r"(?:^|[_.-])(?:api_?key|key|token|secret|seed|authorization|password|passwd|passphrase"
-    r"|cookie|credential)s?$"
-)
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _OWN_KEYS = ("ts", "level", "service", "event", "traceback")
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -53,11 +47,6 @@ def register_secret(value: str) -> None:
     """Cut `value` out of every line from now on. Whoever reads a secret calls this."""
     if len(value) >= SECRET_CHARS_MIN:
         _secrets.add(value)
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a field of this name is not to be shown: `api_key`, `accessToken`, `x-api-key`."""
-    return _SECRET_NAME.search(_CAMEL.sub("_", name).lower()) is not None
 
 
 def redact(value: object, *, depth: int = DEPTH_MAX) -> object:

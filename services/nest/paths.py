@@ -26,6 +26,8 @@ RUNTIME_INFO = "runtime.json"
 HUMD_KEY = "humd.key"
 BEES_DIR = "bees"
 BEES_SNAPSHOT = "bees.json"
+DRIFT_DIR = "drift"
+PENNY = "penny.json"
 THEHUM_DIR = "thehum"
 THEHUM_SEQ = "seq.bin"
 THEHUM_ROOT = "root.txt"
@@ -141,13 +143,23 @@ class Paths:
     def humd_key(self) -> Path:
         return self.state / HUMD_KEY
 
+    @property
+    def operator_key(self) -> Path:
+        """Seed of whoever answers permission asks at the command line."""
+        return self.bee_key("operator")
+
     def bee_key(self, kind: str, instance: str | None = None) -> Path:
         """Seed of one bee; a second bee of the same kind names its `instance`."""
         return self.state / BEES_DIR / f"{_name(kind, instance)}.key"
 
+    @property
+    def worker_keys(self) -> Path:
+        """Keys of model services as `hum up` found them."""
+        return self.state / WORKER_KEYS_DIR
+
     def worker_key(self, kind: str) -> Path:
         """The key of a model service as `hum up` found it: 0600, read by that worker."""
-        return self.state / WORKER_KEYS_DIR / _name(kind)
+        return self.worker_keys / _name(kind)
 
     @property
     def sidecar_token(self) -> Path:
@@ -156,6 +168,21 @@ class Paths:
     @property
     def bees_json(self) -> Path:
         return self.state / BEES_SNAPSHOT
+
+    @property
+    def drift(self) -> Path:
+        """How long turns took, one file for each day."""
+        return self.state / DRIFT_DIR
+
+    @property
+    def penny_json(self) -> Path:
+        """Lifetime counters."""
+        return self.state / PENNY
+
+    @property
+    def penny_copy(self) -> Path:
+        """The same, where older tools look for it."""
+        return self.runtime / PENNY
 
     @property
     def thehum(self) -> Path:

@@ -12,6 +12,8 @@ reads pages of events (`backfill`).
     core/verify     walk a chain and name the first event that is wrong, and how
     core/recovery   what is behind the last signed group: nothing, a torn tail, or damage
     core/pages      cut pages out of segments
+    core/sealed     a segment that is full, compressed
+    core/columns    lines as columns, of which little has to be kept
     core/tiles      which hashes of the tree (`thrum.merkle`) are stored, and how the others follow
     core/notes      checkpoints: signed roots
     core/proofs     one event with its proof, in one file

@@ -13,23 +13,32 @@ import random
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from nest.identity import load_or_mint_identity
+from nest.known import known_secrets
 from nest.lifecycle import Context
-from nest.link import Joined, Link, Reset
+from nest.link import Joined, Link, Reset, Settled
 from nest.metrics import Registry
 from nest.sockets import DealerSocket, Poll
 from thehum.core.bodies import Draft, read_drafts
-from thehum.core.groups import Signing
+from thehum.core.forgetting import Done, Order, may_order, orders_in, report_of
+from thehum.core.groups import GroupBuilder, Signing
+from thehum.core.keeping import SALT_BYTES, Aside, Keep
 from thehum.core.offers import Answer, BatchName, Offer, judge, read_offer
 from thehum.core.pages import Page, PageLimits
 from thehum.core.sealed import BrokenSegment
+from thehum.edge.attached import attach_bodies
 from thehum.edge.checkpoints import Checkpoints
+from thehum.edge.forgetting import Forgetting
 from thehum.edge.log import Log
 from thehum.errors import DiskFull, LogReadOnly
 from thrum.chi import THRUM_VERSION, Chi, LinkChi
 from thrum.errors import LocalError, MalformedTone, Qualifier
 from thrum.ids import HUMID_RANDOM_BYTES, HumId, mint_humid
+from thrum.redaction import KnownSecrets
 from thrum.tones import Body, Tone
 
 TURN_BYTES_MAX = 8 * 1024 * 1024
@@ -46,6 +55,8 @@ HELLO_SECONDS = 2.0
 RECONNECT_SECONDS_MIN = 0.05
 RECONNECT_SECONDS_MAX = 2.0
 """Waits between two tries, doubled from the first to the last, each jittered by half."""
+SECRETS_SECONDS = 30.0
+"""How often the files of this hum's secrets are looked at again."""
 REPLAYER = "humd"
 """Whose name is on humd's own requests; only they get bulk pages."""
 
@@ -72,6 +83,16 @@ class Service:
         self._checkpoints = Checkpoints(
             self._log, context.paths.thehum, identity.key, now=time.monotonic()
         )
+        self._keep = Keep(
+            mint_salt=lambda: secrets.token_bytes(SALT_BYTES),
+            sensitive=frozenset(settings.sensitive),
+            redacted=frozenset(settings.redact),
+        )
+        self._known_secrets = partial(known_secrets, context.paths, context.settings)
+        self._secrets_due_at = 0.0
+        self._forgetting = Forgetting(self._log, context.paths.thehum)
+        self._reports: dict[int, Order] = {}
+        """Link numbers of reports that are not in the log yet."""
         self._metrics = Metrics(context.metrics, self._log)
         self._link = Link(identity.hid, identity.key, _mint(), self._hello)
         self._offers: list[Offer] = []
@@ -84,6 +105,8 @@ class Service:
     def run(self) -> None:
         """Serve until asked to stop. Raises `WriteFailed` when the disk fails: then end."""
         log.info("log.open", extra={"head": self._log.head.seq, "read_only": self._log.read_only})
+        for order, done in self._forgetting.unreported:
+            self._report(order, done)
         wait = RECONNECT_SECONDS_MIN
         pause = Poll([self._stop.descriptor])
         try:
@@ -143,6 +166,8 @@ class Service:
             for event in events:
                 if isinstance(event, Tone):
                     self._on_tone(event)
+                elif isinstance(event, Settled):
+                    self._on_settled(event)
                 elif isinstance(event, Joined):
                     log.info("bus.joined", extra={"epoch": event.epoch})
                 elif isinstance(event, Reset):
@@ -178,45 +203,67 @@ class Service:
         if not offers:
             return
         began = time.monotonic()
-        builder = self._log.builder()
-        last, taken = self._log.last_batch, list[Offer]()
-        is_known = False
+        builder, group = self._log.builder(), _Group(self._log.last_batch)
         for offer in offers:
-            verdict = judge(offer, last=last, next_seq=builder.next_seq)
+            verdict = judge(offer, last=group.last, next_seq=builder.next_seq)
             if verdict is Answer.ALREADY_DURABLE:
-                is_known = True
+                group.is_known = True
                 continue
             if verdict is Answer.OUT_OF_STEP:
                 reason = f"it begins with event {offer.first_seq}, we go on with {builder.next_seq}"
                 self._refuse(offer.name.epoch, offer.name.number, Qualifier.TONE_MALFORMED, reason)
                 continue
             try:
-                builder.add(self._drafts(offer)[verdict.skip :], offer.at_ms)
+                drafts = self._drafts(offer, group, upto_seq=builder.next_seq)
             except MalformedTone as problem:
                 name = offer.name
                 self._refuse(name.epoch, name.number, Qualifier.TONE_MALFORMED, problem.message)
                 continue
-            last = offer.name
-            taken.append(offer)
+            builder.add(drafts[verdict.skip :], offer.at_ms)
+            group.last = offer.name
+            group.taken.append(offer)
         if builder.size:
-            before = self._log.head.seq
-            try:
-                self._log.append(builder.seal(), last)
-            except (DiskFull, LogReadOnly) as problem:
-                self._refuse_all(taken, problem)
-                taken, last = [], self._log.last_batch
-            else:
-                events = self._log.head.seq - before
-                self._metrics.committed(events, len(taken), time.monotonic() - began)
-        if taken or is_known:
-            self._confirm(last)
+            self._append(builder, group, began)
+        if group.taken or group.is_known:
+            self._confirm(group.last)
 
-    def _drafts(self, offer: Offer) -> list[Draft]:
+    def _append(self, builder: GroupBuilder, group: "_Group", began: float) -> None:
+        """Put the group on disk, or refuse what is in it."""
+        before = self._log.head.seq
+        try:
+            self._forgetting.note(group.orders)
+            self._log.append(builder.seal(), group.last, group.asides)
+        except (DiskFull, LogReadOnly) as problem:
+            self._forgetting.withdraw(group.orders)
+            self._refuse_all(group.taken, problem)
+            group.taken, group.last = [], self._log.last_batch
+        else:
+            self._forgetting.ordered(group.orders)
+            events = self._log.head.seq - before
+            self._metrics.committed(events, len(group.taken), time.monotonic() - began)
+            self._metrics.aside(group.asides)
+
+    def _drafts(self, offer: Offer, group: "_Group", *, upto_seq: int) -> list[Draft]:
+        """The drafts of an offer; what they bring beside the log, from `upto_seq` on, is noted."""
         drafts: list[Draft] = []
+        asides, orders = list[Aside](), list[Order]()
         for section in offer.sections:
-            drafts += read_drafts(section.parcels, via=offer.via(section), mint=_mint)
+            first_seq = offer.first_seq + len(drafts)
+            made, beside = read_drafts(
+                section.parcels,
+                via=offer.via(section),
+                mint=_mint,
+                keep=self._keep,
+                first_seq=first_seq,
+            )
+            drafts += made
+            asides += beside
+            if may_order(section.parcels):
+                orders += orders_in(made, first_seq)
         if len(drafts) != offer.count:
             raise MalformedTone(f"batch {offer.name} holds {len(drafts)} parcels, not its count")
+        group.asides += [aside for aside in asides if aside.seq >= upto_seq]
+        group.orders += [order for order in orders if order.seq >= upto_seq]
         return drafts
 
     def _confirm(self, last: BatchName | None) -> None:
@@ -271,8 +318,12 @@ class Service:
         ours = author == self._log.author
         page = self._log.page(from_seq, limits, sid=sid) if ours else Page(limits)
         head = self._log.head
+        bodies: Body = {}
+        if asked.get("bodies") is True:
+            bodies = {"bodies": attach_bodies(page, self._log, is_text="/" in (tone.sender or ""))}
         has_more = ours and page.next_seq <= head.seq
         return {
+            **bodies,
             "author": author,
             "from_seq": from_seq,
             "events": [line.decode() for line in page.lines],
@@ -316,6 +367,25 @@ class Service:
         """Queue what is never logged."""
         self._link.offer(tone)
 
+    # --- forgetting
+
+    def _forget(self) -> bool:
+        """Go a step further with what is to be forgotten; whether there is more to do."""
+        result = self._forgetting.advance()
+        if result is not None:
+            self._report(*result)
+            self._metrics.forgotten(result[1])
+        return result is not None or self._forgetting.has_work
+
+    def _report(self, order: Order, done: Done) -> None:
+        """Have the log say what was erased."""
+        tone = Tone(chi=Chi.FORGOTTEN, rid=_mint(), sid=order.sid, body=report_of(order, done))
+        self._reports[self._link.offer(tone)] = order
+
+    def _on_settled(self, settled: Settled) -> None:
+        for number in [number for number in self._reports if number <= settled.upto]:
+            self._forgetting.reported(self._reports.pop(number))
+
     # --- housekeeping
 
     def _tidy(self, *, is_idle: bool) -> bool:
@@ -325,8 +395,13 @@ class Service:
             if now - self._remembered_at >= REMEMBER_SECONDS:
                 self._remembered_at = now
                 self._log.remember()
+            if now >= self._secrets_due_at:
+                self._secrets_due_at = now + SECRETS_SECONDS
+                self._keep.secrets = KnownSecrets(self._known_secrets())
             if now < self._spare_due_at:
                 return False
+            if self._forgetting.has_work:
+                return self._forget() or not is_idle
             has_more = (is_idle or self._log.is_half_full) and self._log.prepare()
             has_more = self._checkpoints.tick(now, is_idle=is_idle and not has_more) or has_more
             return has_more or (is_idle and self._log.compress())
@@ -343,6 +418,18 @@ class Service:
             log.warning("log.no_checkpoint", extra={"reason": problem.message})
 
 
+@dataclass(slots=True)
+class _Group:
+    """What goes into one commit group, beside its lines."""
+
+    last: BatchName | None
+    taken: list[Offer] = field(default_factory=list)
+    asides: list[Aside] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    is_known: bool = False
+    """Whether something was offered that is on disk already."""
+
+
 class Metrics:
     """What thehum counts."""
 
@@ -354,6 +441,13 @@ class Metrics:
             "hum_log_commit_seconds", "From taking a group's batches to having them on disk."
         )
         self._head = registry.gauge("hum_log_head", "Seq of the newest durable event.")
+        self._bodies = registry.counter("hum_log_bodies_total", "Bodies stored beside the log.")
+        self._bodies_bytes = registry.counter(
+            "hum_log_bodies_bytes_total", "Bytes of bodies stored beside the log."
+        )
+        self._forgotten = registry.counter(
+            "hum_log_bodies_forgotten_total", "Bodies erased because somebody asked for it."
+        )
         self.refused = registry.counter("hum_log_refused_total", "Batches not taken.", ("reason",))
         self._head.set(opened.head.seq)
         recovered = registry.gauge(
@@ -370,6 +464,16 @@ class Metrics:
         self._groups.inc()
         self._seconds.observe(seconds)
         self._head.inc(events)
+
+    def aside(self, asides: Sequence[Aside]) -> None:
+        """These bodies are on disk beside the log."""
+        if asides:
+            self._bodies.inc(len(asides))
+            self._bodies_bytes.inc(sum(len(aside.raw) for aside in asides))
+
+    def forgotten(self, done: Done) -> None:
+        """An order to forget was carried out."""
+        self._forgotten.inc(done.bodies)
 
 
 def _mint() -> HumId:

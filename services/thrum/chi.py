@@ -42,6 +42,8 @@ class Chi(StrEnum):
     KAD_FIND_NODE = "kad-find-node"
     KAD_FIND_NODE_RESP = "kad-find-node-resp"
     BACKFILL = "backfill"
+    FORGET = "forget"
+    FORGOTTEN = "forgotten"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -117,6 +119,8 @@ LOGGED: frozenset[str] = frozenset(
         "gossip-publish",
         "kad-find-node",
         "kad-find-node-resp",
+        "forget",
+        "forgotten",
         "snapshot",
         "bee-retract",
     }
@@ -152,5 +156,6 @@ WORK: frozenset[str] = frozenset(
         "prompt",
         "tool-call",
         "attach",
+        "forget",
     }
 )

@@ -12,10 +12,13 @@ class Qualifier(StrEnum):
     """The dotted reason on an `error` tone (docs/wire.md, section 4)."""
 
     AUTH_DENIED = "auth.denied"
+    FEDERATION_SCOPE_DENIED = "federation.scope.denied"
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
     LOG_UNAVAILABLE = "log.unavailable"
     OVERFLOW_NO_ROUTE = "overflow.no-route"
+    PEER_LOST = "peer.lost"
+    PERMIT_EXPIRED = "permit.expired"
     PROMPT_NO_SID = "prompt.no-sid"
     PROMPT_NO_WORKER = "prompt.no-worker"
     PROMPT_QUEUE_FULL = "prompt.queue-full"

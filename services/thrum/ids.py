@@ -107,6 +107,15 @@ def parse_hid(text: str) -> Hid:
     raise MalformedId(f"not a hid: {text[:80]!r}", hint="64 hex digits, or 12 for the short form")
 
 
+def is_humd(text: str) -> bool:
+    """Whether a text is the hid of a humd, written in full."""
+    try:
+        hid = parse_hid(text)
+    except MalformedId:
+        return False
+    return hid.prefix == "humd" and str(hid) == text
+
+
 def base36(number: int) -> str:
     """Lower-case base 36 without padding; zero is `0`."""
     digits = ""

@@ -54,6 +54,7 @@ CHIS = (
     Chi.CHUNK,
     Chi.FINISH,
     Chi.ERROR,
+    Chi.DRONE,
 )
 """What a worker says and hears."""
 
@@ -389,10 +390,18 @@ class Worker:
         elif chi == Chi.CANCEL:
             if tone.sid in self._lanes:
                 self._lanes[tone.sid].turn.cancel()
+        elif chi == Chi.DRONE and tone.sid in self._lanes:
+            self._show_life(tone.sid)
         elif chi == Chi.CLEANUP and tone.sid is not None:
             if tone.sid in self._lanes:
                 self._lanes[tone.sid].turn.cancel()
             self._agent.forget(tone.sid)
+
+    def _show_life(self, sid: str) -> None:
+        """Answer humd's question whether the turn is still worked on."""
+        if self.bee.has_room:  # else what waits to be sent is sign enough, once humd takes it
+            load = {"active_sigils": len(self._lanes), "inflight_tools": len(self._calls)}
+            self.bee.post(Tone(chi=Chi.DRONE, sid=sid, body={"health": "alert", "load": load}))
 
     def _prompt(self, tone: Tone, tasks: TaskGroup) -> None:
         """Start a turn, let it wait, or refuse it. Never waits: the inbox must be read on."""

@@ -26,11 +26,12 @@ from tests.faults.rigs.power import (
 from tests.faults.rigs.writer import (
     Commit,
     Left,
-    commit,
     commit_after_acknowledging,
+    commit_with_bodies_last,
     left_in,
     write,
 )
+from tests.faults.rigs.writer import commit as as_thehum_does
 
 from thehum.core.groups import Signing
 
@@ -111,7 +112,7 @@ def cut_power(home: Path, states: int, commit: Commit, signing: Signing) -> Benc
     steps = recorded(home / "run", [(1, FIRST_LIFE), (FIRST_LIFE + 1, BATCHES)], commit, signing)
     for disk, acknowledged in crash_states(steps, Model(), dice, states * 4 // 5):
         bench.open(disk, acknowledged)
-    torn_disks = bench.torn_disks[:SECOND_LIVES] if commit is not commit_after_acknowledging else []
+    torn_disks = bench.torn_disks[:SECOND_LIVES] if commit is as_thehum_does else []
     for number, (disk, acknowledged) in enumerate(torn_disks):
         for again, told in second_life(home / f"again-{number}", disk, acknowledged, signing, dice,
                                        states // 5 // SECOND_LIVES):  # fmt: skip
@@ -127,14 +128,15 @@ def second_life(
     model = Model.of(disk)
     model.adopt({path: (root / path).stat().st_ino for path in disk})
     model.acknowledged = acknowledged
-    steps = recorded(root, [(acknowledged + 1, acknowledged + 4)], commit, signing)
+    lives = [(acknowledged + 1, acknowledged + 4)]
+    steps = recorded(root, lives, as_thehum_does, signing)
     yield from crash_states(steps, model, dice, states)
 
 
 @pytest.mark.parametrize("signing", Signing)
 def test_no_power_cut_loses_what_was_acknowledged(shelf: Path, signing: Signing) -> None:
     """`reliability F3`: nor is one ever taken for damage."""
-    bench = cut_power(shelf, STATES[signing], commit, signing)
+    bench = cut_power(shelf, STATES[signing], as_thehum_does, signing)
 
     assert bench.wrong == []
     assert bench.opened > STATES[signing] * 4 // 5
@@ -147,10 +149,16 @@ def test_no_power_cut_loses_what_was_acknowledged(shelf: Path, signing: Signing)
 @pytest.mark.parametrize("signing", Signing)
 def test_no_power_cut_loses_what_was_acknowledged_for_long(shelf: Path, signing: Signing) -> None:
     """`reliability F3`."""
-    assert cut_power(shelf, STATES_SOAK, commit, signing).wrong == []
+    assert cut_power(shelf, STATES_SOAK, as_thehum_does, signing).wrong == []
 
 
 def test_control_acknowledging_before_the_sync_loses(shelf: Path) -> None:
     bench = cut_power(shelf, CONTROL_STATES, commit_after_acknowledging, Signing.GROUP)
 
     assert any("were acknowledged" in wrong for wrong in bench.wrong)
+
+
+def test_control_bodies_behind_their_events_are_lost(shelf: Path) -> None:
+    bench = cut_power(shelf, CONTROL_STATES, commit_with_bodies_last, Signing.GROUP)
+
+    assert any("no bodies beside" in wrong for wrong in bench.wrong)

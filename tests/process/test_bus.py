@@ -155,11 +155,12 @@ async def test_a_bee_cannot_speak_for_the_process_of_another(
     assert victim.is_connected
 
 
-def test_nobody_becomes_the_log_beside_the_log(stack: Stack) -> None:
+@pytest.mark.parametrize("role", ["log", "operator"])
+def test_nobody_takes_a_role_whose_key_it_does_not_have(stack: Stack, role: str) -> None:
     with stranger_on(stack) as stranger:
-        hello = {**proof(stack, stranger, prefix="humd"), "bee": ["log"], "state": "writable"}
+        hello = {**proof(stack, stranger, prefix="humd"), "bee": [role], "state": "writable"}
 
-        assert answer_to(stranger, hello)[0] == "reset"
+        assert answer_to(stranger, hello) == ("error", Qualifier.AUTH_DENIED)
 
 
 def test_a_connection_that_does_not_begin_with_a_hello_is_ended(stack: Stack) -> None:

@@ -74,7 +74,7 @@ JSON = "Content-Type: application/json"
 def test_both_families_of_loopback_answer(port: int) -> None:
     for host, name in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("localhost", "localhost")):
         answer = ask(port, request("GET", "/", f"Host: {name}:{port}"), host=host)
-        assert answer.endswith(b"hum is running\n")
+        assert answer.endswith(b"Ollama is running")
         assert b"server:" not in answer.lower()
 
 
@@ -183,7 +183,7 @@ def test_several_requests_on_one_connection_are_answered_in_order(port: int) -> 
     answer = ask(port, ready + ready + last)
 
     assert answer.count(b'{"status":"ready"}') == 2
-    assert answer.endswith(b"hum is running\n")
+    assert answer.endswith(b"Ollama is running")
 
 
 def test_a_client_that_never_finishes_its_request_is_cut_off(port: int) -> None:

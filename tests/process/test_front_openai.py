@@ -9,6 +9,7 @@ from typing import Any
 import openai
 import orjson
 import pytest
+from tests.support.front import port_of, serving
 from tests.support.stack import CORE, Stack
 from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
 
@@ -37,11 +38,7 @@ def upstream() -> Iterator[ScriptedUpstream]:
 
 @pytest.fixture(scope="module")
 def stack(upstream: ScriptedUpstream) -> Iterator[Stack]:
-    environment = {"OPENAI_BASE_URL": upstream.base_url, "OPENAI_API_KEY": "sk-0123456789"}
-    with Stack(services=(*CORE, "front"), env=environment) as running:
-        running.start("openai")
-        running.wait_bee("openai")
-        running.wait_bee("front")
+    with serving(upstream) as running:
         yield running
 
 
@@ -61,12 +58,6 @@ def client(base_url: str) -> Iterator[openai.OpenAI]:
 async def async_client(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as made:
         yield made
-
-
-def port_of(stack: Stack) -> int:
-    """Where the front listens, as the front says itself."""
-    lines = [orjson.loads(line) for line in stack.log("front").splitlines()]
-    return int(next(line["port"] for line in lines if line["event"] == "front.listening"))
 
 
 def events_of(stack: Stack) -> list[dict[str, Any]]:

@@ -304,10 +304,10 @@ def test_a_query_without_a_result_is_refused_with_the_nearest(read: Reader) -> N
     assert "class Outer" in refused.hint
 
 
-def test_code_that_is_not_parsed_yet_has_content_and_no_symbols(read: Reader, root: Path) -> None:
-    (root / "x.go").write_text("package main\n")
+def test_code_without_a_grammar_has_content_and_no_symbols(read: Reader, root: Path) -> None:
+    (root / "x.sql").write_text("select 1;\n")
 
-    assert 'search it with "pattern"' in refusal(read, "x.go", symbol="main").hint
+    assert 'search it with "pattern"' in refusal(read, "x.sql", symbol="main").hint
 
 
 def test_what_does_not_fit_is_named_and_counted(read: Reader, root: Path) -> None:

@@ -252,7 +252,7 @@ def test_humctl_thehum_is_one_line_on_the_health_of_the_log(root: Path) -> None:
 
 def test_every_verb_reads_compressed_segments(root: Path) -> None:
     compressed(root)
-    assert len(list(root.glob("0*.zst"))) > 2
+    assert len(list(root.glob("0*.packed"))) > 2
 
     assert hum("thehum", "verify", "--full").stdout == "60 events, chain ok, signatures ok\n"
     lines = hum("thehum", "range", "--from", "3", "--to", "59", "--json").stdout.splitlines()
@@ -262,9 +262,31 @@ def test_every_verb_reads_compressed_segments(root: Path) -> None:
     assert orjson.loads(hum("thehum", "status", "--json").stdout)["events"] == 60
 
 
+def test_cat_prints_the_lines_of_segments_of_either_form(root: Path) -> None:
+    compressed(root)
+    files = [str(path) for path in sorted(root.glob("0*"))]
+
+    done = hum("thehum", "cat", *files)
+
+    assert done.returncode == 0
+    assert done.stdout == hum("thehum", "range", "--from", "1", "--json").stdout
+
+
+def test_cat_prints_what_is_readable_of_a_damaged_segment_and_says_so(root: Path) -> None:
+    compressed(root)
+    path = sorted(root.glob("0*.packed"))[0]
+    whole = hum("thehum", "cat", str(path)).stdout
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+    done = hum("thehum", "cat", str(path))
+
+    assert (done.returncode, done.stdout) == (1, whole)
+    assert "not what was sealed" in done.stderr
+
+
 def test_damage_in_a_compressed_segment_is_named_and_fails(root: Path) -> None:
     compressed(root)
-    path = sorted(root.glob("0*.zst"))[1]
+    path = sorted(root.glob("0*.packed"))[1]
     data = path.read_bytes()
     path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
 

@@ -151,7 +151,7 @@ def test_a_proof_out_of_compressed_segments_is_the_same(root: Path, tmp_path: Pa
     log.close()
     (root / "tiles" / "0").unlink()
 
-    assert list(root.glob("0*.zst"))
+    assert list(root.glob("0*.packed"))
     assert proof_of(300, tmp_path / "p") == before
 
 

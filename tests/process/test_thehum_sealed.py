@@ -57,7 +57,7 @@ def test_all_segments_but_the_open_one_are_compressed_and_read_the_same(root: Pa
     compress(log)
 
     firsts = segments_in(root)
-    assert [path.name for path in sorted(root.glob("0*.zst"))] == [
+    assert [path.name for path in sorted(root.glob("0*.packed"))] == [
         packed_name(first) for first in firsts[:-1]
     ]
     assert [path.name for path in root.glob("0*.ndjson")] == [segment_name(firsts[-1])]
@@ -136,7 +136,7 @@ def test_a_segment_that_does_not_come_back_stays_plain(
         patch.setattr("thehum.edge.sealed.read_frame", lambda *_: b"something else\n")
         compress(log)
 
-    assert not list(root.glob("*.zst*"))
+    assert not list(root.glob("*.packed*"))
     assert lines(log) == before
     log.close()
 
@@ -156,7 +156,7 @@ def test_an_error_of_the_disk_leaves_the_plain_segment(
         with pytest.raises(WriteFailed):
             compress(log)
 
-    assert not list(root.glob("*.zst*"))
+    assert not list(root.glob("*.packed*"))
     assert lines(log) == before
     log.close()
 
@@ -175,10 +175,10 @@ def test_no_room_to_compress_does_no_harm_and_is_tried_again(
         patch.setattr(os, "pwrite", full)
         with pytest.raises(DiskFull):
             compress(log)
-    assert not list(root.glob("*.zst*"))
+    assert not list(root.glob("*.packed*"))
     compress(log)
 
-    assert list(root.glob("*.zst"))
+    assert list(root.glob("*.packed"))
     assert lines(log) == before
     log.close()
 
@@ -187,7 +187,7 @@ def test_damage_in_the_newest_compressed_segment_opens_read_only(root: Path) -> 
     log = filled(root)
     compress(log)
     log.close()
-    path = sorted(root.glob("0*.zst"))[-1]
+    path = sorted(root.glob("0*.packed"))[-1]
     good = path.read_bytes()
     for at in (10, len(good) // 2, len(good) - 50, len(good) - 1):
         path.write_bytes(good[:at] + bytes([good[at] ^ 4]) + good[at + 1 :])

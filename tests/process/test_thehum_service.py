@@ -2,116 +2,25 @@
 
 import resource
 import signal
-import time
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any
 
 import orjson
 import pytest
+from tests.support.humd import Humd
 from tests.support.stack import Stack
 from tests.unit.thehum.chains import lines_of
 
-from nest.paths import ensure_private
-from nest.sockets import Poll, RouterSocket
 from thehum.core.audit import Author, audit
 from thehum.core.names import CHECKPOINT, segment_name
 from thehum.core.notes import open_checkpoint
 from thehum.core.pages import BULK_EVENTS_MAX, PAGE_BYTES_MAX, PAGE_EVENTS_MAX
 from thehum.edge.directory import segments_in
 from thrum import frames
-from thrum.chi import Chi, LinkChi
+from thrum.chi import LinkChi
 from thrum.frames import Header
-from thrum.tones import Body, Tone
 
 pytestmark = pytest.mark.process
-ANSWER_SECONDS = 15.0
-
-
-class Humd:
-    """The other side of the bus, as far as thehum sees it."""
-
-    def __init__(self, stack: Stack) -> None:
-        ensure_private(stack.paths.bus_socket.parent)
-        self._router = RouterSocket(stack.paths.bus_endpoint)
-        self._poll = Poll()
-        self._poll.watch(self._router)
-        self._connection = b""
-        self._waiting: list[Tone] = []
-        self.hello: Body = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._router.close()
-
-    def joined(self) -> Body:
-        """Play the greeting through; the hello's body."""
-        self._connection, self._waiting = b"", []
-        self._read(Chi.HELLO)
-        self.send(Header(Chi.BREATH), {"nonce": "n", "epoch": "e", "protoVersion": "0.7.0"})
-        hello = self._read(Chi.HELLO)
-        while "signature" not in hello.body:
-            hello = self._read(Chi.HELLO)
-        welcome = {"epoch": "e", "client": "c", "humd": hello.sender, "settled": 0}
-        self.send(Header(Chi.BREATH), welcome)
-        self.hello = hello.body
-        return hello.body
-
-    def send(self, header: Header, body: Body) -> None:
-        self._router.send(self._connection, frames.pack(header, body))
-
-    def append(self, batch: int, first_seq: int, count: int = 1, epoch: str = "e") -> None:
-        parcels = b"".join(
-            frames.pack(Header("chunk", f"r{seq}", f"s{seq % 2}", seq=seq), {"delta": f"{seq}"})
-            for seq in range(first_seq, first_seq + count)
-        )
-        body = {
-            "epoch": epoch,
-            "batch": batch,
-            "first_seq": first_seq,
-            "at_ms": 1_700_000_000_000 + batch,
-            "sections": [["c1", None, count, parcels]],
-        }
-        self.send(Header(LinkChi.APPEND), body)
-
-    def durable(self, batch: int) -> Body:
-        """Wait until this batch is confirmed."""
-        while (answer := self._read(LinkChi.DURABLE).body)["batch"] < batch:
-            assert "refused" not in answer, answer
-        return answer
-
-    def refused(self) -> Body:
-        """Wait until a batch is refused."""
-        while "refused" not in (answer := self._read(LinkChi.DURABLE).body):
-            pass
-        return answer
-
-    def backfill(self, *, sender: str = "c1", sid: str | None = None, **asked: Any) -> Body:
-        self.send(Header(Chi.BACKFILL, "b1", sid, sender), asked)
-        answer = self._read(Chi.BACKFILL)
-        assert (answer.rid, answer.to, answer.seq) == ("b1", sender, 0)
-        return answer.body
-
-    def _read(self, chi: str) -> Tone:
-        """The next tone of this chi; others are passed over."""
-        until = time.monotonic() + ANSWER_SECONDS
-        while True:
-            while self._waiting:
-                tone = self._waiting.pop(0)
-                if tone.chi == chi:
-                    return tone
-            received = self._router.receive()
-            if received is not None:
-                connection, frame = received
-                tones = [frames.read_tone(parcel) for parcel in frames.read_frame(frame)]
-                if any(tone.chi == Chi.HELLO for tone in tones):
-                    self._connection = connection
-                if connection == self._connection:
-                    self._waiting += tones
-            else:
-                assert time.monotonic() < until, f"no {chi}"
-                self._poll.wait(100)
 
 
 @pytest.fixture
@@ -252,7 +161,7 @@ def test_no_room_is_refused_and_the_same_batch_goes_in_when_there_is_room_again(
     resource.prlimit(stack.pid("thehum"), resource.RLIMIT_FSIZE, unlimited)
     humd.append(2, 2)
     humd.append(3, 3)
-    while humd._read(LinkChi.DURABLE).body.get("head_seq") != 3:
+    while humd.read(LinkChi.DURABLE).body.get("head_seq") != 3:
         pass
 
     assert (answer["batch"], answer["refused"]) == (2, "log.unavailable")
@@ -343,7 +252,7 @@ def test_it_tells_its_vitals(humd: Humd) -> None:
     humd.durable(1)
     humd.send(Header(LinkChi.VITALS, "v1", sender="sidecar"), {})
 
-    vitals = humd._read(LinkChi.VITALS)
+    vitals = humd.read(LinkChi.VITALS)
 
     values = {
         metric["name"]: metric["samples"][0].get("value")

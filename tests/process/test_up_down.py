@@ -228,6 +228,8 @@ def test_in_the_foreground_sigterm_ends_everything_with_0(home: Home) -> None:
 def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> None:
     """Experience 2: up, ask, down, up again with the same identity, nothing left."""
     first = home.json("up", "--root", str(home.directory / "run"))
+    begun = home.json("status")
+    scout = home.json("bee", "scout")
     answer = home.hum("ask", "--model", "scout", "say hi")
     door = subprocess.run(
         [sys.executable, "-P", "-c", "from hum.__main__ import humctl; humctl()", "health"],
@@ -250,5 +252,11 @@ def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> 
         *SERVICES, "orch",
     } - {"openai"}  # fmt: skip
     assert status["healthy"]
+    assert 0 < begun["log"]["head"] < status["log"]["head"]
+    assert status["sockets"]["door"]["silence"] is None
+    assert not status["runtime"]["stale"]
+    assert (scout["state"], scout["roles"], scout["models"]) == (
+        "connected", ["worker"], ["scout"],
+    )  # fmt: skip
     assert (down["killed"], left) == ([], [])
     assert first["identity"] == second["identity"] is not None

@@ -13,11 +13,12 @@ so `world.replayed()` is the state that a new humd would have.
 import base64
 import hashlib
 from collections import defaultdict, deque
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
 
-from humd.core import authority, router
+from humd.core import authority, router, sentinel
 from humd.core.arrivals import (
     Arrival,
     ClientId,
@@ -25,10 +26,9 @@ from humd.core.arrivals import (
     Duplicate,
     Effect,
     Emit,
-    Forget,
-    Inherit,
     Refusal,
 )
+from humd.core.basis import Basis
 from humd.core.clients import door_of
 from humd.core.leaves import DERIVED, freeze, leaves, prompts_in, restore
 from humd.core.replay import arrival_of
@@ -41,6 +41,8 @@ from thrum.snapshots import Leaf
 
 START_MS = 1_700_000_000_000
 MODEL = "m"
+BEAT_MS = 5_000
+"""How long a worker may be silent before it is asked for a sign of life."""
 
 
 class Heard(NamedTuple):
@@ -55,8 +57,8 @@ class World:
     """See the module."""
 
     def __init__(self, default_hive: str = "scout") -> None:
-        self.default_hive = default_hive
-        self.state = self._fresh()
+        self.basis = Basis(default_hive=default_hive)
+        self.state = State(self.basis)
         self.now_ms = START_MS
         self.seq = 0
         self.lines: list[bytes] = []
@@ -115,12 +117,14 @@ class World:
     def boots(self) -> None:
         """Humd was killed and has replayed its log."""
         self.state = self.replayed()
-        self.emits(router.booted(self.default_hive))
+        self.emits(router.booted(self.basis))
 
     def waits(self, milliseconds: int) -> None:
         """Time passes, and humd looks at its clock."""
         self.now_ms += milliseconds
         for emit in router.due(self.state, self.now_ms):
+            self.emits(emit)
+        for emit in sentinel.due(self.state, self.now_ms, beat_ms=BEAT_MS):
             self.emits(emit)
 
     def hears(self, client: ClientId) -> list[Heard]:
@@ -131,29 +135,24 @@ class World:
         """As `hears`, only what kinds of tones."""
         return [heard.chi for heard in self.hears(client)]
 
-    def replayed(self) -> State:
-        """The state after a replay of the log."""
-        return self.replayed_from(self._fresh())
+    def replayed(self, lines: Iterable[bytes] | None = None) -> State:
+        """The state after a replay of the log, or of other lines."""
+        return self.replayed_from(State(self.basis), self.lines if lines is None else lines)
 
-    def replayed_from(self, state: State, *, after_seq: int = 0) -> State:
-        """The same state once the events behind `after_seq` were applied to it."""
-        for line in self.lines[after_seq:]:
+    def replayed_from(self, state: State, lines: Iterable[bytes]) -> State:
+        """The same state once the events of these lines were applied to it."""
+        for line in lines:
             router.apply(state, arrival_of(line))
         return state
 
     def snapshot(self) -> list[Leaf]:
         """The leaves of the state, as they come back from a file."""
         stored = [dumps(leaf) for leaf in leaves(freeze(self.state))]
-        return [tuple(orjson.loads(line)) for line in stored]
+        return [(key, value) for key, value in map(orjson.loads, stored)]
 
     def restored(self, found: list[Leaf]) -> State:
         """The state that has these leaves; what waits is read from the log."""
         return restore(found, {seq: arrival_of(self.lines[seq - 1]) for seq in prompts_in(found)})
-
-    def _fresh(self) -> State:
-        state = State()
-        state.default_hive = self.default_hive
-        return state
 
     def record(self, client: ClientId | None, header: Header, raw: bytes) -> None:
         """Log and apply one event, and what humd says because of it."""
@@ -165,18 +164,18 @@ class World:
             for effect in router.apply(self.state, event):
                 self.effects.append((event, effect))
                 if isinstance(effect, Emit):
-                    said = Header(effect.chi, sid=effect.sid)
+                    said = Header(effect.chi, effect.rid, effect.sid)
                     waiting.append((None, said, frames.pack_body(effect.body)))
                 else:
                     self._follow(effect)
 
-    def _follow(self, effect: Deliver | Inherit | Forget) -> None:
+    def _follow(self, effect: Effect) -> None:
         if isinstance(effect, Deliver):
             body = frames.read_body(effect.raw)
             self._mail[effect.client].append(Heard(effect.header.chi, effect.header, body))
 
     def _store(self, event: Arrival) -> None:
-        """Write the line that thehum would (docs/wire.md, section 1.4)."""
+        """Write the line that thehum would (docs/wire.md, section 1.5)."""
         header = event.header
         via: dict[str, Any] = {"batch": "e.1", "client": event.client, "peer": None}
         if header.seq:
@@ -201,12 +200,12 @@ class World:
 
     def _known_link(self, client: ClientId) -> int:
         known = self.state.clients.get(client)
-        return known.link if known is not None else 0
+        return known.links.upto if known is not None else 0
 
 
-def hid_named(name: str) -> str:
+def hid_named(name: str, *, prefix: str = "wbee") -> str:
     """A well-formed hid that depends on nothing but `name`."""
-    return str(hid_of("wbee", hashlib.sha256(name.encode()).digest()))
+    return str(hid_of(prefix, hashlib.sha256(name.encode()).digest()))
 
 
 def tables(state: State) -> Any:
@@ -217,7 +216,7 @@ def tables(state: State) -> Any:
     return _plain(state)
 
 
-BODIES = ("manifest", "tools")
+BODIES = ("manifest", "tools", "thrums")
 """Attributes that hold JSON as a bee sent it: the order of its keys means nothing."""
 
 
@@ -230,7 +229,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted(value)
-    if type(value).__module__.startswith("humd."):
+    if is_ours(type(value)):
         return [
             (name, item if name in BODIES else _plain(item))
             for name, item in attributes(value).items()
@@ -239,10 +238,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def is_ours(kind: type) -> bool:
+    """Whether a class holds part of the state."""
+    return kind.__module__ in _OURS or kind.__module__.startswith("humd.core.")
+
+
 def attributes(of: object) -> dict[str, Any]:
     """What an object holds, in slots or not."""
     slots = getattr(type(of), "__slots__", ())
     return {name: getattr(of, name) for name in slots} or vars(of)
+
+
+_OURS = ("thrum.wane",)
 
 
 def described(line: bytes) -> str:

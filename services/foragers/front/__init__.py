@@ -4,8 +4,8 @@ One process, one ASGI application, one connection to humd. It owns one TCP port 
 127.0.0.1 and ::1) and `bees/front.key`; it keeps nothing on disk. One request is one turn under a
 sid of its own, so unrelated conversations never meet.
 
-- `service` wires and ends it; `app` routes; `chats` runs a chat completion.
+- `service` wires and ends it; `app` routes; `exchanges` turns a request into a turn and back.
 - `turns` holds turns, also those that wait for a tool of the client between two requests.
 - `catalogue` knows the models; `replies` writes HTTP; `requests` reads bodies.
-- Decisions about the dialect are in `foragers.core.openai`; who may ask is `nest.guard`'s.
+- Decisions about a dialect are in `foragers.core`; who may ask is `nest.guard`'s.
 """

@@ -1,133 +1,178 @@
-"""The front's ASGI application: which path is what, and what a wrong one should have been."""
+"""The front's ASGI application: what each route answers."""
 
 import logging
 from collections.abc import Awaitable, Callable
 
-from foragers.core.openai.errors import ApiError
-from foragers.core.openai.models import model_body, models_body
+from foragers.core.anthropic import models as anthropic_models
+from foragers.core.anthropic.dialect import MESSAGES
+from foragers.core.anthropic.requests import count_body
+from foragers.core.checks import read_object
+from foragers.core.dialect import Asked, Dialect
+from foragers.core.errors import ApiError
+from foragers.core.ollama import models as ollama_models
+from foragers.core.ollama.requests import model_name
+from foragers.core.openai import models as openai_models
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue
-from foragers.front.chats import CLIENT_GONE, Chats
+from foragers.front.exchanges import CLIENT_GONE, Exchanges
 from foragers.front.replies import TEXT, answer, answer_error
-from foragers.front.requests import ClientGone
+from foragers.front.requests import Bodies, ClientGone, Room, asked_of
+from foragers.front.routes import Route, Serves, dialect_at, not_found, route_of
 from nest.guard import Receive, Refusal, Scope, Send
 from nest.metrics import Registry
 
-CHAT = "/v1/chat/completions"
-MODELS = "/v1/models"
-MODEL = "/v1/models/"
-
-GREETING = b"hum is running\n"
+GREETING = b"Ollama is running"
+"""What clients of that dialect look for; the others take any answer."""
+ANTHROPIC_VERSION = b"anthropic-version"
+"""The header by which a client asks for models in the Anthropic dialect."""
 
 log = logging.getLogger(__name__)
 
-_Handler = Callable[[Scope, Receive, Send], Awaitable[int]]
+_Handler = Callable[[Route, Scope, Receive, Send], Awaitable[int]]
 
 
 class Front:
     """One ASGI application. Whatever goes wrong in a request is answered and logged here."""
 
-    def __init__(self, bus: Bus, chats: Chats, catalogue: Catalogue, metrics: Registry) -> None:
+    def __init__(
+        self, bus: Bus, exchanges: Exchanges, catalogue: Catalogue, metrics: Registry
+    ) -> None:
         self._bus = bus
-        self._chats = chats
+        self._exchanges = exchanges
         self._catalogue = catalogue
+        self._bodies = Bodies()
         self._requests = metrics.counter(
             "hum_front_requests_total", "Requests answered.", ("route", "status")
         )
-        self._routes: dict[str, tuple[tuple[str, ...], _Handler]] = {
-            "/": (("GET", "HEAD"), self._greet),
-            "/healthz": (("GET", "HEAD"), self._healthz),
-            "/readyz": (("GET", "HEAD"), self._readyz),
-            CHAT: (("POST",), self._chat),
-            MODELS: (("GET", "HEAD"), self._models),
-            MODEL: (("GET", "HEAD"), self._model),
+        self._handlers: dict[Serves, _Handler] = {
+            Serves.TURN: self._turn,
+            Serves.MODELS: self._models,
+            Serves.MODEL: self._model,
+            Serves.COUNT: self._count,
+            Serves.TAGS: self._tags,
+            Serves.SHOW: self._show,
+            Serves.RUNNING: self._running,
+            Serves.VERSION: self._version,
+            Serves.ABSENT: self._absent,
+            Serves.GREETING: self._greet,
+            Serves.HEALTH: self._healthz,
+            Serves.READINESS: self._readyz,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request that the guard let through."""
-        route = _route_of(scope["path"])
-        status = 500
+        route, status = route_of(scope["path"]), 500
         try:
             status = await self._serve(route, scope, receive, send)
         except ApiError as refusal:
-            status = refusal.status
-            await answer_error(send, refusal)
+            status = await answer_error(send, refusal, _dialect(scope))
         except ClientGone:
             status = CLIENT_GONE
         except Exception as problem:
-            log.error("front.bug", extra={"route": route}, exc_info=problem)
+            log.error("front.bug", extra={"path": scope["path"]}, exc_info=problem)
             # When the answer has begun already, this raises, and the server closes the connection.
-            await answer_error(send, ApiError(500, "a bug in the front; its log says more"))
+            bug = ApiError(500, "a bug in the front; its log says more")
+            await answer_error(send, bug, _dialect(scope))
         finally:
-            self._requests.labels(route, str(status)).inc()
+            self._requests.labels(route.path if route else "other", str(status)).inc()
 
-    async def _serve(self, route: str, scope: Scope, receive: Receive, send: Send) -> int:
-        known = self._routes.get(route)
-        if known is None:
+    async def _serve(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> int:
+        if route is None:
             raise not_found(scope["path"])
-        methods, handler = known
-        if scope["method"] not in methods:
-            allow = ", ".join(methods)
-            refusal = ApiError(405, f"{route} takes {allow}", code="method_not_allowed")
-            await answer_error(send, refusal, headers=[(b"allow", allow.encode())])
-            return refusal.status
-        return await handler(scope, receive, send)
+        if scope["method"] not in route.methods:
+            allow = ", ".join(route.methods)
+            refusal = ApiError(405, f"{route.path} takes {allow}", code="method_not_allowed")
+            headers = [(b"allow", allow.encode())]
+            return await answer_error(send, refusal, route.dialect, headers=headers)
+        return await self._handlers[route.serves](route, scope, receive, send)
 
-    async def _chat(self, scope: Scope, receive: Receive, send: Send) -> int:
-        return await self._chats.post(scope, receive, send)
+    async def _turn(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        return await self._exchanges.post(route.dialect, scope, receive, send)
 
-    async def _greet(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _greet(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         await answer(send, GREETING, kind=TEXT)
         return 200
 
-    async def _healthz(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _healthz(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         await answer(send, b'{"status":"ok"}')
         return 200
 
-    async def _readyz(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _readyz(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         if self._bus.is_connected:
             await answer(send, b'{"status":"ready"}')
             return 200
         await answer(send, b'{"status":"humd cannot be reached"}', status=503)
         return 503
 
-    async def _models(self, scope: Scope, receive: Receive, send: Send) -> int:
-        await answer(send, models_body(await self._catalogue.models()))
+    async def _models(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        models, asked = await self._catalogue.models(), asked_of(scope)
+        if ANTHROPIC_VERSION in asked.headers:
+            after, before = asked.query.get("after_id"), asked.query.get("before_id")
+            body = anthropic_models.models_body(
+                models, limit=_limit(asked), after=after, before=before
+            )
+        else:
+            body = openai_models.models_body(models)
+        await answer(send, body)
         return 200
 
-    async def _model(self, scope: Scope, receive: Receive, send: Send) -> int:
-        model = scope["path"].removeprefix(MODEL)
-        await answer(send, model_body(model, await self._catalogue.models()))
+    async def _model(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        model = scope["path"].removeprefix(route.path)
+        models = await self._catalogue.models()
+        is_anthropic = _dialect(scope) is MESSAGES
+        shape = anthropic_models.model_body if is_anthropic else openai_models.model_body
+        await answer(send, shape(model, models))
         return 200
+
+    async def _count(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        await answer(send, count_body(await self._read(receive)))
+        return 200
+
+    async def _tags(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        await answer(send, ollama_models.tags_body(await self._catalogue.models()))
+        return 200
+
+    async def _running(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        await answer(send, ollama_models.running_body(await self._catalogue.models()))
+        return 200
+
+    async def _show(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        asked = read_object(await self._read(receive))
+        model = model_name(asked.get("model") or asked.get("name"))
+        await answer(send, ollama_models.show_body(model, await self._catalogue.models()))
+        return 200
+
+    async def _version(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        await answer(send, ollama_models.version_body())
+        return 200
+
+    async def _absent(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        raise ApiError(501, f"{route.path} has no meaning here: models are those of the workers")
+
+    async def _read(self, receive: Receive) -> bytes:
+        room = Room(self._bodies)
+        try:
+            return await room.read(receive)
+        finally:
+            room.close()
 
 
 def refusal_body(refusal: Refusal) -> bytes:
-    """What the guard says, in the dialect's shape."""
-    return ApiError(refusal.status, refusal.message, code=refusal.code).body()
+    """What the guard says, in the shape of most clients: it does not look at the path."""
+    error = ApiError(refusal.status, refusal.message, code=refusal.code)
+    return dialect_at("").error_body(error, "")
 
 
-def not_found(path: str) -> ApiError:
-    """There is nothing at `path`: say what may have been meant."""
-    meant = next((known for known in (CHAT, MODELS) if _may_mean(path, known)), None)
-    if meant is not None:
-        message = f"nothing is here; you may mean {meant}: base URLs end in /v1"
-    else:
-        message = f"nothing is here; there are POST {CHAT} and GET {MODELS}"
-    return ApiError(404, message, code="unknown_url")
+def _dialect(scope: Scope) -> Dialect:
+    """Whose shape a refusal has."""
+    dialect = dialect_at(scope["path"])
+    if scope["path"].startswith("/v1/models") and ANTHROPIC_VERSION in dict(scope["headers"]):
+        return MESSAGES
+    return dialect
 
 
-def _route_of(path: str) -> str:
-    """The name of a path's route, also for metrics; `other` when there is none."""
-    if path.startswith(MODEL) and path != MODEL:
-        return MODEL
-    if path in _PATHS:
-        return path
-    stripped = path.rstrip("/")
-    return stripped if stripped in _PATHS else "other"
-
-
-_PATHS = frozenset({"/", "/healthz", "/readyz", CHAT, MODELS})
-
-
-def _may_mean(path: str, known: str) -> bool:
-    return path.rstrip("/").endswith(known.removeprefix("/v1"))
+def _limit(asked: Asked) -> int:
+    """How many models a page has; what makes no sense is as if it were not there."""
+    told = asked.query.get("limit", "")
+    limit = int(told) if told.isdecimal() and len(told) < 9 else anthropic_models.LIMIT
+    return min(max(limit, 1), anthropic_models.LIMIT_MAX)

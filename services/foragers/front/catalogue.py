@@ -7,7 +7,7 @@ from collections.abc import Callable
 import anyio
 
 from foragers.core.bees import models_of
-from foragers.core.openai.errors import ApiError
+from foragers.core.errors import ApiError
 from foragers.front.bus import Bus
 from thrum.chi import LinkChi
 from thrum.errors import Qualifier

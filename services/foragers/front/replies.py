@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from foragers.core.openai.errors import ApiError
+from foragers.core.dialect import Dialect
+from foragers.core.errors import ApiError
 from nest.guard import JSON, Send
 
 Headers = Iterable[tuple[bytes, bytes]]
 
 TEXT = b"text/plain; charset=utf-8"
 EVENT_STREAM = b"text/event-stream"
-REQUEST_ID = b"x-request-id"
 
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
@@ -27,22 +27,30 @@ async def answer(
     await send({"type": "http.response.body", "body": body})
 
 
-async def answer_error(send: Send, error: ApiError, *, headers: Headers = ()) -> None:
-    """A refusal in the dialect's shape, with when to try again."""
+async def answer_error(
+    send: Send, error: ApiError, dialect: Dialect, *, request_id: str = "", headers: Headers = ()
+) -> int:
+    """A refusal in the dialect's shape, with when to try again; returns the status told."""
     more = list(headers)
+    if request_id:
+        more.append((dialect.request_id, request_id.encode()))
     if error.retry_seconds is not None:
         more.append((b"retry-after", str(error.retry_seconds).encode()))
-    await answer(send, error.body(), status=error.status, headers=more)
+    status = dialect.status(error.status)
+    await answer(send, dialect.error_body(error, request_id), status=status, headers=more)
+    return status
 
 
 class Reply:
     """An answer that may come in pieces; its status goes out with the first of them."""
 
-    def __init__(self, send: Send, kind: bytes, request_id: str) -> None:
+    def __init__(self, send: Send, dialect: Dialect, kind: bytes, request_id: str) -> None:
         self.has_begun = False
         """Whether the status is told, so that only the body can still say that something failed."""
         self._send = send
-        self._headers = [(b"content-type", kind), (REQUEST_ID, request_id.encode())]
+        self._dialect = dialect
+        self._request_id = request_id
+        self._headers = [(b"content-type", kind), (dialect.request_id, request_id.encode())]
         if kind.startswith(EVENT_STREAM):
             self._headers += _STREAM_HEADERS
 
@@ -56,3 +64,8 @@ class Reply:
                 {"type": "http.response.start", "status": 200, "headers": self._headers}
             )
         await self._send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+
+    async def fail(self, error: ApiError, words: bytes = b"") -> None:
+        """Say as the last piece, in `words` or the dialect's, that the answer is not complete."""
+        last = words or self._dialect.error_event(error, self._request_id)
+        await self.write(last, is_last=True)

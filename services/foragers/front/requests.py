@@ -3,15 +3,36 @@
 How long a client may take for it is the listener's concern (`nest.listeners`).
 """
 
-from foragers.core.openai.errors import ApiError
-from nest.guard import BODY_BYTES_MAX, Receive
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from foragers.core.dialect import Asked
+from foragers.core.errors import ApiError
+from nest.guard import BODY_BYTES_MAX, Receive, Scope
+from thrum.tones import Body
 
 BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Bytes of all bodies in memory that are not on their way to humd yet."""
 
 
+Recall = Callable[[str], tuple[Body, ...] | None]
+
+
 class ClientGone(Exception):
     """The client closed the connection before its request was complete."""
+
+
+def asked_of(scope: Scope, recall: Recall = lambda name: None) -> Asked:
+    """The request without its body; `recall` knows what was said before."""
+    query = scope.get("query_string", b"").decode("ascii", "replace")
+    return Asked(
+        path=scope["path"],
+        headers=dict(scope["headers"]),
+        query=dict(parse_qsl(query)) if query else {},
+        now_ns=time.time_ns,
+        recall=recall,
+    )
 
 
 class Bodies:

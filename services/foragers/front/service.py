@@ -4,7 +4,7 @@ import anyio
 
 from foragers.front.app import Front, refusal_body
 from foragers.front.catalogue import Catalogue
-from foragers.front.chats import Chats
+from foragers.front.exchanges import Exchanges
 from foragers.front.turns import Turns
 from nest.bee import Bee, Hello
 from nest.guard import Guard, Refusal, allowed_at
@@ -43,11 +43,11 @@ async def serve_front(context: Context) -> None:
     catalogue = Catalogue(bee)
     async with anyio.create_task_group() as tasks:
         turns = Turns(bee, tasks, context.metrics)
-        chats = Chats(
+        exchanges = Exchanges(
             bee, turns, catalogue, context.metrics,
             frame_bytes_max=context.settings.humd.frame_bytes_max,
         )  # fmt: skip
-        front = Front(bee, chats, catalogue, context.metrics)
+        front = Front(bee, exchanges, catalogue, context.metrics)
         refusals = context.metrics.counter(
             "hum_front_refusals_total", "Requests that the guard refused.", ("code",)
         )
@@ -55,7 +55,9 @@ async def serve_front(context: Context) -> None:
         def count(refusal: Refusal) -> None:
             refusals.labels(refusal.code).inc()
 
-        guard = Guard(front, allowed_at(port, hosts=(settings.host,)), refusal_body, count)
+        guard = Guard(
+            front, allowed_at(port, hosts=(settings.host,), loose="/api/"), refusal_body, count
+        )
         tasks.start_soon(bee.run, name="front.bee")
         tasks.start_soon(_listen_to_humd, bee, catalogue, name="front.inbox")
         tasks.start_soon(_expire, turns, name="front.expire")

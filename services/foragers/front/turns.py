@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 from anyio.abc import TaskGroup
 
-from foragers.core.openai.answers import Call
-from foragers.core.openai.errors import ApiError
-from foragers.core.openai.messages import ToolResult
+from foragers.core.calls import Call, ToolResult
+from foragers.core.errors import ApiError
 from foragers.front.bus import Bus
 from nest.bee import Tones
 from nest.metrics import Registry

@@ -18,16 +18,25 @@ class Arrival:
     `seq` and `at_ms` are its place and time in the log, so that replay sees what was seen live.
     """
 
-    __slots__ = ("_body", "at_ms", "client", "header", "raw", "seq")
+    __slots__ = ("_body", "at_ms", "client", "header", "is_fanned", "raw", "seq")
 
     def __init__(
-        self, seq: int, at_ms: int, client: ClientId | None, header: Header, raw: bytes
+        self,
+        seq: int,
+        at_ms: int,
+        client: ClientId | None,
+        header: Header,
+        raw: bytes,
+        *,
+        is_fanned: bool = False,
     ) -> None:
         self.seq = seq
         self.at_ms = at_ms
         self.client = client
         self.header = header
         self.raw = raw
+        self.is_fanned = is_fanned
+        """Read from the log: everyone on the sid heard it though its chi alone does not say so."""
         self._body: Body | None = None
 
     @property
@@ -58,6 +67,7 @@ class Emit:
     chi: str
     body: Body
     sid: str | None = None
+    rid: str | None = None
 
 
 class Inherit(NamedTuple):
@@ -73,7 +83,45 @@ class Forget(NamedTuple):
     client: ClientId
 
 
-Effect = Deliver | Emit | Inherit | Forget
+class Why(NamedTuple):
+    """The reason of a routing decision, for people: kept in the event that caused it."""
+
+    text: str
+    is_fanned: bool = False
+    """Whether everyone on the sid heard the tone though its chi alone does not say so."""
+
+
+class CatchUp(NamedTuple):
+    """Read to this client, from the log, what was said on a sid; it goes live behind that.
+
+    Heard is what has a number within the sid above `after`. Event `from_seq` has `from_wane`.
+    """
+
+    client: ClientId
+    sid: str
+    from_seq: int
+    from_wane: int
+    after: int
+    seq: int
+    """Of the event that asks for it."""
+
+
+class CaughtUp(NamedTuple):
+    """The catch-up of this client on this sid is over, or void."""
+
+    client: ClientId
+    sid: str
+
+
+class Timed(NamedTuple):
+    """A turn is over: how long each step took (`humd.core.drift`)."""
+
+    record: Body
+    is_kept: bool
+    """Whether it goes to disk; a cancelled turn says nothing about how long turns take."""
+
+
+Effect = Deliver | Emit | Inherit | Forget | Why | CatchUp | CaughtUp | Timed
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,29 @@
 """Who may do what. Asked before a tone is logged; what is refused leaves no record.
 
 - Only who drives a sid may prompt, cancel, clean up or answer permissions there: its owner, or a
-full observer.
+full observer. The operator may answer permissions everywhere.
 - Only the worker of a sid may speak as the worker. Only who was asked may answer a tool call.
+- Another humd may answer what it was asked, and begin what it was granted (`core.federation`).
 - A tone that the log has already is settled and dropped.
+- Nobody may fill a table past its bound.
 """
 
-from humd.core.arrivals import Arrival, Duplicate, Refusal
+from humd.core import federation
+from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.clients import Client, door_of
-from humd.core.sessions import PROMPTS_WAITING_MAX
+from humd.core.permits import ask_id_of
+from humd.core.sessions import PROMPTS_WAITING_MAX, WATCHERS_MAX, Session
 from humd.core.state import State
-from thrum.chi import DRIVER, OUTPUT, WORK, Chi
+from humd.core.tools import tool_of
+from thrum.chi import DRIVER, OUTPUT, Chi
 from thrum.errors import MalformedTone, Qualifier
 
 DUPLICATE = Duplicate()
-_TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
+TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
+
+_OURS: frozenset[str] = frozenset({Chi.SNAPSHOT, Chi.FORGOTTEN})
+"""What humd and its log say of themselves, and nobody else."""
 
 
 def judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
@@ -30,23 +38,39 @@ def _judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     header, client_id = arrival.header, arrival.client
     assert client_id is not None
     link = state.clients.get(door_of(client_id) or client_id)
-    if link is not None and 0 < header.seq <= link.link:
+    if link is not None and header.seq and link.links.has(header.seq):
         return DUPLICATE
     client = state.clients.get(client_id)
-    if client is not None and header.rid in client.known_rids and header.chi != Chi.HELLO:
-        return DUPLICATE
     chi = header.chi
+    if client is None:
+        if state.clients.is_full:
+            return Refusal(Qualifier.QUEUE_OVERFLOW, f"{chi}: too many clients")
+    elif chi != Chi.HELLO and state.clients.has_logged(client, header.rid):
+        return DUPLICATE
     if chi in OUTPUT:
-        return _judge_output(state, arrival)
+        return federation.judge(state, arrival) or _judge_output(state, arrival)
     body = arrival.body  # what is applied is read, and must be known to be readable before
     if chi == Chi.HELLO:
         return _judge_hello(client, arrival, body.get("hid"))
+    if chi in _OURS:
+        return Refusal(Qualifier.AUTH_DENIED, f"{chi}: only the daemon says that")
+    return federation.judge(state, arrival) or _judge_local(state, arrival, client_id)
+
+
+def _judge_local(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
+    chi = arrival.header.chi
+    if chi == Chi.RELEASE_PERMIT:
+        return _judge_release(state, arrival, client)
     if chi in DRIVER:
-        return _judge_driver(state, arrival)
-    if chi == Chi.TOOL_RESULT or chi == Chi.TENDRIL_RESULT:
-        return _judge_answer(state, arrival)
-    if chi in WORK:
-        return _judge_work(state, arrival)
+        return _judge_driver(state, arrival, client)
+    if chi in (Chi.TOOL_RESULT, Chi.TENDRIL_RESULT):
+        return _judge_answer(state, arrival, client)
+    if chi == Chi.TOOL_CALL:
+        return _judge_call(state, arrival, client)
+    if chi == Chi.ATTACH:
+        return _judge_attach(state, arrival, client)
+    if chi == Chi.FORGET:
+        return _judge_forget(state, arrival, client)
     return None
 
 
@@ -59,21 +83,43 @@ def _judge_hello(client: Client | None, arrival: Arrival, hid: object) -> Refusa
 
 def _judge_output(state: State, arrival: Arrival) -> Refusal | None:
     """A worker speaks on its own sid; an error may also answer a call."""
-    header = arrival.header
+    header, client = arrival.header, arrival.client
+    assert client is not None
     session = state.sessions.get(header.sid)
-    if session is not None and session.worker == arrival.client:
+    if session is not None and session.worker == client:
+        if header.chi == Chi.PERMISSION_ASK:
+            return _judge_ask(state, arrival)
+        if header.chi == Chi.TENDRIL_REACH:
+            return _judge_reach(state, session, arrival)
         return None
     if header.chi == Chi.ERROR and "callId" in arrival.body:
-        return _judge_answer(state, arrival)
-    if header.sid is None or header.chi in _TELEMETRY:
+        return _judge_answer(state, arrival, client)
+    if header.sid is None or header.chi in TELEMETRY:
         return None
     return Refusal(Qualifier.AUTH_DENIED, f"{header.chi}: you are not the worker of {header.sid!r}")
 
 
-def _judge_driver(state: State, arrival: Arrival) -> Refusal | None:
+def _judge_ask(state: State, arrival: Arrival) -> Refusal | None:
+    ask_id = ask_id_of(arrival)
+    if not ask_id:
+        return Refusal(Qualifier.TONE_MALFORMED, "permission-ask: no askId, so nobody could answer")
+    if state.asks.get(arrival.header.sid, ask_id) is not None:
+        return Refusal(Qualifier.TONE_MALFORMED, f"permission-ask: askId {ask_id!r} is in use")
+    if state.asks.is_full:
+        return Refusal(Qualifier.QUEUE_OVERFLOW, "permission-ask: too many asks wait")
+    return None
+
+
+def _judge_reach(state: State, session: Session, arrival: Arrival) -> Refusal | None:
+    call_id = arrival.text("callId")
+    if call_id is None or session.owner is None or session.worker is None:
+        return None
+    return _judge_call_id(state, call_id, session.worker, session.owner, "tendril-reach")
+
+
+def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
     """Prompts and everything else that steers a conversation."""
-    header, client = arrival.header, arrival.client
-    assert client is not None
+    header = arrival.header
     if not header.sid:
         if header.chi == Chi.PROMPT:
             return Refusal(Qualifier.PROMPT_NO_SID, "prompt: no sid; choose one and send it again")
@@ -85,13 +131,9 @@ def _judge_driver(state: State, arrival: Arrival) -> Refusal | None:
         return None
     if header.chi == Chi.CANCEL and arrival.text("callId"):
         return None
-    if not session.may_drive(client):
-        if session.watchers.get(client):
-            return Refusal(Qualifier.HEAR_ONLY_DENIED, f"{header.chi}: you attached to listen only")
-        return Refusal(
-            Qualifier.AUTH_DENIED, f"{header.chi}: {header.sid!r} is driven by someone else"
-        )
-    if header.chi == Chi.PROMPT and len(session.waiting) >= PROMPTS_WAITING_MAX:
+    if (refusal := _not_driving(session, arrival, client)) is not None:
+        return refusal
+    if header.chi == Chi.PROMPT and session.is_full:
         return Refusal(
             Qualifier.PROMPT_QUEUE_FULL,
             f"prompt: {PROMPTS_WAITING_MAX} wait already; cancel or let it end",
@@ -99,39 +141,105 @@ def _judge_driver(state: State, arrival: Arrival) -> Refusal | None:
     return None
 
 
-def _judge_answer(state: State, arrival: Arrival) -> Refusal | None:
+def _not_driving(session: Session, arrival: Arrival, client: ClientId) -> Refusal | None:
+    """Why `client` may not steer a conversation, or None."""
+    chi = arrival.header.chi
+    if session.may_drive(client):
+        return None
+    if session.only_hears(client):
+        return Refusal(Qualifier.HEAR_ONLY_DENIED, f"{chi}: you attached to listen only")
+    return Refusal(Qualifier.AUTH_DENIED, f"{chi}: {session.sid!r} is driven by someone else")
+
+
+def _judge_release(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
+    """Who drives the sid answers its asks, or the operator; and only while they wait."""
+    ask = state.asks.get(arrival.header.sid, ask_id_of(arrival))
+    session = state.sessions.get(ask.sid if ask is not None else arrival.header.sid)
+    known = state.clients.get(client)
+    if session is not None and not (known is not None and known.is_operator):
+        refusal = _not_driving(session, arrival, client)
+        if refusal is not None:
+            return refusal
+    if ask is None:
+        name = ask_id_of(arrival)
+        return Refusal(
+            Qualifier.PERMIT_EXPIRED, f"release-permit: no ask {name!r} waits; it may have expired"
+        )
+    return None
+
+
+def _judge_forget(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
+    """A person at the door may have any conversation forgotten, a bee those that it drives.
+
+    Nobody may while somebody else's turn runs there.
+    """
+    sid = arrival.header.sid
+    if not sid:
+        return Refusal(Qualifier.TONE_MALFORMED, "forget: no sid, so nothing is named")
+    session = state.sessions.get(sid)
+    if session is not None and session.may_drive(client):
+        return None
+    if session is not None and session.is_open:
+        return Refusal(
+            Qualifier.AUTH_DENIED, f"forget: a turn runs on {sid!r}; cancel it, or let it end"
+        )
+    if door_of(client) is None:
+        return Refusal(Qualifier.AUTH_DENIED, f"forget: {sid!r} is not yours")
+    return None
+
+
+def _judge_answer(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
     """Only who was asked may answer, and once."""
-    client, call_id = arrival.client, arrival.text("callId")
-    assert client is not None
+    call_id = arrival.text("callId")
     if call_id is not None and state.calls.get(client, call_id) is not None:
         return None
     session = state.sessions.get(arrival.header.sid)
-    if session is not None and session.watchers.get(client) and session.owner != client:
-        return Refusal(Qualifier.HEAR_ONLY_DENIED, "tool-result: you attached to listen only")
-    return Refusal(
-        Qualifier.AUTH_DENIED, f"{arrival.header.chi}: no call {call_id!r} waits for your answer"
-    )
+    chi = arrival.header.chi
+    if session is not None and session.only_hears(client):
+        return Refusal(Qualifier.HEAR_ONLY_DENIED, f"{chi}: you attached to listen only")
+    return Refusal(Qualifier.AUTH_DENIED, f"{chi}: no call {call_id!r} waits for your answer")
 
 
-def _judge_work(state: State, arrival: Arrival) -> Refusal | None:
-    """Tool calls and attachments (prompts are judged as driving)."""
-    header, client = arrival.header, arrival.client
-    assert client is not None
-    if header.chi != Chi.TOOL_CALL:
-        return None
+def _judge_call(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
+    header = arrival.header
     session = state.sessions.get(header.sid)
     is_worker = session is not None and session.worker == client
-    if session is not None and not is_worker and not session.may_drive(client):
-        return Refusal(Qualifier.AUTH_DENIED, f"tool-call: {header.sid!r} is not yours")
+    if session is not None and not is_worker:
+        if session.only_hears(client):
+            return Refusal(Qualifier.HEAR_ONLY_DENIED, "tool-call: you attached to listen only")
+        if not session.may_drive(client):
+            return Refusal(Qualifier.AUTH_DENIED, f"tool-call: {header.sid!r} is not yours")
     call_id = arrival.text("callId")
     if not call_id:
         return Refusal(
             Qualifier.TONE_MALFORMED, "tool-call: no callId, so no answer could reach you"
         )
+    if session is None and header.sid and state.sessions.is_full:
+        return Refusal(Qualifier.QUEUE_OVERFLOW, "tool-call: too many turns are running")
+    callee = state.callee_of(session, client, tool_of(arrival)) or client
+    away = state.destination(header.to)
+    if away is not None and (peer := state.clients.peer(away)) is not None:
+        callee = peer.id
+    return _judge_call_id(state, call_id, client, callee, "tool-call")
+
+
+def _judge_call_id(
+    state: State, call_id: str, caller: ClientId, callee: ClientId, chi: str
+) -> Refusal | None:
+    """An id names one call of its caller, and one of its callee."""
     if state.calls.is_full:
-        return Refusal(Qualifier.QUEUE_OVERFLOW, "tool-call: too many calls wait for answers")
-    tool = arrival.text("toolName") or arrival.text("name") or ""
-    callee = state.callee_of(session, client, tool) or client
-    if state.calls.made(client, call_id) or state.calls.get(callee, call_id):
-        return Refusal(Qualifier.TONE_MALFORMED, f"tool-call: callId {call_id!r} is in use")
+        return Refusal(Qualifier.QUEUE_OVERFLOW, f"{chi}: too many calls wait for answers")
+    if state.calls.made(caller, call_id) or state.calls.get(callee, call_id):
+        return Refusal(Qualifier.TONE_MALFORMED, f"{chi}: callId {call_id!r} is in use")
+    return None
+
+
+def _judge_attach(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
+    header = arrival.header
+    session = state.sessions.get(header.sid)
+    if session is None:
+        if header.sid and state.sessions.is_full:
+            return Refusal(Qualifier.QUEUE_OVERFLOW, "attach: too many turns are running")
+    elif len(session.watchers) >= WATCHERS_MAX and client not in session.watchers:
+        return Refusal(Qualifier.QUEUE_OVERFLOW, f"attach: {WATCHERS_MAX} are attached already")
     return None

@@ -1,12 +1,22 @@
 """What humd adds to a prompt: the tools of every connected forager, and what they make superfluous.
 
+Every tool of every forager is listed, each under one name: its own, when no other forager and no
+tool of the asker has that name and every model takes it; else a qualified one, made of hive and
+name; and when that is taken too, one with a digest of the forager's hid. A tool answers to all
+three, so a name that was listed once stays good. The forager sees its own.
+
 The result is kept packed, because it changes only when a bee comes or goes and every prompt needs
 it.
 """
 
-from collections.abc import Iterable
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Set
+from typing import NamedTuple
 
 from humd.core.clients import Client
+from humd.core.hellos import EMPTY_SCHEMA
 from thrum import frames
 from thrum.tones import Body
 
@@ -16,51 +26,139 @@ RESERVED: dict[str, tuple[str, ...]] = {
 """Names of a harness's own tools that a capability replaces."""
 DEFAULT_CWD = "/"
 """Replay must not read the environment, so an absent cwd is the root of the file system."""
+NAME_CHARS_MAX = 64
+"""The longest name of a tool that every model takes."""
+DIGEST_CHARS = 8
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ODD = re.compile(r"[^A-Za-z0-9_-]+")
+
+
+class Offer(NamedTuple):
+    """A forager's tool, under the name that the forager gave it."""
+
+    forager: Client
+    name: str
+
+
+class _Tool(NamedTuple):
+    """One tool and the names it answers to, the one to be listed first."""
+
+    bee: Client
+    own: Body
+    names: tuple[str, ...]
+
+    def listed(self, taken: Set[str]) -> Body:
+        """The entry of a catalogue in which some names are taken by others."""
+        name = next((name for name in self.names if name not in taken), self.names[-1])
+        if name == self.own["name"]:
+            return self.own
+        description = f"[{self.bee.name}] {self.own['description']}"
+        return {**self.own, "name": name, "description": description, "bee": self.bee.name}
 
 
 class Catalogue:
     """Tools by name, and the entries that every prompt gets."""
 
     def __init__(self, foragers: Iterable[Client]) -> None:
-        """Take the connected foragers in order; the first to offer a name owns it."""
-        self.owners: dict[str, Client] = {}
-        self.shadowed: list[tuple[str, str]] = []
-        """Tools left out because the name was taken: (tool, name of the bee)."""
-        tools: list[Body] = []
-        provided: set[str] = set()
-        for forager in foragers:
-            provided.update(forager.provides)
-            for tool in forager.tools:
-                if tool["name"] in self.owners:
-                    self.shadowed.append((tool["name"], str(forager.name)))
-                else:
-                    self.owners[tool["name"]] = forager
-                    tools.append(tool)
+        """Take the connected foragers in order; the first with a name answers to it alone."""
+        bees = list(foragers)
+        self._tools = list(_named(bees))
+        self.offers: dict[str, Offer] = {}
+        for rank in range(3):
+            for tool in self._tools:
+                name = _all_names(tool.bee, tool.own["name"])[rank]
+                self.offers.setdefault(name, Offer(tool.bee, tool.own["name"]))
+        self._listed = [tool.listed(frozenset()) for tool in self._tools]
+        self.names = frozenset(entry["name"] for entry in self._listed)
+        """Under what names the tools are listed when the asker has none of its own."""
+        provided = sorted({tag for bee in bees for tag in bee.provides})
         self._reserved = sorted({name for tag in provided for name in RESERVED.get(tag, ())})
-        self._entries: dict[str, object] = {}
-        if tools:
-            self._entries["foragerTools"] = tools
-        if provided:
-            self._entries["provided"] = sorted(provided)
-        if self._reserved:
-            self._entries["disallowedTools"] = self._reserved
-        self._packed = {
-            key: frames.pack_body({key: value})[1:] for key, value in self._entries.items()
+        entries: dict[str, list[Body] | list[str]] = {
+            "foragerTools": self._listed,
+            "provided": provided,
+            "disallowedTools": self._reserved,
         }
+        self._packed = {key: _pack(key, value) for key, value in entries.items() if value}
 
-    def enrich(self, raw: bytes, body: Body) -> bytes:
+    def offer(self, tool: str) -> Offer | None:
+        """The connected forager's tool that answers to this name."""
+        return self.offers.get(tool)
+
+    def enrich(self, raw: bytes, body: Body, asker_tools: Set[str]) -> bytes:
         """The prompt's body as the worker gets it; what the asker wrote keeps its bytes.
 
-        Only an asker's own `disallowedTools` is rewritten, as the union with ours.
+        Only an asker's own `disallowedTools` is rewritten, as the union with ours, and its `tools`
+        when one of them has no schema.
         """
-        added = [packed for key, packed in self._packed.items() if key not in body]
+        packed = self._packed
+        if not asker_tools.isdisjoint(self.names):
+            listed = [tool.listed(asker_tools) for tool in self._tools]
+            packed = {**packed, "foragerTools": _pack("foragerTools", listed)}
+        added = [entry for key, entry in packed.items() if key not in body]
         if "cwd" not in body:
-            added.append(frames.pack_body({"cwd": DEFAULT_CWD})[1:])
+            added.append(_pack("cwd", DEFAULT_CWD))
         text = body.get("text")
         if "content" not in body and isinstance(text, str) and text:
-            added.append(frames.pack_body({"content": text})[1:])
+            added.append(_pack("content", text))
+        changed = self._mended(body)
+        if changed:
+            raw = frames.pack_body({**body, **changed})
+        return frames.extend_body(raw, b"".join(added), len(added))
+
+    def _mended(self, body: Body) -> Body:
+        """What of the asker's own must be written anew."""
+        changed: Body = {}
         theirs = body.get("disallowedTools")
         if self._reserved and isinstance(theirs, list):
-            union = sorted({*self._reserved, *(name for name in theirs if isinstance(name, str))})
-            raw = frames.pack_body({**body, "disallowedTools": union})
-        return frames.extend_body(raw, b"".join(added), len(added))
+            changed["disallowedTools"] = sorted(
+                {*self._reserved, *(name for name in theirs if isinstance(name, str))}
+            )
+        tools = body.get("tools")
+        if isinstance(tools, list) and not all(map(_has_schema, tools)):
+            changed["tools"] = [
+                tool if _has_schema(tool) else {**tool, "inputSchema": EMPTY_SCHEMA}
+                for tool in tools
+            ]
+        return changed
+
+
+def _named(bees: list[Client]) -> Iterator[_Tool]:
+    """Every tool with the names that are good for a list of all of them."""
+    offered = [(bee, tool) for bee in bees for tool in _once(bee.tools)]
+    how_often = Counter(tool["name"] for _, tool in offered)
+    used = {name for name, count in how_often.items() if count == 1 and _PLAIN.fullmatch(name)}
+    again = Counter(_all_names(bee, tool["name"])[1] for bee, tool in offered)
+    for bee, tool in offered:
+        own, qualified, exact = _all_names(bee, tool["name"])
+        is_free = again[qualified] == 1 and qualified not in used - {own}
+        others = (qualified, exact) if is_free else (exact,)
+        yield _Tool(bee, tool, (own, *others) if own in used else others)
+
+
+def _all_names(bee: Client, own: str) -> tuple[str, str, str]:
+    """A tool's own name, the one with its hive, and the one that no other bee's tool has."""
+    base = _ODD.sub("_", f"{bee.name}_{own}")
+    qualified = base if len(base) <= NAME_CHARS_MAX else _with_digest(base, base)
+    return own, qualified, _with_digest(base, f"{bee.hid or bee.id}:{own}")
+
+
+def _with_digest(base: str, of: str) -> str:
+    digest = hashlib.sha256(of.encode("utf-8", "surrogatepass")).hexdigest()[:DIGEST_CHARS]
+    return f"{base[: NAME_CHARS_MAX - DIGEST_CHARS - 1]}_{digest}"
+
+
+def _once(tools: Iterable[Body]) -> Iterable[Body]:
+    """The tools of one bee, the first of each name."""
+    return {tool["name"]: tool for tool in reversed(list(tools))}.values()
+
+
+def _has_schema(tool: object) -> bool:
+    """Whether an asker's tool can stay as it is; what is no tool is the worker's to ignore."""
+    if not isinstance(tool, dict):
+        return True
+    return any(isinstance(tool.get(key), dict) for key in ("inputSchema", "parameters"))
+
+
+def _pack(key: str, value: object) -> bytes:
+    """One entry of a map, packed without the map."""
+    return frames.pack_body({key: value})[1:]

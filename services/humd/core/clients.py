@@ -1,31 +1,34 @@
-"""Who is connected: manifests by client, clients by hid, who is adrift.
+"""Who is connected: clients by id, door and hid, who is adrift, what each offers.
 
 A client is *adrift* between a loss that need not be its own (humd restarted, its door died) and
 its return or its deadline. Replay never makes a bee eligible: after a boot everyone is adrift
-until it says hello.
+until it says hello. The humds that the bee of role `ensemble` speaks for are clients behind it,
+each under its own hid.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 
 from humd.core.arrivals import ClientId
-from thrum.errors import MalformedId
-from thrum.ids import parse_hid
+from humd.core.hellos import capacity_of, hid_of_hello, manifest_of, text_of, texts_of, tools_of
+from humd.core.links import Links
 from thrum.tones import Body
 
 ADRIFT_MS = 15_000
 """How long a client may take to come back after humd or its door was lost."""
-RIDS_MAX = 8_192
-"""Recent rids remembered for each hid behind a door."""
-HIDS_MAX = 512
+CLIENTS_MAX = 65_536
+"""Clients at once, those adrift included; one more is refused."""
+RIDS_MAX = 4_096
+"""Recent rids remembered for each hid behind a door: what a client may hold unsettled, and more."""
+HIDS_MAX = 256
 """Hids behind doors whose rids are remembered; the one silent for longest is forgotten first."""
 LINKS_MAX = 4_096
-"""Instances that left whose last link number is remembered."""
-TOOLS_MAX = 1_024
-"""Tools in one hello; later ones are not offered."""
-NAMES_MAX = 1_024
-"""Models, capabilities or roles in one hello."""
+"""Instances that left whose link numbers are remembered."""
+ENSEMBLE = "ensemble"
+"""Role of the bee that speaks for other humds."""
+PEER_PREFIX = "humd_"
+_ONLY_PROVEN = frozenset({"door", "log", "operator", ENSEMBLE})
+"""Roles that need a proven hid; nobody behind a door has them."""
 
 
 @dataclass(slots=True)
@@ -41,19 +44,45 @@ class Client:
     models: tuple[str, ...] = ()
     tools: tuple[Body, ...] = ()
     provides: tuple[str, ...] = ()
+    capacity: int | None = None
+    """Turns that a worker takes at once; None for as many as come."""
+    grants: frozenset[str] = frozenset()
+    """What a peer may ask of us: chis, or `*`."""
+    allowed_tools: frozenset[str] = frozenset()
+    """Tools of file foragers that a peer may call: names, or `*`."""
     manifest: Body = field(default_factory=dict)
     since_ms: int = 0
+    hello_seq: int = 0
+    """Log seq of its last hello; 0 before."""
     is_connected: bool = True
     adrift_until_ms: int = 0
-    link: int = 0
-    """Highest link number of this instance in the log; for a door, over all its clients."""
+    links: Links = field(default_factory=Links)
+    """Link numbers of this instance in the log; for a door, over all its clients."""
     turns_open: int = 0
-    known_rids: frozenset[str] = frozenset()
-    """Rids logged on earlier connections of this hid."""
 
     @property
     def is_worker(self) -> bool:
         return "worker" in self.roles
+
+    @property
+    def is_door(self) -> bool:
+        """Whether others speak through it."""
+        return "door" in self.roles or ENSEMBLE in self.roles
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it proved to hold the operator's key."""
+        return "operator" in self.roles
+
+    @property
+    def peer(self) -> str | None:
+        """The hid of the humd that this client is."""
+        return peer_of(self.id)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more turn fits what it said it takes."""
+        return self.capacity is None or self.turns_open < self.capacity
 
     def serves(self, model: str | None) -> bool:
         """Whether this is a worker that may be asked for `model` now."""
@@ -64,16 +93,26 @@ class Client:
         """For choices that must come out the same on every run."""
         return self.hid or "", self.id
 
+    @property
+    def label(self) -> str:
+        """Its name for people: the hive, and enough of the hid to tell two apart."""
+        return f"{self.name or 'unnamed'} {(self.hid or self.id)[:17]}"
+
 
 class Clients:
     """The table of clients. Registering and dropping here changes nothing elsewhere."""
 
     def __init__(self) -> None:
         self.by_id: dict[ClientId, Client] = {}
-        self.rids: OrderedDict[str, deque[str]] = OrderedDict()
-        """Recent rids by hid, the one silent for longest first."""
-        self.links: dict[ClientId, int] = {}
-        """Last link numbers of instances that left, the oldest first."""
+        self._behind: dict[ClientId, dict[ClientId, Client]] = {}
+        self._by_hid: dict[str, dict[ClientId, Client]] = {}
+        self._adrift: dict[ClientId, int] = {}
+        """Until when, in the order in which time runs out."""
+        self._rids: OrderedDict[str, OrderedDict[str, int]] = OrderedDict()
+        """By hid: rid to the log seq of its last use."""
+        self._links: dict[ClientId, Links] = {}
+        self._bees: tuple[Client, ...] = ()
+        self._bees_generation = -1
         self.generation = 0
         """Rises whenever who is listed may have changed."""
         self.offers = 0
@@ -82,96 +121,206 @@ class Clients:
     def get(self, client: ClientId) -> Client | None:
         return self.by_id.get(client)
 
+    @property
+    def is_full(self) -> bool:
+        return len(self.by_id) >= CLIENTS_MAX
+
+    @property
+    def rids_known(self) -> int:
+        """Rids that are remembered, over all hids."""
+        return sum(map(len, self._rids.values()))
+
+    @property
+    def links_known(self) -> int:
+        """Instances that left and whose link numbers are remembered."""
+        return len(self._links)
+
     def touch(self, client: ClientId) -> Client:
         """The client, made when it has not spoken before (behind a door nothing forces a hello)."""
         known = self.by_id.get(client)
         if known is None:
-            link = self.links.pop(client, 0)
-            known = self.by_id[client] = Client(client, door_of(client), link=link)
+            links = self._links.pop(client, None) or Links()
+            known = Client(client, door_of(client), links=links)
+            self._set_hid(known, peer_of(client))
+            self.by_id[client] = known
+            if known.door is not None:
+                self._behind.setdefault(known.door, {})[client] = known
         return known
 
-    def register(self, client: ClientId, body: Body, sender: str | None, at_ms: int) -> Client:
+    def register(
+        self, client: ClientId, body: Body, sender: str | None, *, seq: int, at_ms: int
+    ) -> Client:
         """Take over what a hello says; fields that do not fit are ignored, as the wire promises."""
         known = self.touch(client)
         self._note_offer(known)
-        known.hid = _hid(body.get("hid"))
-        known.name = _text(body.get("hive")) or sender
-        known.is_connected, known.adrift_until_ms, known.since_ms = True, 0, at_ms
-        if known.door is not None and known.hid is not None:
-            known.known_rids = frozenset(self.rids.get(known.hid, ()))
+        self._set_hid(known, known.peer or hid_of_hello(body))
+        known.since_ms, known.hello_seq = at_ms, seq
+        self._set_connected(known)
+        self.generation += 1
+        if known.peer is not None:
+            known.roles = frozenset({"peer"})
+            known.grants = frozenset(texts_of(body.get("grants")))
+            known.allowed_tools = frozenset(texts_of(body.get("allowTools")))
+            return known
+        known.name = text_of(body.get("hive")) or sender
         if known.name is None:
             return known
-        known.roles = frozenset(_texts(body.get("bee")))
-        known.models = tuple(_texts(body.get("models")))
-        known.tools = tuple(_tools(body.get("tools")))
-        known.provides = tuple(_texts(body.get("provides")))
-        known.manifest = _manifest(known, body)
-        self.generation += 1
+        known.roles = frozenset(texts_of(body.get("bee")))
+        if known.door is not None:
+            known.roles -= _ONLY_PROVEN
+        known.models = tuple(texts_of(body.get("models")))
+        known.tools = tuple(tools_of(body.get("tools")))
+        known.provides = tuple(texts_of(body.get("provides")))
+        known.capacity = capacity_of(body.get("capacity"))
+        known.manifest = manifest_of(
+            body,
+            client=client,
+            name=known.name,
+            hid=known.hid,
+            roles=sorted(known.roles),
+            tools=list(known.tools),
+        )
         self._note_offer(known)
         return known
+
+    def retract(self, client: ClientId) -> None:
+        """It is no bee any more, and goes on as a client."""
+        known = self.touch(client)
+        self._note_offer(known)
+        known.name, known.capacity, known.manifest = None, None, {}
+        known.roles = known.roles & _ONLY_PROVEN
+        known.models, known.tools, known.provides = (), (), ()
+        self.generation += 1
 
     def drop(self, client: ClientId) -> Client | None:
         """Forget a client, but for what it must not offer twice should it come back."""
         self.generation += 1
         left = self.by_id.pop(client, None)
-        if left is not None:
-            self._note_offer(left)
-        if left is not None and left.link:
-            self.links[client] = left.link
-            if len(self.links) > LINKS_MAX:
-                del self.links[next(iter(self.links))]
+        if left is None:
+            return None
+        self._adrift.pop(client, None)
+        self._note_offer(left)
+        self._set_hid(left, None)
+        if left.door is not None:
+            siblings = self._behind[left.door]
+            del siblings[client]
+            if not siblings:
+                del self._behind[left.door]
+        if left.links.upto:
+            self._links[client] = left.links
+            if len(self._links) > LINKS_MAX:
+                del self._links[next(iter(self._links))]
         return left
 
     def set_adrift(self, client: Client, at_ms: int) -> None:
         """Its connection is gone, but not through its own fault."""
         client.is_connected = False
         client.adrift_until_ms = at_ms + ADRIFT_MS
+        self._adrift.pop(client.id, None)
+        self._adrift[client.id] = client.adrift_until_ms
         self.generation += 1
         self._note_offer(client)
 
     def back_behind(self, door: ClientId) -> None:
         """A door came back as the same process: so did the clients it still holds."""
         for client in self.behind(door):
-            client.is_connected, client.adrift_until_ms = True, 0
+            self._set_connected(client)
             self._note_offer(client)
 
     def overdue(self, now_ms: int) -> list[Client]:
         """Adrift clients whose time is up."""
-        return [
-            client
-            for client in self.by_id.values()
-            if not client.is_connected and client.adrift_until_ms <= now_ms
-        ]
+        late: list[Client] = []
+        for client, until_ms in self._adrift.items():
+            if until_ms > now_ms:
+                break
+            late.append(self.by_id[client])
+        return late
 
     def behind(self, door: ClientId) -> list[Client]:
         """The clients of a door."""
-        return [client for client in self.by_id.values() if client.door == door]
+        return list(self._behind.get(door, {}).values())
 
     def with_hid(self, hid: str) -> list[Client]:
         """All clients of one hid, newest last."""
-        same = [client for client in self.by_id.values() if client.hid == hid]
-        return sorted(same, key=lambda client: (client.since_ms, client.id))
+        same = self._by_hid.get(hid, {}).values()
+        return sorted(same, key=lambda client: (client.since_ms, client.hello_seq, client.id))
 
-    def remember_rid(self, client: Client, rid: str) -> None:
+    def peer(self, hid: str) -> Client | None:
+        """The humd of this hid, when it is connected."""
+        here = (client for client in self.with_hid(hid) if client.peer and client.is_connected)
+        return next(here, None)
+
+    def ensembles(self) -> list[Client]:
+        """The bees that speak for other humds."""
+        return [bee for bee in self.bees() if ENSEMBLE in bee.roles and bee.is_connected]
+
+    def remember_rid(self, client: Client, rid: str, seq: int) -> None:
         """Note a logged rid of a client behind a door, for its next connection."""
+        if client.hid is None:
+            return
+        rids = self._rids.get(client.hid)
+        if rids is None:
+            rids = self._rids[client.hid] = OrderedDict()
+            if len(self._rids) > HIDS_MAX:
+                self._rids.popitem(last=False)
+        self._rids.move_to_end(client.hid)
+        rids[rid] = seq
+        rids.move_to_end(rid)
+        if len(rids) > RIDS_MAX:
+            rids.popitem(last=False)
+
+    def has_logged(self, client: Client, rid: str | None) -> bool:
+        """Whether an earlier connection of this hid got a tone of this rid into the log."""
+        if rid is None or client.door is None or client.hid is None:
+            return False
+        rids = self._rids.get(client.hid)
+        seq = rids.get(rid) if rids is not None else None
+        return seq is not None and seq < client.hello_seq
+
+    def bees(self) -> tuple[Client, ...]:
+        """Named clients, the newest of each hid, in a fixed order."""
+        if self._bees_generation != self.generation:
+            newest: dict[str, Client] = {}
+            named = (client for client in self.by_id.values() if client.name is not None)
+            for client in sorted(named, key=lambda one: (one.since_ms, one.hello_seq, one.id)):
+                newest[_identity(client)] = client
+            self._bees = tuple(sorted(newest.values(), key=lambda client: client.rank))
+            self._bees_generation = self.generation
+        return self._bees
+
+    def reindex(self) -> None:
+        """Find clients by door and by hid again."""
+        self._behind.clear()
+        self._by_hid.clear()
+        for client in self.by_id.values():
+            if client.door is not None:
+                self._behind.setdefault(client.door, {})[client.id] = client
+            if client.hid is not None:
+                self._by_hid.setdefault(client.hid, {})[client.id] = client
+        self.generation += 1
+        self.offers += 1
+
+    def _set_connected(self, client: Client) -> None:
+        client.is_connected, client.adrift_until_ms = True, 0
+        self._adrift.pop(client.id, None)
+        self.generation += 1
+
+    def _set_hid(self, client: Client, hid: str | None) -> None:
+        if client.hid == hid:
+            return
         if client.hid is not None:
-            self.rids.setdefault(client.hid, deque(maxlen=RIDS_MAX)).append(rid)
-            self.rids.move_to_end(client.hid)
-            if len(self.rids) > HIDS_MAX:
-                self.rids.popitem(last=False)
+            same = self._by_hid[client.hid]
+            del same[client.id]
+            if not same:
+                del self._by_hid[client.hid]
+        client.hid = hid
+        if hid is not None:
+            self._by_hid.setdefault(hid, {})[client.id] = client
 
     def _note_offer(self, client: Client) -> None:
         """It comes or goes: what is on offer changes only when it offers something."""
         if client.tools or client.provides:
             self.offers += 1
-
-    def bees(self) -> list[Client]:
-        """Named clients, the newest of each hid, in a fixed order."""
-        newest: dict[str, Client] = {}
-        for client in sorted(self.by_id.values(), key=lambda client: (client.since_ms, client.id)):
-            if client.name is not None:
-                newest[_identity(client)] = client
-        return sorted(newest.values(), key=lambda client: client.rank)
 
 
 def _identity(client: Client) -> str:
@@ -186,67 +335,7 @@ def door_of(client: ClientId) -> ClientId | None:
     return client.rpartition("/")[0] or None
 
 
-def _manifest(client: Client, body: Body) -> Body:
-    """The manifest as kept in `bees.json`; keys as on the wire."""
-    propensity = body.get("propensity")
-    manifest: Body = {
-        "name": client.name,
-        "version": _text(body.get("version")) or "0.0.0",
-        "proto_version": _text(body.get("protoVersion")) or "",
-        "propensity": propensity if isinstance(propensity, dict) else {},
-        "chis": _texts(body.get("chis")),
-        "bee": sorted(client.roles),
-        "models": list(client.models),
-        "tools": list(client.tools),
-        "provides": list(client.provides),
-        "nestlerId": _text(body.get("nestlerId")) or client.id,
-    }
-    for key, value in (
-        ("hid", client.hid),
-        ("source", _text(body.get("source"))),
-        ("bind", body.get("bind")),
-    ):
-        if value:
-            manifest[key] = value
-    return manifest
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _hid(value: object) -> str | None:
-    """A well-formed hid in its full text; anything else is no identity."""
-    try:
-        return str(parse_hid(value)) if isinstance(value, str) else None
-    except MalformedId:
-        return None
-
-
-def _texts(value: object) -> list[str]:
-    """A list of strings; a single string counts as a list of one."""
-    if isinstance(value, str):
-        return [value]
-    if not isinstance(value, list):
-        return []
-    return [item for item in value if isinstance(item, str)][:NAMES_MAX]
-
-
-def _tools(value: object) -> list[Body]:
-    """Tool definitions with a name; a schema that is no object becomes an empty one."""
-    tools: list[Body] = []
-    for entry in value if isinstance(value, list) else []:
-        if isinstance(entry, dict) and isinstance(name := entry.get("name"), str):
-            schema: Any = entry.get("inputSchema")
-            tools.append(
-                {
-                    "name": name,
-                    "description": _text(entry.get("description")) or "",
-                    "inputSchema": schema if isinstance(schema, dict) else EMPTY_SCHEMA,
-                }
-            )
-    return tools[:TOOLS_MAX]
-
-
-EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
-"""One entry without a schema makes a model's harness reject the whole list."""
+def peer_of(client: ClientId) -> str | None:
+    """The hid of the humd that a client is: only the ensemble's are named so."""
+    name = client.rpartition("/")[2]
+    return name if name.startswith(PEER_PREFIX) else None

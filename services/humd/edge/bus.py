@@ -6,6 +6,7 @@ that ends is reported once through `on_gone`.
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from humd.core.arrivals import ClientId, Deliver
@@ -25,6 +26,8 @@ CONTROL_PARCELS_MAX = 4_096
 """Link tones that wait for one connection; then its bee is cut off."""
 PROBES = 3
 """Looks for a peer that is gone: libzmq tells of the end a moment before it lets go of the peer."""
+CATCH_UP_PARCELS = 1_024
+"""A late listener is read more while fewer than these wait for its bee."""
 CREDIT_SECONDS = 0.005
 """How long a credit may wait for something else that goes to the same bee."""
 CREDIT_AT_ONCE = 256
@@ -48,6 +51,8 @@ class Bus:
         self.congested: dict[ClientId, float] = {}
         """Instances that are owed too much, and when they last took something."""
         self._probes_due = 0
+        self.undelivered: Counter[str] = Counter()
+        """Parcels that their bee will not get, by reason."""
         self.overflows = 0
         """Bees cut off because they did not take what they were owed."""
 
@@ -56,6 +61,15 @@ class Bus:
 
     def close(self) -> None:
         self._socket.close()
+
+    @property
+    def owed_parcels(self) -> int:
+        """Parcels in all outboxes."""
+        return sum(map(len, self._outboxes.values()))
+
+    @property
+    def outbox_count(self) -> int:
+        return len(self._outboxes)
 
     @property
     def has_unwritten(self) -> bool:
@@ -156,17 +170,33 @@ class Bus:
         elif outbox.is_over:
             outbox.shed()
 
+    def takes_more(self, client: ClientId) -> bool:
+        """Whether a client is here and has taken most of what it was sent."""
+        instance = door_of(client) or client
+        connection, outbox = self._by_instance.get(instance), self._outboxes.get(instance)
+        if connection is None or not connection.is_joined or outbox is None:
+            return False
+        return len(outbox) < CATCH_UP_PARCELS
+
+    def has_confirmed(self, client: ClientId) -> bool:
+        """Whether a client has confirmed everything that was read to it from the log."""
+        outbox = self._outboxes.get(door_of(client) or client)
+        return outbox is not None and not outbox.read_from_log
+
     def inherit(self, old: ClientId, new: ClientId) -> None:
         """What waits for a client of one door is for a client of another."""
         door = door_of(old)
         outbox = self._outboxes.get(door) if door else None
         if outbox is not None:
             for owed in outbox.take_for(old.rpartition("/")[2]):
-                self.owe(Deliver(new, owed.header, owed.raw))
+                self.owe(Deliver(new, owed.header._replace(client=None), owed.raw))
 
     def forget(self, client: ClientId) -> None:
         """Nothing is owed to this client any more."""
-        self._outboxes.pop(client, None)
+        outbox = self._outboxes.pop(client, None)
+        if outbox is not None:
+            self.undelivered["bee-gone"] += len(outbox)
+            self.undelivered["shed"] += outbox.shed_count
         self.congested.pop(client, None)
 
     @property

@@ -12,8 +12,6 @@ from thrum.ids import Hid, hid_of, parse_hid, parse_humid
 from thrum.tones import Body
 
 HELLO_CONTEXT = "hum-bus-hello-v1"
-LOG_PREFIX = "humd"
-"""The log has the humd's own key; every other bee has its own."""
 NOT_LOGGED = ("signature", "cursor", "instance", "pubkey")
 """Fields of a bus hello that prove it, and say nothing later."""
 
@@ -31,6 +29,8 @@ class Connection:
     """Set once the hello is durable and answered."""
     is_log: bool = False
     is_door: bool = False
+    is_ensemble: bool = False
+    """Whether the others that it speaks for are humds."""
     is_resumed: bool = False
     """Whether humd still knew the instance when it said hello."""
     feeds: str | None = None

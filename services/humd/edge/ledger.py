@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from humd.core.arrivals import ClientId, Effect
+from humd.core.clients import peer_of
 from humd.edge.greeting import Connection
 from thrum import frames
 from thrum.chi import LinkChi
@@ -26,6 +27,28 @@ HELD_BYTES_MAX = 64 * 1024 * 1024
 """What may wait to be durable."""
 
 
+Note = tuple[str, bool]
+"""What humd adds to an event: why it decided as it did, and whether everyone on the sid heard it
+though its chi alone does not say so."""
+
+
+@dataclass(slots=True)
+class Section:
+    """Parcels of one client in a row, as received."""
+
+    client: ClientId | None
+    parcels: list[bytes] = field(default_factory=list)
+    notes: dict[str, Note] = field(default_factory=dict)
+    """By the place of a parcel; most have none."""
+
+    def packed(self) -> list[object]:
+        """As it stands in an `append`."""
+        peer = peer_of(self.client) if self.client is not None else None
+        parcels = b"".join(self.parcels)
+        section: list[object] = [self.client, peer, len(self.parcels), parcels]
+        return [*section, self.notes] if self.notes else section
+
+
 @dataclass(slots=True)
 class Batch:
     """A run of events and what follows once they are on disk."""
@@ -33,7 +56,7 @@ class Batch:
     number: int
     first_seq: int
     at_ms: int
-    sections: list[tuple[ClientId | None, int, list[bytes]]] = field(default_factory=list)
+    sections: list["Section"] = field(default_factory=list)
     count: int = 0
     size: int = 0
     effects: list[Effect] = field(default_factory=list)
@@ -44,14 +67,16 @@ class Batch:
     joins: list[tuple[Connection, int]] = field(default_factory=list)
     """Connections whose hello is in this batch, and the cursor each came with."""
 
-    def add(self, client: ClientId | None, parcel: bytes) -> None:
+    def add(self, client: ClientId | None, parcel: bytes, note: "Note | None" = None) -> None:
         """Append one event's parcel; events of one client in a row share a section."""
-        if self.sections and self.sections[-1][0] == client:
-            last = self.sections[-1]
-            last[2].append(parcel)
-            self.sections[-1] = (client, last[1] + 1, last[2])
+        if self.sections and self.sections[-1].client == client:
+            section = self.sections[-1]
         else:
-            self.sections.append((client, 1, [parcel]))
+            section = Section(client)
+            self.sections.append(section)
+        if note is not None:
+            section.notes[str(len(section.parcels))] = note
+        section.parcels.append(parcel)
         self.count += 1
         self.size += len(parcel)
 
@@ -60,15 +85,13 @@ class Batch:
         self.settled[connection] = max(number, self.settled.get(connection, 0))
 
     def frame(self, epoch: str) -> bytes:
-        """The `append` link tone (docs/wire.md, section 1.4)."""
+        """The `append` link tone (docs/wire.md, section 1.5)."""
         body = {
             "epoch": epoch,
             "batch": self.number,
             "first_seq": self.first_seq,
             "at_ms": self.at_ms,
-            "sections": [
-                [client, None, count, b"".join(parcels)] for client, count, parcels in self.sections
-            ],
+            "sections": [section.packed() for section in self.sections],
         }
         return frames.pack(Header(LinkChi.APPEND), body)
 
@@ -108,9 +131,11 @@ class Ledger:
             self._filling.at_ms = self.last_ms = max(self.last_ms, now_ms)
         return self._filling
 
-    def add(self, batch: Batch, client: ClientId | None, parcel: bytes) -> None:
+    def add(
+        self, batch: Batch, client: ClientId | None, parcel: bytes, note: "Note | None" = None
+    ) -> None:
         """Put one event into `batch`, which is the one that fills."""
-        batch.add(client, parcel)
+        batch.add(client, parcel, note)
         self.next_seq += 1
         self.held_parcels += 1
         self.held_bytes += len(parcel)

@@ -32,6 +32,12 @@ class Owed:
     header: Header
     raw: bytes
 
+    @property
+    def is_from_log(self) -> bool:
+        """Whether it was read to a late listener: it has no seq, and stays owed all the same."""
+        header = self.header
+        return header.seq == 0 and header.fan == 1 and header.wane is not None
+
 
 class Outbox:
     """See the module."""
@@ -45,11 +51,15 @@ class Outbox:
         """The bee's count of parcels received on this connection."""
         self._sent_last = 0
         self._shed_upto = 0
+        self.read_from_log = 0
+        """Parcels of a catch-up that the bee has not confirmed."""
+        self.shed_count = 0
 
     def put(self, owed: Owed) -> None:
         """Owe one more parcel."""
         self._waiting.append(owed)
         self._bytes += len(owed.raw)
+        self.read_from_log += owed.is_from_log
 
     @property
     def is_over(self) -> bool:
@@ -77,22 +87,26 @@ class Outbox:
         while self.is_over:
             owed = (self._flying or self._waiting).popleft()
             self._bytes -= len(owed.raw)
-            self._shed_upto = owed.header.seq
+            self.read_from_log -= owed.is_from_log
+            self._shed_upto = max(self._shed_upto, owed.header.seq)
+            self.shed_count += 1
 
     def resume(self, cursor: int) -> bool:
         """Start over on a new connection of the same instance, after what it has seen.
 
-        Parcels that are not in the log (seq 0) were for the old connection. False when something
-        that it has not seen was let go of.
+        Parcels that are not in the log (seq 0) were for the old connection, but for those of a
+        catch-up. False when something that it has not seen was let go of.
         """
-        self._replace(owed for owed in self._all() if owed.header.seq > cursor)
+        self._replace(owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log)
         self._received = 0
         return self._shed_upto <= cursor
 
     def credit(self, count: int) -> None:
         """The bee has received `count` parcels on this connection: they are no longer owed."""
         for _ in range(min(count - self._received, len(self._flying))):
-            self._bytes -= len(self._flying.popleft().raw)
+            owed = self._flying.popleft()
+            self._bytes -= len(owed.raw)
+            self.read_from_log -= owed.is_from_log
         self._received = max(self._received, count)
 
     def next_frame(self) -> bytes | None:
@@ -134,3 +148,4 @@ class Outbox:
     def _replace(self, kept: Iterator[Owed]) -> None:
         self._waiting, self._flying = deque(kept), deque()
         self._bytes = sum(len(owed.raw) for owed in self._waiting)
+        self.read_from_log = sum(owed.is_from_log for owed in self._waiting)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from humfs.core import aliases
-from humfs.core.symbols import Outline, Symbol
+from humfs.core.symbols import PART_KINDS, Outline, Symbol
 from humfs.core.syntax import Syntax
 from humfs.core.text import Span
 
@@ -76,22 +76,20 @@ def _imports(outline: Outline) -> list[Match]:
     """The import block of a file; else that of the one part of it that has one."""
     if outline.imports is not None:
         return [Match(IMPORTS, IMPORTS, outline.imports)]
-    return [_block(one) for one in outline.symbols if one.imports is not None][:1]
+    parts = [one for one in outline.symbols if one.imports is not None]
+    return [_block(one) for one in sorted(parts, key=_order)[:1]]
 
 
 def _block(symbol: Symbol) -> Match:
     assert symbol.imports is not None
-    return Match(f"{symbol.path}.{IMPORTS}", IMPORTS, symbol.imports)
+    return Match(f"{symbol.path}.{IMPORTS}", IMPORTS, symbol.imports, None, symbol.syntax)
 
 
 def _is_row(symbol: Symbol, path: str) -> bool:
     """Whether `path` is a row of the outline as written: its full path, or its kind and name."""
-    if symbol.kind != "impl" and symbol.path == path:
-        return True
-    if not path.startswith(symbol.kind):
-        return False
-    titles = (f"{symbol.kind} {symbol.name}", f"{symbol.kind} {symbol.name}#{symbol.number}")
-    return path in titles
+    return path == symbol.address or (
+        path.startswith(symbol.kind) and path == f"{symbol.kind} {symbol.name}"
+    )
 
 
 def name_bytes(path: str) -> bytes | None:
@@ -132,6 +130,11 @@ class _Search:
                 continue
             if end == len(self.segments):
                 found = _sets(_targets(named, name), split=number is not None)
+            elif named[0].kind in PART_KINDS:
+                parts = sorted(named, key=_order)
+                found = next(
+                    filter(None, (self._within([one], [], name, end) for one in parts)), []
+                )
             else:
                 found = self._within(named, siblings, name, end)
             if found:
@@ -150,12 +153,13 @@ class _Search:
             found = [_block(one) for one in named if one.imports is not None]
         if not found and any(one.syntax.is_markup for one in named):
             found = self._deep(named, at)
-        return found or self._inside(named, at)
+        return found or self._inside(_targets(named, name), at)
 
     def _deep(self, named: list[Symbol], at: int) -> list[Match]:
-        """Elements of a name at any depth below others, counted in document order."""
+        """Elements of a tag at any depth below others, counted in document order."""
         name, number = self._run(at, at + 1)
-        below = [inner for one in named for inner in _all_below(one) if inner.name == name]
+        inside = [inner for one in named for inner in _all_below(one)]
+        below = [one for one in inside if name in (one.name, one.name.partition("#")[0])]
         chosen = below if number is None else below[number - 1 : number]
         if at + 1 == len(self.segments):
             return [_match(one) for one in chosen]
@@ -181,7 +185,7 @@ class _Search:
                     walks = symbol.syntax.walks
                     place = aliases.step(place, segment.name, segment.number or 1, walks)
             if place is not None:
-                path = f"{symbol.path}.{words}"
+                path = f"{symbol.address}.{words}"
                 found.append(Match(path, "", place.span, None, symbol.syntax, place.nodes))
         return found
 
@@ -223,8 +227,13 @@ def _all_below(symbol: Symbol) -> Iterator[Symbol]:
         yield from _all_below(inner)
 
 
+def _order(part: Symbol) -> int:
+    """The block that has no number is the one that is meant without one."""
+    return part.number
+
+
 def _match(symbol: Symbol) -> Match:
-    return Match(symbol.path, symbol.kind, symbol.full, symbol, symbol.syntax, (symbol.node,))
+    return Match(symbol.address, symbol.kind, symbol.full, symbol, symbol.syntax, (symbol.node,))
 
 
 def _sets(symbols: list[Symbol], *, split: bool = False) -> list[Match]:

@@ -69,6 +69,19 @@ class Symbol:
         """The symbol's full path: the labels from the top, with dots."""
         return f"{self.holder}.{self.label}" if self.holder else self.label
 
+    @property
+    def described(self) -> str:
+        """Kind and full path, as answers name a symbol."""
+        return self.path if self.kind in PART_KINDS else f"{self.kind} {self.path}"
+
+    @property
+    def address(self) -> str:
+        """A path that leads here and nowhere else: an `impl` needs its kind before its name."""
+        if self.kind != "impl":
+            return self.path
+        name = f"impl {self.name}#{self.number}" if self.number else f"impl {self.name}"
+        return f"{self.holder}.{name}" if self.holder else name
+
 
 @dataclass(slots=True, eq=False)
 class Outline:

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
+def types(names: str) -> frozenset[str]:
+    """Node types, written as words."""
+    return frozenset(names.split())
+
+
 class Blocks(StrEnum):
     """How a language writes blocks."""
 
@@ -34,11 +39,14 @@ class Walks:
     blocks: frozenset[str] = frozenset()
     """The body of a construct without a field `body` or `consequence` is its last child of one of
     these types."""
+    lists: frozenset[str] = frozenset()
+    """Blocks with words around them; what is meant is the statements inside."""
     openers: Mapping[str, str] = field(default_factory=dict)
     """Construct -> the keyword behind which its body stands, up to the next clause or the closing
     word: for grammars without a node for that block."""
     holders: Mapping[str, str] = field(default_factory=dict)
-    """Nodes that hold a construct (a binding, a wrapper) -> the field it is in."""
+    """Nodes that only hold a construct (a binding, a wrapper) -> the field it is in; empty for the
+    only one in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +57,7 @@ class Syntax:
     """As shown: `python`."""
     blocks: Blocks
     walks: Walks = Walks()
-    comments: frozenset[str] = frozenset({"comment"})
+    comments: frozenset[str] = types("comment")
     attributes: frozenset[str] = frozenset()
     """Nodes on lines of their own above a declaration that belong to it."""
     imports: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from humfs.core.anchors import Anchor
-from humfs.core.symbols import MEMBER_KINDS, Outline, Symbol
+from humfs.core.symbols import MEMBER_KINDS, PART_KINDS, Outline, Symbol
 from humfs.core.text import Span, Text
 
 OUTPUT_CHARS_MAX = 7_500
@@ -153,8 +153,11 @@ def _rows(
         folded = sum(id(one) in hidden for one in symbol.children)
         more = f" (+{folded} inside)" if folded else ""
         indent = "  " * (depths[id(symbol)] - top)
-        row = f"{indent}{symbol.kind} {symbol.label}{symbol.signature} {place(text, symbol.full)}"
+        kind = "" if symbol.kind in PART_KINDS else f"{symbol.kind} "
+        row = f"{indent}{kind}{symbol.label}{symbol.signature} {place(text, symbol.full)}"
         rows.append(clean_name(row) + more)
+        if symbol.imports is not None:
+            rows.append(f"{indent}  imports {place(text, symbol.imports)}")
     return rows
 
 

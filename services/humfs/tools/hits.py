@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from humfs.core import patterns, views
-from humfs.core.languages import language_of
+from humfs.core.languages import is_parsed, language_of
 from humfs.core.languages.language import ParseStopped
 from humfs.core.symbols import Outline
 from humfs.core.text import Text, decode, is_binary, is_utf16
@@ -123,15 +123,18 @@ class _Places:
             return ""
         start = self._text.line_span(hit.line).start + hit.byte
         symbol = self._outline.innermost(start)
-        return f" [{views.clean_name(f'{symbol.kind} {symbol.path}')}]" if symbol else ""
+        return f" [{views.clean_name(symbol.described)}]" if symbol else ""
 
     def _parsed(self, target: Target) -> tuple[Text | None, Outline | None]:
-        language = language_of(target.path)
-        if language is None or target.size > SYMBOL_BYTES_MAX or self.sources.watch.wants_stop():
+        too_large = target.size > SYMBOL_BYTES_MAX
+        if not is_parsed(target.path) or too_large or self.sources.watch.wants_stop():
             return None, None
         try:
             with self.sources.roots.open_place(target.place) as opened:
                 text = decode(files.read_whole(opened, bytes_max=SYMBOL_BYTES_MAX))
+            language = language_of(target.path, text.source)
+            if language is None:
+                return None, None
             return text, language.outline(text.source, self.sources.watch.wants_stop)
         except (OSError, Refusal, ParseStopped):
             return None, None

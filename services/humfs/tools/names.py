@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from humfs.core import anchors, lookup, ranking, views
-from humfs.core.languages import is_code, language_of
+from humfs.core.languages import is_code, is_parsed, language_of
 from humfs.core.text import Span
 from humfs.edge.targets import Resolved
 from humfs.edge.walks import Target
@@ -71,12 +71,12 @@ def _sections(sources: Sources, path: str) -> Iterator[views.Section]:
     needed = lookup.name_bytes(path)
     for at in sources.each():
         target = sources.targets[at]
-        language = language_of(target.path)
-        if language is None and is_code(target.path):
+        if is_code(target.path) and not is_parsed(target.path):
             continue
         text = sources.text(target)
         if text is None:
             continue
+        language = language_of(target.path, text.source)
         if language is None:
             for one in anchors.find(anchors.anchors_of(target.path, text), path):
                 yield views.Section(f"{target.path} — '{one.label}'", text, one.span)
@@ -100,14 +100,14 @@ def _ranked(sources: Sources, query: str) -> Iterator[_Ranked]:
             for symbol in sources.outline(target, text, language):
                 score = ranking.score(query, symbol)
                 if score is not None:
-                    line, label = text.first_line(symbol.full), f"{symbol.kind} {symbol.path}"
+                    line, label = text.first_line(symbol.full), symbol.described
                     yield _Ranked(score, target.path, line, target, symbol.full, label)
 
 
 def _section(sources: Sources, ranked: _Ranked) -> views.Section | None:
     """A result with its source, read again; None when the file has changed since."""
-    language = language_of(ranked.target.path)
     text = sources.text(ranked.target)
+    language = language_of(ranked.target.path, text.source) if text is not None else None
     if language is None or text is None:
         return None
     for symbol in sources.outline(ranked.target, text, language):
@@ -139,7 +139,7 @@ def _names(sources: Sources) -> Iterator[tuple[str, str]]:
     for number, (target, text, language) in enumerate(sources.parsed(), start=1):
         for symbol in sources.outline(target, text, language):
             where = f"{views.place(text, symbol.full)} of {target.path}"
-            yield symbol.name, f"{symbol.kind} {symbol.path} ({where})"
+            yield symbol.name, f"{symbol.described} ({where})"
         if number == NEAREST_FILES_MAX:
             return
     if sources.resolved.is_single and not is_code(sources.targets[0].path):
@@ -152,6 +152,6 @@ def _names(sources: Sources) -> Iterator[tuple[str, str]]:
 
 
 def _no_symbols(resolved: Resolved) -> str:
-    if resolved.is_single and language_of(resolved.targets[0].path) is None:
+    if resolved.is_single and not is_parsed(resolved.targets[0].path):
         return 'This file has no symbols; read it without "symbol", or search it with "pattern".'
     return 'Read the file without "symbol" for its outline, or search its text with "pattern".'

@@ -145,7 +145,7 @@ class Read:
         text = decode(content)
         facts = views.FileFacts(path=target.path, size=len(content), lines=text.lines)
         metadata |= {"lines": text.lines}
-        language = language_of(target.path)
+        language = language_of(target.path, text.source)
         if language is not None:
             try:
                 outline = language.outline(text.source, watch.wants_stop)

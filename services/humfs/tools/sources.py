@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from humfs.core import views
-from humfs.core.languages import language_of
+from humfs.core.languages import is_parsed, language_of
 from humfs.core.languages.language import Language, ParseStopped
 from humfs.core.symbols import Outline
 from humfs.core.text import Text, decode, is_binary
@@ -74,8 +74,8 @@ class Sources:
         """The files of a language that is parsed; `outline` parses one."""
         for at in self.each():
             target = self.targets[at]
-            language = language_of(target.path)
-            text = self.text(target) if language is not None else None
+            text = self.text(target) if is_parsed(target.path) else None
+            language = language_of(target.path, text.source) if text is not None else None
             if language is not None and text is not None:
                 yield target, text, language
 

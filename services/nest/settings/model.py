@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from nest.settings.schema import Range, Text, schema_of
+from thrum.chi import Chi
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 MIB = 1024 * 1024
@@ -44,6 +45,11 @@ def is_base_url(text: str) -> bool:
         return False
 
 
+def is_chi_or_all(text: str) -> bool:
+    """Whether `text` names a kind of tone, or is `*`."""
+    return text == "*" or text in frozenset(Chi)
+
+
 LoopbackHost = Annotated[
     str,
     Text(
@@ -54,6 +60,11 @@ LoopbackHost = Annotated[
 ]
 Port = Annotated[int, Range(0, 65_535)]
 FilePath = Annotated[str, Text(r"(/|~$|~/).*", "an absolute path, or one that starts with ~/")]
+ChiName = Annotated[
+    str,
+    Text(r"[a-z-]+|\*", "a kind of tone, such as prompt, or * for all", check=is_chi_or_all),
+]
+Excludable = Literal["echo", "log", "perf-mark", "drone", "drone-retrofit"]
 FrameBytes = Annotated[int, Range(64 * 1024, 256 * MIB)]
 
 
@@ -68,8 +79,14 @@ class ThehumSettings:
     """Bytes of a segment file, preallocated. A full segment is sealed and the next one begins."""
     segment_events: Annotated[int, Range(1, 16_777_216)] = 65_536
     """Events of a segment; the earlier of the two bounds seals it."""
-    exclude: tuple[str, ...] = ("echo", "log")
-    """Kinds of tone that are never written. They carry no state and would be most of the log."""
+    exclude: tuple[Excludable, ...] = ("echo", "log")
+    """Kinds of tone that are never written. They carry no state; only such kinds can be named."""
+    sensitive: tuple[ChiName, ...] = ()
+    """Kinds of tone whose bodies are always stored beside the log, where `hum thehum forget` can
+    erase them; `*` means all. A body that is too large for a line is stored there anyway."""
+    redact: tuple[ChiName, ...] = ()
+    """Kinds of tone whose bodies are not stored at all, but for what routing needs; `*` means
+    all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +97,11 @@ class HumdSettings:
     """Milliseconds a permission ask may wait for its answer; then it counts as denied."""
     drift_retention_days: Annotated[int, Range(0)] = 30
     """Days that timing records are kept."""
+    drone_beat_ms: Annotated[int, Range(50, 3_600_000)] = 5_000
+    """Milliseconds that the worker of a turn may be silent before it is asked for a sign of life,
+    if it promised to give one. Three asked in vain, and the turn is taken from it."""
+    drone_classifier: Literal["none", "phrases"] = "none"
+    """What judges whether a model has lost its context. `phrases`: what it then tends to say."""
     metrics_addr: Annotated[
         str, Text(r".*", "host:port of this machine, or empty for none", check=_is_loopback_port)
     ] = "127.0.0.1:9909"

@@ -7,6 +7,8 @@ seq is found by bisection, whatever the clock did.
 import re
 
 EXTENSION = "ndjson"
+PACKED_EXTENSION = "packed"
+"""Of a segment in its compressed form."""
 SPARE = f"spare.{EXTENSION}"
 """The next segment, zero-filled and without a seq yet."""
 QUARANTINE_DIR = "quarantine"
@@ -19,7 +21,7 @@ CHECKPOINT = "checkpoint"
 UNFINISHED = ".tmp"
 """Behind the name of a segment that is being compressed."""
 
-_SEGMENT = re.compile(rf"([0-9]{{20}})\.{EXTENSION}(?:\.zst)?")
+_SEGMENT = re.compile(rf"([0-9]{{20}})\.(?:{EXTENSION}|{PACKED_EXTENSION})")
 
 
 def segment_name(first_seq: int) -> str:
@@ -29,7 +31,7 @@ def segment_name(first_seq: int) -> str:
 
 def packed_name(first_seq: int) -> str:
     """The name of the same segment in its compressed form."""
-    return f"{segment_name(first_seq)}.zst"
+    return f"{first_seq:020d}.{PACKED_EXTENSION}"
 
 
 def segment_seq(name: str) -> int | None:
@@ -44,3 +46,31 @@ def quarantine_name(kind: str, after_seq: int, digest: str) -> str:
     Named by content, so finding the same bytes again makes no second copy.
     """
     return f"{kind}-{after_seq:020d}-{digest[:16]}.bin"
+
+
+BODIES_DIR = "bodies"
+"""Bodies that are beside the log."""
+_BODIES = re.compile(r"([0-9]{20})\.bodies")
+_FORGET = re.compile(r"forget-([0-9]{20})\.json")
+
+
+def bodies_name(first_seq: int) -> str:
+    """The file of bodies that begins with event `first_seq`."""
+    return f"{first_seq:020d}.bodies"
+
+
+def bodies_seq(name: str) -> int | None:
+    """The first seq of a file of bodies by its name; None for any other file."""
+    match = _BODIES.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def forget_name(seq: int) -> str:
+    """The note that event `seq`, which asks to forget bodies, is not done with yet."""
+    return f"forget-{seq:020d}.json"
+
+
+def forget_seq(name: str) -> int | None:
+    """The seq of such a note by its name; None for any other file."""
+    match = _FORGET.fullmatch(name)
+    return int(match[1]) if match else None

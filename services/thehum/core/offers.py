@@ -6,13 +6,13 @@ is never split over two commit groups, so it is on disk whole or not at all; onl
 is signed can a crash leave its beginning, and then the same offer brings the rest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import orjson
 
-from thehum.core.bodies import VIA, Via
+from thehum.core.bodies import VIA, Note, Via
 from thrum.errors import MalformedTone
 
 BATCH_MAX = 2**53
@@ -36,6 +36,8 @@ class Section:
     client: str | None
     peer: str | None
     parcels: bytes
+    notes: dict[int, Note] = field(default_factory=dict)
+    """What humd says of a parcel, by its place in the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ class Offer:
 
     def via(self, section: Section) -> Via:
         """How the tones of `section` came."""
-        return Via(str(self.name), section.client, section.peer)
+        return Via(str(self.name), section.client, section.peer, section.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Answer(Enum):
 
 
 def read_offer(body: dict[str, Any]) -> Offer:
-    """The offer in an `append` body (docs/wire.md, 1.4); raises `MalformedTone`."""
+    """The offer in an `append` body (docs/wire.md, 1.5); raises `MalformedTone`."""
     try:
         sections = tuple(_section(*section) for section in body["sections"])
         offer = Offer(
@@ -89,14 +91,19 @@ def read_offer(body: dict[str, Any]) -> Offer:
     return offer
 
 
-def _section(client: object, peer: object, _: object, parcels: object) -> Section:
+def _section(
+    client: object, peer: object, _: object, parcels: object, notes: object = None
+) -> Section:
     if (
         type(parcels) is bytes
         and (client is None or type(client) is str)
         and (peer is None or type(peer) is str)
+        and (notes is None or type(notes) is dict)
     ):
-        return Section(client, peer, parcels)
-    raise TypeError("a section is [client, peer, count, parcels]")
+        said = notes.items() if type(notes) is dict else ()
+        read = {int(place): Note(str(why), fan is True) for place, (why, fan) in said}
+        return Section(client, peer, parcels, read)
+    raise TypeError("a section is [client, peer, count, parcels, notes]")
 
 
 def judge(offer: Offer, *, last: BatchName | None, next_seq: int) -> Append | Answer:

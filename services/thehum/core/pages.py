@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import orjson
+
 from thrum.canonical import dumps
 
 PAGE_EVENTS_MAX = 256
@@ -49,7 +51,7 @@ class Page:
     """The seq after the last one looked at."""
 
     def __post_init__(self) -> None:
-        self._needle = b"" if self.sid is None else b',"sid":' + dumps(self.sid) + b',"sig":'
+        self._needle = b"" if self.sid is None else needle_of(self.sid)
 
     _needle: bytes = field(init=False, repr=False, default=b"")
 
@@ -72,6 +74,11 @@ class Page:
             self.lines.append(line)
             self.size += length
         return not self.is_full
+
+    def cut(self, at: int) -> None:
+        """Leave the lines from index `at` on, of which there is one, for the next page."""
+        self.next_seq = seq_of(self.lines[at]) or self.next_seq
+        del self.lines[at:]
 
 
 def lines_of(segment: bytes) -> list[bytes]:
@@ -96,7 +103,7 @@ def offset_near(
         probe = read(middle, PROBE_BYTES)
         begin = probe.find(b"\n") + 1
         end = probe.find(b"\n", begin)
-        at = _seq_of(probe[begin:end]) if begin and end > 0 else None
+        at = seq_of(probe[begin:end]) if begin and end > 0 else None
         if at is None or at > seq:
             high = middle
         else:
@@ -104,14 +111,26 @@ def offset_near(
     return found
 
 
-def _seq_of(line: bytes) -> int | None:
-    """The event's own seq: the last of that name, see `core.verify`."""
+def seq_of(line: bytes) -> int | None:
+    """The event's own seq: the last of that name, see `core.verify`; None when it has none."""
     match = _SEQ.match(line, max(line.rfind(b',"seq":'), 0))
     return int(match[1]) if match else None
 
 
+def needle_of(sid: str) -> bytes:
+    """How a line ends that is about `sid`, up to its signature."""
+    return b',"sid":' + dumps(sid) + b',"sig":'
+
+
+def sid_of(line: bytes) -> str | None:
+    """The event's own sid."""
+    begin = line.rfind(b',"sid":') + len(b',"sid":')
+    sid: str | None = orjson.loads(line[begin : line.rfind(b',"sig":')])
+    return sid
+
+
 def has_sid(line: bytes, needle: bytes) -> bool:
-    """Whether the event's own sid is the one of `needle`, which is `,"sid":...,"sig":`.
+    """Whether the event's own sid is the one of `needle`, which is of `needle_of`.
 
     A body may hold such keys too, but nothing behind the event's sid can: strings escape quotes.
     """

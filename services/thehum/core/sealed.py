@@ -1,33 +1,41 @@
-"""Sealed segments, compressed: the same lines, byte for byte, in independent zstandard frames.
+"""Sealed segments, compressed: the same lines, byte for byte, in frames that are read alone.
 
 A frame holds whole lines, about `FRAME_BYTES` of them, so a seq is a look into the index and one
-frame, and a verification is a stream. Behind the frames stands one skippable frame, the index: for
-each frame its first seq and both lengths, then SHA-256 of all bytes before that, the number of
-frames and a mark. `zstd -dc` therefore prints the lines, and no bit of the file can change unseen.
+frame, and a verification is a stream. Its lines are kept as columns (`core.columns`), in one
+zstandard frame, and their signatures in another; lines that do not come back from columns are kept
+as they are, in one. Behind all of them stands a skippable frame, the index: for each frame its
+first seq and its lengths, then SHA-256 of all bytes before that, the number of frames and a mark.
+So no bit of the file can change unseen.
 
 Nothing here trusts a file: lengths are compared before anything is decompressed.
 """
 
 import hashlib
 import struct
+import sys
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import zstandard
 
+from thehum.core.columns import BrokenColumns, join_lines, split_lines
 from thrum.errors import LocalError
 
 FRAME_BYTES = 256 * 1024
-LEVEL = 6
-"""Of compression. Higher levels take several times as long and save a few bytes in a hundred."""
+LEVEL = 12
+"""Of compression. There is little left to compress, so a high level costs nothing."""
 
 _FRAME_MAGIC = b"\x28\xb5\x2f\xfd"
+_COLUMNS_START = b"\x93"
+"""An array of three in msgpack. A line begins with `{`."""
+_COLUMNS_EXTRA_BYTES = 64 * 1024
+"""Columns are shorter than their lines, but for what msgpack adds to few or strange ones."""
 _SKIPPABLE = struct.Struct("<II")
 _SKIPPABLE_MAGIC = 0x184D2A5B
-_ENTRY = struct.Struct("<QII")
+_ENTRY = struct.Struct("<QIII")
 _TRAILER = struct.Struct("<32sI8s")
-_MARK = b"humlog\0\1"
+_MARK = b"humlog\0\2"
 TRAILER_BYTES = _TRAILER.size
 FRAMES_MAX = 1 << 20
 
@@ -44,6 +52,8 @@ class Frame:
     offset: int
     stored_bytes: int
     plain_bytes: int
+    columns_bytes: int
+    """How much of `stored_bytes` are the columns; 0 when the lines are kept as they are."""
 
 
 class Packer:
@@ -57,11 +67,25 @@ class Packer:
 
     def pack(self, lines: bytes) -> bytes:
         """The frame of `lines`, which end with a newline and follow those of the frame before."""
-        frame = self._compressor.compress(lines)
-        self._entries.append(_ENTRY.pack(self._next_seq, len(frame), len(lines)))
+        columns, signatures = self._split(lines)
+        frame = columns + signatures if columns else self._compressor.compress(lines)
+        entry = _ENTRY.pack(self._next_seq, len(frame), len(lines), len(columns))
+        self._entries.append(entry)
         self._next_seq += lines.count(b"\n")
         self._hash.update(frame)
         return frame
+
+    def _split(self, lines: bytes) -> tuple[bytes, bytes]:
+        """The compressed columns and signatures; nothing when the lines do not come back."""
+        try:
+            columns, signatures = split_lines(lines.split(b"\n")[:-1])
+            is_same = _joined(columns, signatures, len(lines)) == lines
+        except BrokenColumns:
+            is_same = False
+        if not is_same or len(columns) > len(lines) + _COLUMNS_EXTRA_BYTES:
+            return b"", b""
+        compress = self._compressor.compress
+        return compress(columns), compress(signatures)
 
     def finish(self) -> bytes:
         """What stands behind the last frame."""
@@ -99,8 +123,9 @@ def read_index(index: bytes, file_bytes: int) -> tuple[Frame, ...]:
         raise BrokenSegment("the index of a compressed segment has another length")
     frames: list[Frame] = []
     offset = 0
-    for first_seq, stored, plain in _ENTRY.iter_unpack(index[_SKIPPABLE.size : -TRAILER_BYTES]):
-        frames.append(Frame(first_seq, offset, stored, plain))
+    entries = index[_SKIPPABLE.size : -TRAILER_BYTES]
+    for first_seq, stored, plain, columns in _ENTRY.iter_unpack(entries):
+        frames.append(Frame(first_seq, offset, stored, plain, columns))
         offset += stored
     if offset + length != file_bytes:
         raise BrokenSegment("a compressed segment has another length than its index says")
@@ -114,12 +139,30 @@ def frame_of(frames: Sequence[Frame], seq: int) -> int:
 
 def unpack_frame(frame: Frame, stored: bytes) -> bytes:
     """The lines of a frame; raises `BrokenSegment` unless they are what went in."""
+    plain_bytes, columns_bytes = frame.plain_bytes, frame.columns_bytes
     try:
-        if zstandard.frame_content_size(stored) != frame.plain_bytes:
-            raise BrokenSegment(f"the frame of event {frame.first_seq} has another length")
-        return zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
-    except zstandard.ZstdError as problem:
+        if not columns_bytes:
+            return _decompressed(stored, plain_bytes, plain_bytes)
+        columns = _decompressed(stored[:columns_bytes], 1, plain_bytes + _COLUMNS_EXTRA_BYTES)
+        signatures = _decompressed(stored[columns_bytes:], 0, plain_bytes)
+        lines = _joined(columns, signatures, plain_bytes)
+    except (zstandard.ZstdError, BrokenColumns) as problem:
         raise BrokenSegment(f"the frame of event {frame.first_seq}: {problem}") from problem
+    if len(lines) != plain_bytes:
+        raise BrokenSegment(f"the frame of event {frame.first_seq} has another length")
+    return lines
+
+
+def _decompressed(stored: bytes, bytes_min: int, bytes_max: int) -> bytes:
+    """What is in a zstandard frame, which must be that long."""
+    if not bytes_min <= zstandard.frame_content_size(stored) <= bytes_max:
+        raise zstandard.ZstdError(f"not {bytes_min} to {bytes_max} bytes")
+    return zstandard.ZstdDecompressor().decompress(stored, allow_extra_data=False)
+
+
+def _joined(columns: bytes, signatures: bytes, bytes_max: int) -> bytes:
+    lines = join_lines(columns, signatures, bytes_max=bytes_max)
+    return b"\n".join([*lines, b""])
 
 
 def unpack(stored: bytes) -> tuple[bytes, bool]:
@@ -147,16 +190,24 @@ def unpack(stored: bytes) -> tuple[bytes, bool]:
 
 
 def _unpack_without_index(stored: bytes) -> bytes:
+    """The lines of all frames up to the first that is damaged or cut."""
     lines: list[bytes] = []
-    rest = stored
+    parts = _parts(stored)
     try:
-        while rest.startswith(_FRAME_MAGIC):
-            unpacking = zstandard.ZstdDecompressor().decompressobj()
-            lines.append(unpacking.decompress(rest))
-            if not unpacking.eof:
-                lines.pop()  # cut in the middle, so its checksum was not looked at
-                break
-            rest = unpacking.unused_data
-    except zstandard.ZstdError:
+        for part in parts:
+            is_columns = part.startswith(_COLUMNS_START)
+            lines.append(_joined(part, next(parts, b""), sys.maxsize) if is_columns else part)
+    except (zstandard.ZstdError, BrokenColumns):
         pass
     return b"".join(lines)
+
+
+def _parts(stored: bytes) -> Iterator[bytes]:
+    """What is in each zstandard frame; one that is cut in the middle ends it."""
+    while stored.startswith(_FRAME_MAGIC):
+        unpacking = zstandard.ZstdDecompressor().decompressobj()
+        part = unpacking.decompress(stored)
+        if not unpacking.eof:
+            return  # its checksum was not looked at
+        yield part
+        stored = unpacking.unused_data

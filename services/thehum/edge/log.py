@@ -1,16 +1,19 @@
 """The log: opened and recovered, appended to a group at a time, read back by pages."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from nest.identity import Identity
 from thehum.core.events import GENESIS, Head, read_event
 from thehum.core.groups import Group, GroupBuilder, Signing
+from thehum.core.keeping import Aside, place_of
 from thehum.core.offers import BatchName, batch_of
 from thehum.core.pages import Page, PageLimits
 from thehum.core.recovery import Clean, Damaged, Scan, TornTail, scan_segment
 from thehum.core.sealed import unpack
 from thehum.core.verify import Damage, Flaw, Walk, start_of
+from thehum.edge.bodies import Bodies
 from thehum.edge.directory import LogDirectory
 from thehum.edge.disk import open_private, told_apart
 from thehum.edge.reader import Reader
@@ -21,6 +24,8 @@ from thehum.errors import DiskFull, LogReadOnly
 SEGMENT_BYTES = 16 * 1024 * 1024
 SEGMENT_EVENTS = 65_536
 """A segment that has reached either is sealed before the next group."""
+BODIES_PER_SEGMENT = 4
+"""So many times the bytes of a segment may be beside it; then it is sealed too."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +58,8 @@ class Log:
         self.recovered_bytes = 0
         """Bytes of a torn tail that this start put into quarantine."""
         self._segment: Segment | None = None
+        self._bodies_bytes = 0
+        """Of bodies beside the open segment."""
         with told_apart(f"opening the log in {root}"):
             self._directory = LogDirectory(root, author=self.author, public=self.public)
             try:
@@ -60,7 +67,10 @@ class Log:
                 self._reader = Reader(root)
                 self._spare = Spare(self._directory.spare, segment_bytes)
                 self._compressor = Compressor(root)
+                self.bodies = Bodies(root)
                 self._recover()
+                if self.read_only is None:
+                    self.bodies.recover(self.head.seq, self._has_bodies_behind)
                 if self.read_only is None and self._segment is None:
                     self._segment = self._next_segment()
             except BaseException:
@@ -78,6 +88,8 @@ class Log:
             self._segment = None
         if hasattr(self, "_compressor"):
             self._compressor.close()
+        if hasattr(self, "bodies"):
+            self.bodies.close()
         if hasattr(self, "_spare"):
             self._spare.close()
         self._directory.close()
@@ -88,8 +100,12 @@ class Log:
         """Builds the next group. Nothing of it counts until it is appended."""
         return GroupBuilder(self.author, self._key, self.head, signing=self._signing)
 
-    def append(self, group: Group, last_batch: BatchName | None) -> None:
+    def append(
+        self, group: Group, last_batch: BatchName | None, asides: Sequence[Aside] = ()
+    ) -> None:
         """Put `group`, built by the last `builder`, on disk; then the head moves.
+
+        `asides` are its bodies that go beside the log; they are on disk before it.
 
         A crash before that leaves bytes nobody was told about, which the next start quarantines.
         Raises `LogReadOnly`; `DiskFull`, after which the same events may be offered again; or
@@ -100,7 +116,12 @@ class Log:
         segment = self._segment
         if segment is None or self._is_full(segment, len(group.data)):
             segment = self._segment = self._roll(segment)
+        if asides:
+            self.bodies.write(asides, segment_first_seq=segment.first_seq)
         offset = segment.write(group.data)
+        if asides:
+            self.bodies.settle()
+            self._bodies_bytes += sum(len(aside.raw) for aside in asides)
         self._reader.remember(segment.first_seq, [(group.first_seq, offset)])
         self.head = group.head
         self.last_batch = last_batch or self.last_batch
@@ -109,7 +130,11 @@ class Log:
         if segment.end == 0:
             return False
         events = self.head.seq + 1 - segment.first_seq
-        return segment.end + more_bytes > self._segment_bytes or events >= self._segment_events
+        return (
+            segment.end + more_bytes > self._segment_bytes
+            or events >= self._segment_events
+            or self._bodies_bytes >= BODIES_PER_SEGMENT * self._segment_bytes
+        )
 
     def _roll(self, segment: Segment | None) -> Segment:
         """Seal the full segment and begin the next one."""
@@ -121,7 +146,7 @@ class Log:
         return self._next_segment()
 
     def _next_segment(self) -> Segment:
-        first_seq = self.head.seq + 1
+        first_seq, self._bodies_bytes = self.head.seq + 1, 0
         segment = self._spare.take(self._directory.segment(first_seq), first_seq=first_seq)
         with told_apart("listing the segments"):
             self._reader.refresh()
@@ -186,6 +211,18 @@ class Log:
         """Durable events from `from_seq` on."""
         return self._reader.page(from_seq, upto_seq=self.head.seq, limits=limits, sid=sid)
 
+    def _has_bodies_behind(self, seq: int) -> bool:
+        """Whether an event behind `seq` has its body beside the log."""
+        limits = PageLimits.bulk()
+        while seq < self.head.seq:
+            page = self.page(seq + 1, limits)
+            if any(place_of(line) is not None for line in page.lines):
+                return True
+            if page.next_seq <= seq + 1:
+                break
+            seq = page.next_seq - 1
+        return False
+
     # --- recovering
 
     def _recover(self) -> None:
@@ -220,6 +257,7 @@ class Log:
         self._segment = Segment(
             self._directory.segment(first_seq), handle, first_seq=first_seq, end=scan.end
         )
+        self._bodies_bytes = self.bodies.size(first_seq)
         if isinstance(finding, TornTail):
             torn = data[finding.start : finding.end]
             kept = self._directory.quarantine("torn", self.head.seq, torn)

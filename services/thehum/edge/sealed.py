@@ -1,7 +1,7 @@
 """Files of sealed segments: read in either form, and compressed when there is nothing else to do.
 
-A segment is sealed plain. Later, a slice at a time, its lines go into `<name>.zst.tmp`; that is
-synced, decompressed again and compared by hash; then it takes the name `<name>.zst`, the folder is
+A segment is sealed plain. Later, a slice at a time, its lines go into `<seq>.packed.tmp`; that is
+synced, decompressed again and compared by hash; then it is named `<seq>.packed`, the folder is
 synced, and the plain file is removed. What a crash leaves: the plain file and a `.tmp`, which the
 next start removes; or both forms, of which the plain one counts until compressing it anew has
 replaced the other.

@@ -16,18 +16,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
-from tests.unit.thehum.chains import AUTHOR, KEY, START_MS, identity
+from tests.unit.thehum.chains import AUTHOR, KEY, START_MS, identity, keep
 
 from thehum.core.audit import Author, audit
-from thehum.core.bodies import read_drafts
+from thehum.core.bodies import Draft, read_drafts
 from thehum.core.groups import Signing
+from thehum.core.keeping import Aside, Place, place_of
 from thehum.core.names import segment_name
-from thehum.core.offers import Answer, Offer, judge, read_offer
+from thehum.core.offers import Answer, Offer, Section, judge, read_offer
 from thehum.core.pages import PageLimits
+from thehum.edge.bodies import DamagedBody
 from thehum.edge.directory import segments_in
 from thehum.edge.log import Log
 from thehum.errors import DiskFull
 from thrum import frames
+from thrum.chi import Chi
 from thrum.frames import Header
 
 T = TypeVar("T")
@@ -60,12 +63,17 @@ def rids_of(number: int) -> list[str]:
     return [f"b{number}-{index}" for index in range(count_of(number))]
 
 
+def _chi_of(number: int) -> str:
+    """Every fourth batch has its bodies beside the log."""
+    return Chi.CHUNK if number % 4 else Chi.PROMPT
+
+
 def offer_of(number: int) -> Offer:
     """Batch `number` as humd offers it."""
     producer = f"D/{number % PRODUCERS}"
     parcels = b"".join(
         frames.pack(
-            Header("chunk", rid, "hum-X", "wbee_x", seq=index + 1),
+            Header(_chi_of(number), rid, "hum-X", "wbee_x", seq=index + 1),
             {"delta": f"token {number}.{index} " + "x" * (number * 37 % 400)},
         )
         for index, rid in enumerate(rids_of(number))
@@ -84,38 +92,63 @@ def offer_of(number: int) -> Offer:
 def commit(log: Log, offers: list[Offer], acknowledge: Acknowledge) -> None:
     """As thehum does: judge, chain and sign, write, sync; and only then acknowledge."""
     builder, last = log.builder(), log.last_batch
+    asides: list[Aside] = []
     for offer in offers:
         verdict = judge(offer, last=last, next_seq=builder.next_seq)
         if verdict is Answer.ALREADY_DURABLE:
             continue
         assert not isinstance(verdict, Answer), f"{offer.name} is {verdict}"
-        drafts = [
-            draft
-            for section in offer.sections
-            for draft in read_drafts(section.parcels, via=offer.via(section), mint=_no_mint)
-        ]
+        (section,) = offer.sections
+        drafts, beside = _drafts(offer, section)
+        asides += [aside for aside in beside if aside.seq >= builder.next_seq]
         builder.add(drafts[verdict.skip :], offer.at_ms)
         last = offer.name
     if builder.size:
-        log.append(builder.seal(), last)
+        log.append(builder.seal(), last, asides)
     acknowledge(offers[-1].name.number)
+
+
+def _drafts(
+    offer: Offer, section: Section, first_seq: int | None = None
+) -> tuple[list[Draft], list[Aside]]:
+    """The drafts of the one section of an offer, and what goes beside the log."""
+    return read_drafts(
+        section.parcels,
+        via=offer.via(section),
+        mint=_no_mint,
+        keep=keep(sensitive=frozenset({Chi.PROMPT})),
+        first_seq=offer.first_seq if first_seq is None else first_seq,
+    )
 
 
 def commit_without_asking(log: Log, offers: list[Offer], acknowledge: Acknowledge) -> None:
     """A control: what is offered again is written again."""
-    builder = log.builder()
+    builder, asides = log.builder(), list[Aside]()
     for offer in offers:
-        for section in offer.sections:
-            drafts = read_drafts(section.parcels, via=offer.via(section), mint=_no_mint)
-            builder.add(drafts, offer.at_ms)
-    log.append(builder.seal(), offers[-1].name)
-    acknowledge(offers[-1].name.number)
+        drafts, beside = _drafts(offer, offer.sections[0], first_seq=builder.next_seq)
+        builder.add(drafts, offer.at_ms)
+        asides += beside
+    log.append(builder.seal(), offers[-1].name, asides)
 
 
 def commit_after_acknowledging(log: Log, offers: list[Offer], acknowledge: Acknowledge) -> None:
     """A control: says so first, because the bytes are in a buffer of its own."""
     acknowledge(offers[-1].name.number)
     commit(log, offers, lambda _: None)
+
+
+def commit_with_bodies_last(log: Log, offers: list[Offer], acknowledge: Acknowledge) -> None:
+    """A control: what goes beside the log goes there once its event is acknowledged."""
+    builder, asides = log.builder(), list[Aside]()
+    for offer in offers:
+        drafts, beside = _drafts(offer, offer.sections[0])
+        builder.add(drafts, offer.at_ms)
+        asides += beside
+    log.append(builder.seal(), offers[-1].name)
+    acknowledge(offers[-1].name.number)
+    if asides:
+        log.bodies.write(asides, segment_first_seq=1)
+        log.bodies.settle()
 
 
 def groups_of(first: int, upto: int | None = None) -> Iterator[list[int]]:
@@ -192,6 +225,7 @@ def left_in(root: Path, acknowledged: int, **options: Any) -> Left:
     log = open_log(root, **options)
     try:
         lines = log.page(1, EVERYTHING).lines
+        lost = _lost_bodies(log, lines)
         torn, read_only, remembered = log.recovered_bytes, log.read_only, log.head.seq
     finally:
         log.close()
@@ -214,7 +248,22 @@ def left_in(root: Path, acknowledged: int, **options: Any) -> Left:
         return Left(batches, torn, f"not each batch once and whole: {rids[-8:]}")
     if batches < acknowledged:
         return Left(batches, torn, f"{batches} batches, but {acknowledged} were acknowledged")
+    if lost:
+        return Left(batches, torn, f"no bodies beside the events {lost[:8]}")
     return Left(batches, torn, None)
+
+
+def _lost_bodies(log: Log, lines: list[bytes]) -> list[int]:
+    """The events whose body ought to be beside the log, and is not."""
+    places = {seq: place_of(line) for seq, line in enumerate(lines, 1)}
+    return [seq for seq, place in places.items() if place and not _has_body(log, seq, place)]
+
+
+def _has_body(log: Log, seq: int, place: Place) -> bool:
+    try:
+        return log.bodies.read(seq, place) is not None
+    except DamagedBody:
+        return False
 
 
 def _batches_in(events: int) -> int:

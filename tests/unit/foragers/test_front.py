@@ -9,12 +9,12 @@ import orjson
 import pytest
 from anyio.abc import TaskGroup
 
-from foragers.core.openai.errors import ApiError
-from foragers.front import chats as chats_module
+from foragers.core.errors import ApiError
+from foragers.front import exchanges as exchanges_module
 from foragers.front import turns as turns_module
 from foragers.front.app import Front
 from foragers.front.catalogue import Catalogue
-from foragers.front.chats import Chats
+from foragers.front.exchanges import Exchanges
 from foragers.front.requests import Bodies, Room
 from foragers.front.turns import Turns
 from nest.bee import Tones
@@ -82,7 +82,13 @@ class Client:
 
     def __init__(self, method: str, path: str, body: bytes) -> None:
         self.gone = Gone()
-        self.scope = {"type": "http", "method": method, "path": path, GONE: self.gone}
+        self.scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "headers": [],
+            GONE: self.gone,
+        }
         self.status = 0
         self.headers: dict[bytes, bytes] = {}
         self.pieces: list[bytes] = []
@@ -131,7 +137,7 @@ class House:
         metrics = Registry()
         self.turns = Turns(self.bus, tasks, metrics, now=lambda: self.now)
         self.catalogue = Catalogue(self.bus, now=lambda: self.now)
-        chats = Chats(self.bus, self.turns, self.catalogue, metrics, frame_bytes_max=65_536)
+        chats = Exchanges(self.bus, self.turns, self.catalogue, metrics, frame_bytes_max=65_536)
         self.front = Front(self.bus, chats, self.catalogue, metrics)
         self.metrics = metrics
         self._tasks = tasks
@@ -311,7 +317,7 @@ async def test_models_are_asked_for_once_and_again_when_the_answer_is_old(house:
 async def test_without_humd_requests_are_refused_with_when_to_try_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chats_module, "POST_SECONDS", 0)
+    monkeypatch.setattr(exchanges_module, "POST_SECONDS", 0)
     house.bus.is_connected = False
 
     for client in (house.chat(), house.request("GET", "/v1/models")):
@@ -475,8 +481,8 @@ async def test_only_so_many_turns_are_open_at_once(
 async def test_a_silent_stream_is_kept_alive_and_then_ended(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chats_module, "KEEP_ALIVE_SECONDS", 0.01)
-    monkeypatch.setattr(chats_module, "SILENCE_SECONDS_MAX", 0.035)
+    monkeypatch.setattr(exchanges_module, "KEEP_ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges_module, "SILENCE_SECONDS_MAX", 0.035)
 
     streamed, whole = house.chat(stream=True), house.chat()
     await house.ended(streamed)
@@ -524,14 +530,20 @@ async def test_stopping_cancels_every_turn(house: House) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "text"),
     [
-        ("GET", "/", 200, b"hum is running"),
-        ("HEAD", "/", 200, b"hum is running"),
+        ("GET", "/", 200, b"Ollama is running"),
+        ("HEAD", "/", 200, b"Ollama is running"),
         ("GET", "/healthz", 200, b"ok"),
         ("GET", "/readyz", 200, b"ready"),
         ("POST", "/chat/completions", 404, b"/v1/chat/completions"),
         ("POST", "/v1/v1/chat/completions", 404, b"may mean /v1/chat/completions"),
         ("GET", "/models", 404, b"may mean /v1/models"),
-        ("POST", "/v1/embeddings", 404, b"POST /v1/chat/completions"),
+        ("POST", "/v1/audio", 404, b"/v1/chat/completions, /v1/responses"),
+        ("POST", "/messages", 404, b"may mean /v1/messages"),
+        ("POST", "/v1/messages", 400, b"invalid_request_error"),
+        ("POST", "/v1/messages/count_tokens", 400, b"invalid_request_error"),
+        ("POST", "/api/chat", 400, b'{"error":"'),
+        ("POST", "/api/pull", 501, b"no meaning"),
+        ("GET", "/api/version", 200, b"version"),
         ("GET", "/v1/chat/completions", 405, b"takes POST"),
         ("POST", "/v1/models", 405, b"takes GET"),
         ("POST", "/v1/chat/completions", 400, b"not JSON"),

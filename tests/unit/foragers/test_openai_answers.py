@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foragers.core.openai.answers import CALLS_MAX, Folded, Streamed
+from foragers.core.calls import CALLS_MAX
+from foragers.core.openai.answers import Folded, Streamed
 from thrum.tones import Tone
 
 ANSWER_ID = "chatcmpl-" + "A" * 28 + "B" * 24

@@ -4,7 +4,8 @@ import orjson
 import pytest
 
 from foragers.core.bees import models_of
-from foragers.core.openai.errors import ApiError, error_of, no_worker
+from foragers.core.errors import ApiError, error_of, no_worker
+from foragers.core.openai.errors import error_body, error_event, kind_of
 from foragers.core.openai.models import model_body, models_body
 from thrum.errors import Qualifier
 
@@ -36,17 +37,17 @@ def test_an_error_tone_has_a_status_a_type_and_when_to_try_again(
 ) -> None:
     error = error_of(body)
 
-    assert (error.status, error.kind, error.retry_seconds) == (status, kind, retry)
+    assert (error.status, kind_of(error), error.retry_seconds) == (status, kind, retry)
     assert error.message
 
 
 def test_an_error_has_exactly_the_four_fields_of_the_dialect() -> None:
     error = error_of({"message": "gone", "qualifier": "worker.lost"})
 
-    assert orjson.loads(error.body()) == {
+    assert orjson.loads(error_body(error)) == {
         "error": {"message": "gone", "type": "server_error", "param": None, "code": "worker.lost"}
     }
-    assert error.frame() == b"data: " + error.body() + b"\n\n"
+    assert error_event(error) == b"data: " + error_body(error) + b"\n\n"
 
 
 def test_every_qualifier_of_a_turn_has_a_status_of_its_own_kind() -> None:

@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foragers.core.openai.errors import ApiError
-from foragers.core.openai.requests import ChatRequest, read_chat
+from foragers.core.dialect import Asked, Request
+from foragers.core.errors import ApiError
+from foragers.core.openai.answers import Folded, Streamed
+from foragers.core.openai.errors import error_body, kind_of
+from foragers.core.openai.requests import read_chat
+from thrum.tones import Tone
 
 HI = {"role": "user", "content": "hi"}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -16,8 +20,19 @@ FUNCTION = {"name": "look", "description": "Looks.", "parameters": {"type": "obj
 CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 
 
-def read(**fields: Any) -> ChatRequest:
-    return read_chat(orjson.dumps({"messages": [HI], **fields}))
+def parse(raw: bytes) -> Request:
+    return read_chat(raw, Asked(path="/v1/chat/completions", headers={}))
+
+
+def read(**fields: Any) -> Request:
+    return parse(orjson.dumps({"messages": [HI], **fields}))
+
+
+def said(request: Request) -> bytes:
+    """What the request's answer says when a turn of two tokens ends."""
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    end = Tone(chi="finish", sid="s", body={"finishReason": "end_turn", "usage": usage})
+    return request.answer("ID", 7).feed([end])
 
 
 def refused(**fields: Any) -> ApiError:
@@ -38,15 +53,17 @@ def test_without_a_model_humd_chooses() -> None:
 
 
 def test_an_answer_is_streamed_only_when_asked_for() -> None:
-    assert not read().is_stream
-    assert read(stream=True).is_stream
+    assert isinstance(read().answer("ID", 7), Folded)
+    assert isinstance(read(stream=True).answer("ID", 7), Streamed)
 
 
 def test_usage_in_a_stream_is_sent_only_when_asked_for() -> None:
-    assert not read(stream=True).wants_usage
-    assert not read(stream=True, stream_options={"include_usage": False}).wants_usage
-    assert not read(stream_options={"include_usage": True}).wants_usage
-    assert read(stream=True, stream_options={"include_usage": True}).wants_usage
+    asked = {"include_usage": True}
+
+    assert b"prompt_tokens" not in said(read(stream=True))
+    assert b"prompt_tokens" not in said(read(stream=True, stream_options={"include_usage": False}))
+    assert b"prompt_tokens" in said(read(stream=True, stream_options=asked))
+    assert orjson.loads(said(read(stream_options=asked)))["object"] == "chat.completion"
 
 
 def test_system_and_developer_messages_become_one_system_prompt() -> None:
@@ -261,7 +278,7 @@ def test_a_wrong_value_is_refused_with_its_parameter(
     error = refused(**fields)
 
     assert (error.status, error.param, error.code) == (400, param, code)
-    assert error.kind == "invalid_request_error"
+    assert kind_of(error) == "invalid_request_error"
 
 
 @pytest.mark.parametrize(
@@ -274,7 +291,7 @@ def test_values_that_ask_for_nothing_special_are_accepted(fields: dict[str, Any]
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b'"x"', b"\xff", b'{"messages":[NaN]}'])
 def test_a_body_that_is_no_json_object_is_refused(raw: bytes) -> None:
     with pytest.raises(ApiError) as caught:
-        read_chat(raw)
+        parse(raw)
 
     assert (caught.value.status, caught.value.code) == (400, "invalid_json")
 
@@ -306,8 +323,8 @@ near = st.recursive(
 def test_any_json_is_read_or_refused_never_worse(asked: dict[str, Any], message: object) -> None:
     asked.setdefault("messages", [message])
     try:
-        request = read_chat(orjson.dumps(asked))
+        request = parse(orjson.dumps(asked))
     except ApiError as error:
-        orjson.loads(error.body())
+        orjson.loads(error_body(error))
     else:
         assert isinstance(request.prompt["content"], str)

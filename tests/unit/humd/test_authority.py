@@ -3,68 +3,128 @@
 from typing import Any
 
 import pytest
-from tests.support.world import World
+from tests.support.world import World, hid_named
 
+from humd.core import router
 from humd.core.arrivals import Duplicate, Refusal
-from thrum.chi import DRIVER, OUTPUT, Chi
+from thrum.chi import ANSWER, DRIVER, LOGGED, OUTPUT, Chi
 from thrum.errors import Qualifier
+from thrum.frames import Header
 
 DENIED, HEAR_ONLY = Qualifier.AUTH_DENIED, Qualifier.HEAR_ONLY_DENIED
-WHO = ("owner", "watcher", "listener", "stranger", "worker", "callee")
+SCOPE = Qualifier.FEDERATION_SCOPE_DENIED
+GRANTED, BARE = (f"E/{hid_named(name, prefix='humd')}" for name in ("granted", "bare"))
+"""Two other humds behind the ensemble: one may prompt, attach and call tools, one nothing."""
+GRANTS = ("prompt", "attach", "tool-call", "cancel")
+WHO = (
+    "owner", "watcher", "listener", "stranger", "worker", "callee", "operator", GRANTED, BARE,
+)  # fmt: skip
+PEERS = (GRANTED, BARE)
 TELEMETRY = {Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT}
-SPEAKS = sorted(OUTPUT - TELEMETRY)
+ANYONE = {Chi.HELLO, Chi.DETACH, Chi.BEE_RETRACT, Chi.WANE_SYNC}
+LOCALS = {Chi.PEER_ADD, Chi.PEER_REMOVE, Chi.GOSSIP_PUBLISH, Chi.KAD_FIND_NODE,
+          Chi.KAD_FIND_NODE_RESP, Chi.ATTACH}  # fmt: skip
+NOBODY = {Chi.SNAPSHOT, Chi.FORGOTTEN}
 
 
-def table() -> list[tuple[str, str, Qualifier | None]]:
-    """(chi, who, what is said against it)."""
-    rows: list[tuple[str, str, Qualifier | None]] = []
-    for chi in sorted(DRIVER):
-        verdicts = {"owner": None, "watcher": None, "listener": HEAR_ONLY}
-        rows += [(chi, who, verdicts.get(who, DENIED)) for who in WHO]
-    for chi in SPEAKS:
-        rows += [(chi, who, None if who == "worker" else DENIED) for who in WHO]
-    for chi in sorted(TELEMETRY):
-        rows += [(chi, who, None) for who in WHO]
-    calls = {"owner": None, "watcher": None, "worker": None}
-    rows += [("tool-call", who, calls.get(who, DENIED)) for who in WHO]
-    answers = {"callee": None, "listener": HEAR_ONLY}
-    rows += [("tool-result", who, answers.get(who, DENIED)) for who in WHO]
-    for chi in ("attach", "detach", "hello"):
-        rows += [(chi, who, None) for who in WHO]
-    return rows
+def expected(chi: str, who: str) -> Qualifier | None:
+    """What is said against a chi of somebody on a sid that `owner` drives and `worker` serves."""
+    drives = {"owner": None, "watcher": None, "listener": HEAR_ONLY}
+    if chi in NOBODY:
+        return DENIED
+    if chi in ANYONE or chi in TELEMETRY:
+        return None
+    if who in PEERS and chi not in OUTPUT | ANSWER and not (who == GRANTED and chi in GRANTS):
+        return SCOPE
+    if chi in LOCALS:
+        return None
+    if chi == Chi.RELEASE_PERMIT and who == "operator":
+        return None
+    if chi in DRIVER:
+        return drives.get(who, DENIED)
+    if chi == Chi.FORGET:
+        return None if who in ("owner", "watcher") else DENIED
+    if chi in OUTPUT:
+        return None if who == "worker" else DENIED
+    if chi == Chi.TOOL_CALL:
+        return {**drives, "worker": None}.get(who, DENIED)
+    assert chi in ANSWER
+    return {"callee": None, "listener": HEAR_ONLY}.get(who, DENIED)
 
 
 @pytest.fixture
 def world() -> World:
-    """Everyone of `WHO` around one sid with an open turn and a call that waits."""
+    """Everyone of `WHO` around one sid with an open turn, a call and an ask that wait."""
     world = World()
     world.joins("worker", "worker", models=["m"])
     world.joins("callee", "forager", tools=[{"name": "t"}])
     world.joins("D", "door")
+    world.joins("E", "ensemble")
+    world.joins("operator", "operator")
     for who in ("owner", "watcher", "listener", "stranger"):
         world.joins(who, "asker")
+    world.joins(GRANTED, grants=GRANTS)
+    world.joins(BARE)
     world.says("owner", "prompt", sid="s", modelId="m")
     world.says("watcher", "attach", sid="s")
     world.says("listener", "attach", sid="s", hearOnly=True)
     world.says("worker", "tool-call", sid="s", callId="waits", toolName="t")
+    world.says("worker", "permission-ask", sid="s", askId="may-i", tool="Bash")
     return world
 
 
-@pytest.mark.parametrize(("chi", "who", "expected"), table())
-def test_only_who_may_is_heard(
-    world: World, chi: str, who: str, expected: Qualifier | None
-) -> None:
-    body: dict[str, Any] = {"modelId": "m"}
-    if chi == "tool-result":
-        body = {"callId": "waits"}
-    elif chi == "tool-call":
-        body = {"callId": "new", "toolName": "t"}
-    elif chi == "hello":
-        body = {"hid": world.state.clients.touch(who).hid}
+@pytest.mark.parametrize("chi", sorted(LOGGED))
+@pytest.mark.parametrize("who", WHO)
+def test_only_who_may_is_heard(world: World, chi: str, who: str) -> None:
+    """The authority matrix: every chi that is logged, and everyone who might say it."""
+    bodies: dict[str, dict[str, Any]] = {
+        "tool-result": {"callId": "waits"},
+        "tendril-result": {"callId": "waits"},
+        "tool-call": {"callId": "new", "toolName": "t"},
+        "hello": {"hid": world.state.clients.touch(who).hid},
+        "release-permit": {"askId": "may-i", "decision": "allow"},
+        "permission-ask": {"askId": "another", "tool": "Bash"},
+        "tendril-reach": {"callId": "reach", "tool": "agent"},
+    }
+    before, effects = world.seq, len(world.effects)
 
-    verdict = world.says(who, chi, sid="s", **body)
+    verdict = world.says(who, chi, sid="s", **bodies.get(chi, {"modelId": "m"}))
 
-    assert (verdict.qualifier if isinstance(verdict, Refusal) else verdict) is expected
+    found = verdict.qualifier if isinstance(verdict, Refusal) else verdict
+    assert found is expected(chi, who)
+    if found is not None:
+        assert (world.seq, len(world.effects)) == (before, effects)
+
+
+def test_once_the_turn_is_over_a_person_at_the_door_may_have_it_forgotten(world: World) -> None:
+    world.joins("D/person", "asker")
+    during = world.says("D/person", "forget", sid="s")
+    world.says("worker", "finish", sid="s")
+
+    assert isinstance(during, Refusal)
+    assert world.says("D/person", "forget", sid="s") is None
+    assert world.says("D/person", "forget", sid="never seen") is None
+    assert isinstance(world.says("stranger", "forget", sid="s"), Refusal)
+    assert isinstance(world.says("stranger", "forget", sid="never seen"), Refusal)
+
+
+def test_an_order_to_forget_nothing_is_malformed(world: World) -> None:
+    verdict = world.says("owner", "forget")
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is Qualifier.TONE_MALFORMED
+
+
+def test_what_is_never_logged_reaches_those_on_the_sid_from_its_worker_alone(world: World) -> None:
+    mark = Header("perf-mark", "r", "s", wane=7, seq=9, client="x")
+    raw = b"\x80"
+
+    heard = router.overheard(world.state, mark, raw, "worker")
+
+    assert {delivery.client for delivery in heard} == {"owner", "watcher", "listener"}
+    assert {delivery.header for delivery in heard} == {Header("perf-mark", "r", "s", fan=1)}
+    assert router.overheard(world.state, mark, raw, "stranger") == []
+    assert router.overheard(world.state, mark._replace(sid="other"), raw, "worker") == []
 
 
 @pytest.mark.parametrize("chi", sorted(TELEMETRY))

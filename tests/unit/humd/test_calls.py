@@ -3,10 +3,10 @@
 import pytest
 from tests.support.world import World
 
-from humd.core import sessions
+from humd.core import calls
 from humd.core.arrivals import Refusal
+from humd.core.calls import CALL_MS
 from humd.core.clients import ADRIFT_MS
-from humd.core.sessions import CALL_MS
 from thrum.errors import Qualifier
 
 
@@ -94,7 +94,7 @@ class TestACall:
         assert (world.chis("A"), world.chis("W")) == (["tool-result"], [])
 
     def test_past_the_bound_is_refused(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sessions, "CALLS_MAX", 1)
+        monkeypatch.setattr(calls, "CALLS_MAX", 1)
         call(world)
 
         assert qualifier(call(world, call_id="d")) is Qualifier.QUEUE_OVERFLOW

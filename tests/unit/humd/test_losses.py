@@ -207,7 +207,7 @@ class TestANewHumd:
 
         world.boots()
 
-        assert world.state.catalogue.owners == {}
+        assert world.state.catalogue.offers == {}
 
     def test_goes_on_with_a_stream_once_its_worker_is_back(self, world: World) -> None:
         world.boots()

@@ -80,7 +80,7 @@ class TestTheWorker:
             world = World()
             for name in order:
                 world.joins(name, "worker", models=["m"])
-            worker = world.state.worker_for(Session("s", None), "m")
+            worker, _ = world.state.worker_for(Session("s"), "m")
             return worker.id if worker else None
 
         assert chosen(["P", "Q", "R"]) == chosen(["R", "Q", "P"])
@@ -146,16 +146,6 @@ class TestWhatTheWorkerGets:
 
         (prompt,) = world.hears("W")
         assert not {"foragerTools", "provided", "disallowedTools"} & prompt.body.keys()
-
-    def test_names_a_tool_once(self, world: World) -> None:
-        world.joins("F", "forager", tools=[{"name": "t"}])
-        world.joins("G", "forager", tools=[{"name": "t"}])
-
-        open_turn(world)
-
-        (prompt,) = world.hears("W")
-        assert [tool["name"] for tool in prompt.body["foragerTools"]] == ["t"]
-        assert [name for name, _ in world.state.catalogue.shadowed] == ["t"]
 
     def test_joins_our_disallowed_tools_with_the_askers(self, world: World) -> None:
         world.joins("F", "forager", tools=[{"name": "t"}], provides=["fs"])
@@ -438,7 +428,7 @@ class TestCancelAndCleanup:
         assert worker is not None
         assert worker.turns_open == 0
 
-    @pytest.mark.parametrize("chi", ["curate", "release-permit", "petal-cell"])
+    @pytest.mark.parametrize("chi", ["curate", "petal-cell"])
     def test_what_steers_reaches_the_worker_of_the_sid(self, world: World, chi: str) -> None:
         open_turn(world)
         world.hears("W")

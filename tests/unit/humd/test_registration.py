@@ -6,7 +6,8 @@ import pytest
 from tests.support.world import World, hid_named
 
 from humd.core.arrivals import Refusal
-from humd.core.clients import HIDS_MAX, LINKS_MAX, RIDS_MAX, TOOLS_MAX
+from humd.core.clients import HIDS_MAX, LINKS_MAX, RIDS_MAX
+from humd.core.hellos import TOOLS_MAX
 from thrum.errors import Qualifier
 
 
@@ -86,7 +87,7 @@ def test_when_the_newest_connection_of_a_hid_goes_the_older_is_listed_again(worl
 
     world.says("D/b", "bee-retract", scope="client")
 
-    assert world.state.catalogue.owners["t"].id == "D/a"
+    assert world.state.catalogue.offers["t"].forager.id == "D/a"
 
 
 def test_a_hid_that_only_a_door_vouches_for_does_not_replace_a_proven_one(world: World) -> None:
@@ -151,7 +152,7 @@ def test_a_retracted_bee_offers_nothing_and_is_still_there(world: World) -> None
     world.says("F", "bee-retract")
 
     assert names(world) == []
-    assert world.state.catalogue.owners == {}
+    assert world.state.catalogue.offers == {}
     assert world.state.knows("F")
 
 
@@ -166,7 +167,7 @@ def test_a_null_schema_becomes_an_empty_object(world: World) -> None:
 def test_tools_past_the_bound_are_not_offered(world: World) -> None:
     world.joins("F", "forager", tools=[{"name": f"t{n}"} for n in range(TOOLS_MAX + 1)])
 
-    assert len(world.state.catalogue.owners) == TOOLS_MAX
+    assert len(world.state.catalogue.names) == TOOLS_MAX
 
 
 def test_the_rids_of_a_hid_are_remembered_up_to_a_bound(world: World) -> None:
@@ -174,24 +175,24 @@ def test_the_rids_of_a_hid_are_remembered_up_to_a_bound(world: World) -> None:
     client = world.state.clients.touch("D/a")
 
     for number in range(RIDS_MAX + 5):
-        world.state.clients.remember_rid(client, str(number))
+        world.state.clients.remember_rid(client, str(number), number)
 
-    assert len(world.state.clients.rids[hid_named("D/a")]) == RIDS_MAX
+    assert len(world.state.clients._rids[hid_named("D/a")]) == RIDS_MAX
 
 
 def test_hids_whose_rids_are_remembered_have_a_bound(world: World) -> None:
     client = world.state.clients.touch("D/a")
 
     for number in range(HIDS_MAX + 5):
-        client.hid = f"hid-{number}"
-        world.state.clients.remember_rid(client, "r")
+        world.state.clients._set_hid(client, f"hid-{number}")
+        world.state.clients.remember_rid(client, "r", number)
 
-    assert next(iter(world.state.clients.rids)) == "hid-5"
+    assert next(iter(world.state.clients._rids)) == "hid-5"
 
 
 def test_link_numbers_of_clients_that_left_have_a_bound(world: World) -> None:
     for number in range(LINKS_MAX + 5):
-        world.state.clients.touch(f"B{number}").link = 1
+        world.state.clients.touch(f"B{number}").links.add(1)
         world.state.clients.drop(f"B{number}")
 
-    assert len(world.state.clients.links) == LINKS_MAX
+    assert len(world.state.clients._links) == LINKS_MAX

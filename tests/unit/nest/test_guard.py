@@ -277,3 +277,19 @@ async def test_websockets_are_closed_and_other_scopes_pass() -> None:
 
     assert exchange.sent == [{"type": "websocket.close", "code": 1008}]
     assert lifespan.seen
+
+
+@pytest.mark.parametrize("kind", [None, b"application/x-www-form-urlencoded"])
+def test_a_body_without_a_type_passes_only_below_loose_paths_and_from_no_browser(
+    kind: bytes | None,
+) -> None:
+    loose = allowed_at(PORT, loose="/api/")
+    typed = [] if kind is None else [(b"content-type", kind)]
+    here = scope_of(HOST, *typed, path="/api/chat")
+
+    assert judge(here, loose) is None
+    assert judge({**here, "path": "/v1/chat/completions"}, loose) is not None
+    assert judge(here, allowed_at(PORT)) is not None
+    browsers = [(b"sec-fetch-site", b"none"), (b"sec-fetch-mode", b"cors")]
+    for told in (*browsers, (b"origin", b"http://127.0.0.1:14620")):
+        assert judge(scope_of(HOST, *typed, told, path="/api/chat"), loose) is not None

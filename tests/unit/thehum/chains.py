@@ -7,6 +7,7 @@ from nest.identity import Identity
 from thehum.core.bodies import draft
 from thehum.core.events import GENESIS, Head
 from thehum.core.groups import Group, GroupBuilder, Signing
+from thehum.core.keeping import SALT_BYTES, Keep
 from thehum.core.offers import BatchName
 from thehum.core.verify import Walk
 from thehum.edge.log import Log
@@ -66,3 +67,8 @@ def append(log: Log, count: int, *, batch: BatchName | None = None, **body: Any)
 
 def identity() -> Identity:
     return Identity(hid_of("humd", KEY.public), KEY)
+
+
+def keep(**rules: Any) -> Keep:
+    """Rules about bodies; every salt is the same."""
+    return Keep(mint_salt=lambda: b"s" * SALT_BYTES, **rules)

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.thehum.chains import AUTHOR, KEY
+from tests.unit.thehum.chains import AUTHOR, KEY, keep
 
 from thehum.core.bodies import Via, read_drafts, restore_body
 from thehum.core.events import GENESIS, opening, read_event
@@ -34,7 +34,8 @@ def parcel(body: object, header: Header = CHUNK) -> bytes:
 def logged(parcels: bytes, via: Via = VIA) -> list[Any]:
     """The events as they would stand in the log."""
     builder = GroupBuilder(AUTHOR, KEY, GENESIS)
-    builder.add(read_drafts(parcels, via=via, mint=mint), 1)
+    drafts, _ = read_drafts(parcels, via=via, mint=mint, keep=keep(), first_seq=1)
+    builder.add(drafts, 1)
     return [read_event(line) for line in builder.seal().data.split(b"\n")[:-1]]
 
 
@@ -136,7 +137,7 @@ def test_text_that_is_not_utf8_is_kept_too() -> None:
 @pytest.mark.parametrize("parcels", [b"\xc1", b"\x91\x01", parcel({})[:-1], parcel([1])])
 def test_what_is_not_a_run_of_parcels_is_refused_whole(parcels: bytes) -> None:
     with pytest.raises(MalformedTone):
-        read_drafts(parcel({"good": 1}) + parcels, via=VIA, mint=mint)
+        read_drafts(parcel({"good": 1}) + parcels, via=VIA, mint=mint, keep=keep(), first_seq=1)
 
 
 def test_a_restored_body_is_without_header_slots_but_with_look_alikes() -> None:

@@ -1,5 +1,6 @@
 """Lamport counters, with the vectors of docs/wire.md, section 3."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +18,7 @@ def test_a_tick_counts_from_zero() -> None:
 def test_only_a_higher_remote_value_is_ahead() -> None:
     wane = WaneTracker()
 
-    wane.set("s", 41)
+    assert wane.rise("s", 41)
 
     assert wane.tick("s") == 42
     assert not wane.behind("s", 42)
@@ -77,3 +78,22 @@ def test_a_snapshot_is_a_copy() -> None:
     wane.snapshot()["a"] = 9
 
     assert wane.get("a") == 1
+
+
+def test_a_counter_never_goes_down() -> None:
+    wane = WaneTracker({"a": 5})
+
+    assert wane.rise("a", 3)
+    assert not wane.rise("a", -1)
+    assert wane.get("a") == 5
+
+
+def test_the_sigil_not_touched_for_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thrum.wane.SIGILS_MAX", 2)
+    wane = WaneTracker()
+
+    for sigil in ("a", "b", "a", "c"):
+        wane.tick(sigil)
+
+    assert wane.snapshot() == {"a": 2, "c": 1}
+    assert (len(wane), wane.forgotten) == (2, 1)

@@ -12,7 +12,7 @@ from nest.metrics import Registry
 from thrum.errors import Qualifier
 from thrum.tones import Tone
 from workers import turns
-from workers.turns import Call, Result, Turn, TurnFailed, Worker
+from workers.turns import CHIS, Call, Result, Turn, TurnFailed, Worker
 
 Answering = Callable[[Turn], Awaitable[str]]
 
@@ -153,6 +153,21 @@ async def test_cancel_ends_the_turn_once_as_cancelled() -> None:
 
     assert end.body["finishReason"] == "cancelled"
     assert len(await bus.ends(1)) == 1
+
+
+async def test_a_running_turn_gives_a_sign_of_life_when_asked() -> None:
+    """Features A17: a worker promises it in its hello."""
+    async with working(never) as (bus, worker, _):
+        bus.hear("drone", sid="nothing runs here")
+        bus.hear("prompt")
+        bus.hear("drone")
+        (sign,) = await bus.wait(1, "drone")
+        bus.hear("cancel")
+        await bus.ends(1)
+        await worker.drain(1)
+
+    assert "drone" in CHIS
+    assert (sign.sid, sign.body["load"]["active_sigils"]) == ("s", 1)
 
 
 async def test_cleanup_cancels_and_forgets() -> None:

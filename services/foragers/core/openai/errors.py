@@ -1,107 +1,27 @@
-"""Every refusal in the OpenAI dialect: `{"error": {message, type, param, code}}` and a status.
-
-The status of an `error` tone comes from its qualifier, else from the status that the model's
-service gave, else it is 502: somebody behind us failed.
-"""
-
-from collections.abc import Mapping
-from typing import Any
+"""Every refusal in the OpenAI dialect: `{"error": {message, type, param, code}}`."""
 
 import orjson
 
-from thrum.errors import PeerError, Qualifier
-
-RETRY_SECONDS = 1
-"""What we suggest as `Retry-After` when trying again soon may help."""
-MESSAGE_CHARS_MAX = 8_192
-"""Characters of a worker's message that are passed on."""
-MODELS_NAMED_MAX = 40
-"""Models named in a refusal; the rest are counted."""
+from foragers.core.errors import ApiError
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
-_STATUS: Mapping[str, int] = {
-    Qualifier.AUTH_DENIED: 403,
-    Qualifier.FRAME_TOO_LARGE: 413,
-    Qualifier.LOG_UNAVAILABLE: 503,
-    Qualifier.OVERFLOW_NO_ROUTE: 503,
-    Qualifier.PROMPT_NO_WORKER: 404,
-    Qualifier.PROMPT_QUEUE_FULL: 429,
-    Qualifier.QUEUE_OVERFLOW: 503,
-    Qualifier.TONE_MALFORMED: 400,
-    Qualifier.WORKER_BUSY: 429,
-    Qualifier.WORKER_LOST: 502,
-}
-_WORTH_RETRYING = frozenset({429, 503})
 
 
-class ApiError(PeerError):
-    """A request that gets no answer, in the shape its client understands."""
-
-    def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.param = param
-        self.code = code
-
-    @property
-    def kind(self) -> str:
-        """The `type` that goes with the status."""
-        return _TYPES.get(self.status) or (
-            "server_error" if self.status >= 500 else "invalid_request_error"
-        )
-
-    @property
-    def retry_seconds(self) -> int | None:
-        """When to try again; None when that would not help."""
-        return RETRY_SECONDS if self.status in _WORTH_RETRYING else None
-
-    def body(self) -> bytes:
-        """The JSON object."""
-        error = {
-            "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
-        }  # fmt: skip
-        return orjson.dumps({"error": error})
-
-    def frame(self) -> bytes:
-        """The same as the last event of a stream that had begun."""
-        return b"data: " + self.body() + b"\n\n"
-
-
-def error_of(body: Mapping[str, Any]) -> ApiError:
-    """What the client is told about an `error` tone."""
-    qualifier, code = body.get("qualifier"), body.get("code")
-    message = body.get("message")
-    text = message if isinstance(message, str) and message else "the turn failed without a reason"
-    name = qualifier if isinstance(qualifier, str) else code if isinstance(code, str) else None
-    return ApiError(_status_of(qualifier, body), text[:MESSAGE_CHARS_MAX], code=name)
-
-
-def no_worker(model: str | None, models: tuple[str, ...]) -> ApiError:
-    """Nobody answers for `model`: say who does, or how to get someone."""
-    if not models:
-        return ApiError(
-            503,
-            "no worker is connected, so no model can answer. Start one: hum up; then: hum bee list",
-            code="no_worker",
-        )
-    named = ", ".join(models[:MODELS_NAMED_MAX])
-    more = f" and {len(models) - MODELS_NAMED_MAX} more" if len(models) > MODELS_NAMED_MAX else ""
-    return ApiError(
-        404,
-        f"The model {model!r} does not exist here. There are: {named}{more}",
-        param="model",
-        code="model_not_found",
+def kind_of(error: ApiError) -> str:
+    """The `type` that goes with the status."""
+    return _TYPES.get(error.status) or (
+        "server_error" if error.status >= 500 else "invalid_request_error"
     )
 
 
-def _status_of(qualifier: object, body: Mapping[str, Any]) -> int:
-    known = _STATUS.get(qualifier) if isinstance(qualifier, str) else None
-    if known is not None:
-        return known
-    for key in ("status", "code"):
-        value = body.get(key)
-        if type(value) is int and 400 <= value <= 599:
-            return value
-    return 502
+def error_body(error: ApiError, request_id: str = "") -> bytes:
+    """The JSON object; the id of the request goes into a header."""
+    inner = {
+        "message": error.message, "type": kind_of(error), "param": error.param, "code": error.code,
+    }  # fmt: skip
+    return orjson.dumps({"error": inner})
+
+
+def error_event(error: ApiError, request_id: str = "") -> bytes:
+    """The same as the last event of a stream that had begun; no `[DONE]` follows."""
+    return b"data: " + error_body(error) + b"\n\n"

@@ -7,11 +7,11 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from foragers.core.openai.checks import shown, text_at, wrong
-from foragers.core.openai.errors import ApiError
+from foragers.core.calls import ToolResult
+from foragers.core.checks import shown, text_at, wrong
+from foragers.core.errors import ApiError
 from thrum.tones import Body
 
 MESSAGES_MAX = 8_192
@@ -19,14 +19,6 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 
 _KEPT = ("role", "content", "name", "tool_calls", "tool_call_id")
 """Keys of a message that travel; nobody reads the others."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResult:
-    """What the client's tool answered."""
-
-    call_id: str
-    text: str
 
 
 def read_messages(value: object) -> list[Mapping[str, Any]]:

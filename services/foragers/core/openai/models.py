@@ -2,7 +2,7 @@
 
 import orjson
 
-from foragers.core.openai.errors import ApiError, no_worker
+from foragers.core.errors import ApiError, no_worker
 
 
 def models_body(models: tuple[str, ...]) -> bytes:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from foragers.core.openai.checks import shown, text_at, wrong
-from foragers.core.openai.errors import ApiError
+from foragers.core.checks import shown, text_at, wrong
+from foragers.core.errors import ApiError
 from thrum.tones import Body
 
 TOOLS_MAX = 1_024

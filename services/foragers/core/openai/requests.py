@@ -4,39 +4,19 @@ What we cannot honour is refused, never ignored: `n` above 1, log probabilities,
 we do not know is ignored, as clients send a lot.
 """
 
-from dataclasses import dataclass
+from functools import partial
 
-import orjson
-
-from foragers.core.openai.errors import ApiError
-from foragers.core.openai.messages import ToolResult, conversation_of, read_messages, results_of
+from foragers.core.answers import Answer
+from foragers.core.checks import read_object
+from foragers.core.dialect import Asked, Request
+from foragers.core.openai.answers import Folded, Streamed
+from foragers.core.openai.messages import conversation_of, read_messages, results_of
 from foragers.core.openai.parameters import check_parameters, sampling_of, tools_of
-from thrum.tones import Body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    """One request, checked."""
-
-    model: str | None
-    """None: humd chooses."""
-    is_stream: bool
-    wants_usage: bool
-    """Whether a stream ends with what it cost."""
-    results: tuple[ToolResult, ...]
-    """The tool messages at the end of the conversation, if it ends with some."""
-    prompt: Body
-    """Body of the prompt that starts a new turn."""
-
-
-def read_chat(raw: bytes | bytearray) -> ChatRequest:
+def read_chat(raw: bytes | bytearray, asked_at: Asked) -> Request:
     """Read and check a request's body. Raises `ApiError`."""
-    try:
-        asked = orjson.loads(raw)
-    except orjson.JSONDecodeError as problem:
-        raise ApiError(400, f"The body is not JSON: {problem}", code="invalid_json") from problem
-    if type(asked) is not dict:
-        raise ApiError(400, "The body is not a JSON object.", code="invalid_json")
+    asked = read_object(raw)
     check_parameters(asked)
     messages = read_messages(asked.get("messages"))
     model = asked.get("model")
@@ -49,10 +29,19 @@ def read_chat(raw: bytes | bytearray) -> ChatRequest:
         prompt["sampling"] = sampling
     is_stream = asked.get("stream") is True
     options = asked.get("stream_options") or {}
-    return ChatRequest(
+    wants_usage = is_stream and options.get("include_usage") is True
+    return Request(
         model=model,
-        is_stream=is_stream,
-        wants_usage=is_stream and options.get("include_usage") is True,
         results=results_of(messages),
         prompt=prompt,
+        answer=partial(_answer, model, is_stream=is_stream, wants_usage=wants_usage),
     )
+
+
+def _answer(
+    model: str | None, request_id: str, created: int, *, is_stream: bool, wants_usage: bool
+) -> Answer:
+    answer_id = f"chatcmpl-{request_id}"
+    if is_stream:
+        return Streamed(answer_id, model, created, wants_usage=wants_usage)
+    return Folded(answer_id, model, created)

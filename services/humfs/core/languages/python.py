@@ -11,27 +11,27 @@ from tree_sitter import Node
 
 from humfs.core.languages.language import TreeLanguage
 from humfs.core.languages.walk import Level, Table, Walk, span_of
-from humfs.core.syntax import Blocks, Syntax, Walks
+from humfs.core.syntax import Blocks, Syntax, Walks, types
 from humfs.core.text import Span
 
-_PATTERNS = frozenset({"pattern_list", "tuple_pattern", "list_pattern", "list_splat_pattern"})
+_PATTERNS = types("pattern_list tuple_pattern list_pattern list_splat_pattern")
 _OVERLOADS = frozenset({"overload", "typing.overload", "t.overload", "typing_extensions.overload"})
 
 SYNTAX = Syntax(
     name="python",
     blocks=Blocks.INDENT,
-    imports=frozenset({"import_statement", "import_from_statement", "future_import_statement"}),
-    strings=frozenset({"string"}),
+    imports=types("import_statement import_from_statement future_import_statement"),
+    strings=types("string"),
     walks=Walks(
-        when=frozenset({"if_statement"}),
-        loop=frozenset({"for_statement", "while_statement"}),
-        try_=frozenset({"try_statement"}),
-        return_=frozenset({"return_statement"}),
-        call=frozenset({"call"}),
-        otherwise=frozenset(
-            {"elif_clause", "else_clause", "except_clause", "except_group_clause", "finally_clause"}
-        ),
-        blocks=frozenset({"block"}),
+        when=types("if_statement"),
+        loop=types("for_statement while_statement"),
+        try_=types("try_statement"),
+        return_=types("return_statement"),
+        call=types("call"),
+        otherwise=types("""
+            elif_clause else_clause except_clause except_group_clause finally_clause
+        """),
+        blocks=types("block"),
         holders={"decorated_definition": "definition", "assignment": "right"},
     ),
 )
@@ -91,7 +91,6 @@ def _type_alias(walk: Walk, node: Node) -> None:
         walk.add("type", walk.text(waiting[0]), node)
 
 
-# fmt: off
 LANGUAGE = TreeLanguage(
     SYNTAX,
     Table(
@@ -101,14 +100,13 @@ LANGUAGE = TreeLanguage(
             "expression_statement": _bindings,
             "type_alias_statement": _type_alias,
         },
-        inside=frozenset({
-            "block", "if_statement", "elif_clause", "else_clause", "for_statement",
-            "while_statement", "try_statement", "except_clause", "except_group_clause",
-            "finally_clause", "with_statement", "match_statement", "case_clause", "ERROR",
-        }),
-        wrappers=frozenset({"decorated_definition"}),
+        inside=types("""
+            block if_statement elif_clause else_clause for_statement while_statement
+            try_statement except_clause except_group_clause finally_clause with_statement
+            match_statement case_clause ERROR
+        """),
+        wrappers=types("decorated_definition"),
         results=(("return_type", " -> "),),
     ),
     Grammar(tree_sitter_python.language()),
 )
-# fmt: on

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from tree_sitter import Node
 
@@ -48,7 +49,7 @@ Rule = Callable[["Walk", Node], None]
 """Adds the symbols of one node, and says where to go on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """What is a symbol in one language. All names are node types of its grammar."""
 
@@ -69,6 +70,17 @@ class Table:
     results: tuple[tuple[str, str], ...] = (("return_type", ""),)
     """Fields with the result of a callable, each with what is written before it."""
 
+    @cached_property
+    def steps(self) -> dict[str, Rule]:
+        """What is done at a node of each type; one that is not in here is not looked into."""
+        return {
+            **dict.fromkeys(self.local, _local),
+            **dict.fromkeys(self.statements, _statement),
+            **dict.fromkeys(self.wrappers, _wrapper),
+            **dict.fromkeys(self.inside, _inside),
+            **self.rules,
+        }
+
 
 @dataclass(slots=True)
 class Walk:
@@ -85,33 +97,32 @@ class Walk:
     """Where the node at hand stands."""
     _span: Span | None = None
     """The node at hand with its wrappers, when it has any."""
-    _next: list[tuple[Node, Symbol | None, Level, Span | None]] = field(default_factory=list)
+    _next: list[tuple[Rule, Node, Symbol | None, Level, Span | None]] = field(default_factory=list)
 
     def run(self, should_stop: ShouldStop = lambda: False) -> list[Symbol]:
         """The symbols below the root, in file order. Raises `ParseStopped`."""
-        table, rules = self.table, self.table.rules
         self.enter(self.root)
         waiting, steps = self._next[::-1], 0
         while waiting:
-            node, self.parent, self.level, self._span = waiting.pop()
+            rule, node, self.parent, self.level, self._span = waiting.pop()
             steps += 1
             if steps % STEPS == 0 and should_stop():
                 raise ParseStopped
             self._next = []
-            kind = node.type
-            rule = rules.get(kind)
-            if rule is not None:
-                rule(self, node)
-            elif kind in table.inside:
-                self.enter(node)
-            elif kind in table.wrappers:
-                self.enter(node, span=self._span or span_of(node))
-            elif kind in table.statements:
-                self._statement(node, kind)
-            elif kind in table.local:
-                self.enter(node, level=Level.LOCAL)
-            waiting.extend(reversed(self._next))
+            rule(self, node)
+            if self._next:
+                waiting.extend(reversed(self._next))
         return self.symbols
+
+    def around(self, node: Node) -> Span:
+        """The node at hand with its wrappers."""
+        return self._span or span_of(node)
+
+    @property
+    def last(self) -> Symbol | None:
+        """The symbol added last beside the node at hand."""
+        beside = self.symbols if self.parent is None else self.parent.children
+        return beside[-1] if beside else None
 
     def text(self, node: Node) -> str:
         """A node's text."""
@@ -125,14 +136,17 @@ class Walk:
         *,
         span: Span | None = None,
         signature: str = "",
+        parent: Symbol | None = None,
     ) -> Symbol:
-        """Add a symbol below the one at hand. `span` is its declaration when `node` is not.
+        """Add a symbol below `parent` (by default, below the one that holds the node at hand).
 
-        A function directly inside a type becomes a `method`.
+        `span` is its declaration when that is neither the node nor the node with its wrappers. A
+        function directly inside a type becomes a `method`.
         """
-        if kind == "fn" and self.parent is not None and self.parent.kind in TYPE_KINDS:
+        parent = parent or self.parent
+        if kind == "fn" and parent is not None and parent.kind in TYPE_KINDS:
             kind = "method"
-        span = span or self._span or span_of(node)
+        span = span or (self.around(node) if parent is self.parent else span_of(node))
         if node.type in self.table.closed:
             span = Span(span.start, _closed(self.source, span.end))
         symbol = Symbol(
@@ -144,7 +158,7 @@ class Walk:
             syntax=self.syntax,
             signature=signature,
         )
-        (self.symbols if self.parent is None else self.parent.children).append(symbol)
+        (self.symbols if parent is None else parent.children).append(symbol)
         return symbol
 
     def enter(
@@ -157,24 +171,28 @@ class Walk:
         """Go on with the children of `nodes`, as members of `parent` (by default, as siblings)."""
         holder = parent or self.parent
         where = self.level if level is None else level
-        leading = self.table.leading
+        leading, steps, found = self.table.leading, self.table.steps, self._next
         for node in nodes:
             first = -1
             for child in node.named_children:
-                around = span
-                if leading:
-                    if child.type in leading:
-                        first = child.start_byte if first < 0 else first
-                        continue
-                    if first >= 0 and child.type not in self.syntax.comments:
-                        around = span or Span(first, child.end_byte)
-                        first = -1
-                self._next.append((child, holder, where, around))
+                kind = child.type
+                rule = steps.get(kind)
+                if kind in leading:
+                    first = child.start_byte if first < 0 else first
+                elif rule is not None:
+                    around = span if span or first < 0 else Span(first, child.end_byte)
+                    found.append((rule, child, holder, where, around))
+                    first = -1
+                elif kind not in self.syntax.comments:
+                    first = -1
 
     def visit(self, *nodes: Node, parent: Symbol | None = None, level: Level | None = None) -> None:
         """Go on with `nodes` themselves."""
         where = self.level if level is None else level
-        self._next.extend((node, parent or self.parent, where, None) for node in nodes)
+        for node in nodes:
+            rule = self.table.steps.get(node.type)
+            if rule is not None:
+                self._next.append((rule, node, parent or self.parent, where, None))
 
     def members(self, symbol: Symbol, *nodes: Node | None) -> None:
         """Go on inside a declaration: what is bound in a callable is local."""
@@ -202,14 +220,6 @@ class Walk:
         text = _SPACES.sub(" ", kept.decode("utf-8", "replace"))
         return text.replace("( ", "(").replace(", )", ")").replace(",)", ")").replace(" )", ")")
 
-    def _statement(self, node: Node, kind: str) -> None:
-        declarator = self.table.statements[kind]
-        alone = sum(child.type == declarator for child in node.named_children) == 1
-        if alone and not any(child.type == "(" for child in node.children):
-            self.enter(node, span=self._span or span_of(node))
-        else:
-            self.enter(node)
-
     def _full(self, span: Span) -> Span:
         """`span` with its comments and attributes; `#!` and encoding lines belong to no symbol."""
         kinds = self.syntax.comments | self.syntax.attributes
@@ -223,16 +233,40 @@ class Walk:
         return full
 
 
+def _inside(walk: Walk, node: Node) -> None:
+    walk.enter(node)
+
+
+def _local(walk: Walk, node: Node) -> None:
+    walk.enter(node, level=Level.LOCAL)
+
+
+def _wrapper(walk: Walk, node: Node) -> None:
+    walk.enter(node, span=walk.around(node))
+
+
+def _statement(walk: Walk, node: Node) -> None:
+    declarator = walk.table.statements[node.type]
+    alone = sum(child.type == declarator for child in node.named_children) == 1
+    if alone and not any(child.type == "(" for child in node.children):
+        walk.enter(node, span=walk.around(node))
+    else:
+        walk.enter(node)
+
+
 def declares(
     kind: str,
     *,
     name: str = "name",
     parameters: str = "parameters",
     body: str = "body",
+    needs_body: bool = False,
+    bare: str = "",
 ) -> Rule:
     """A node with its name, parameters and body in these fields is one symbol; bodies are entered.
 
-    Without a name it is none, and its body is looked into all the same.
+    Without a name it is none, and its body is looked into all the same. `bare` is the signature of
+    a callable whose grammar has no node for empty parameters.
     """
     has_signature = kind in CALLABLE_KINDS or kind == "proto"
 
@@ -243,15 +277,17 @@ def declares(
             if inner is not None:
                 walk.enter(inner, level=Level.LOCAL)
             return
+        if needs_body and inner is None:
+            return
         signature = ""
         if has_signature:
-            signature = walk.signature(node, node.child_by_field_name(parameters))
+            signature = walk.signature(node, node.child_by_field_name(parameters)) or bare
         walk.members(walk.add(kind, walk.text(named), node, signature=signature), inner)
 
     return rule
 
 
-def binds(kind: str, *, name: str = "name", value: str = "") -> Rule:
+def binds(kind: str, *, name: str = "name") -> Rule:
     """A node with its name in a field is one symbol where bindings are."""
 
     def rule(walk: Walk, node: Node) -> None:
@@ -260,10 +296,6 @@ def binds(kind: str, *, name: str = "name", value: str = "") -> Rule:
             walk.add(kind, walk.text(named), node)
 
     return rule
-
-
-def skips(_: Walk, __: Node) -> None:
-    """Nothing in there is a symbol."""
 
 
 def span_of(node: Node) -> Span:

@@ -1,4 +1,4 @@
-"""One chat completion: a request becomes a turn, the turn's tones become the answer.
+"""One exchange: a request becomes a turn, the turn's tones become the answer, in any dialect.
 
 The stream of the turn is claimed before its prompt is sent. What arrived together is sent on
 together. The status waits for the first thing to say, so a turn that fails before has the status of
@@ -13,16 +13,19 @@ import asyncio
 import secrets
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import anyio
 
-from foragers.core.openai.answers import Answer, Folded, Streamed
-from foragers.core.openai.errors import ApiError, no_worker
-from foragers.core.openai.requests import ChatRequest, read_chat
+from foragers.core.answers import Answer
+from foragers.core.dialect import Dialect, Request
+from foragers.core.errors import ApiError, no_worker
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
-from foragers.front.replies import REQUEST_ID, Reply, answer_error
-from foragers.front.requests import Bodies, Room
+from foragers.front.memory import Memory
+from foragers.front.replies import Reply, answer_error
+from foragers.front.replies import answer as answer_whole
+from foragers.front.requests import Bodies, Room, asked_of
 from foragers.front.turns import Turn, Turns
 from nest.bee import StreamBroken, StreamOverflow, Tones
 from nest.guard import Receive, Scope, Send
@@ -33,6 +36,9 @@ from thrum.chi import Chi
 from thrum.errors import MalformedTone, Qualifier
 from thrum.frames import FRAME_BYTES_MAX, pack_body, read_body
 from thrum.tones import Body, Tone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEEP_ALIVE_SECONDS = 15.0
 """After how long a silence a stream gets a comment, so that nobody on the way hangs up."""
@@ -48,7 +54,7 @@ SMALL_BODY_BYTES = 8 * 1024
 """A request up to this size cannot become a prompt that is too large to travel."""
 
 
-class Chats:
+class Exchanges:
     """See the module."""
 
     def __init__(
@@ -66,6 +72,7 @@ class Chats:
         # A quarter is left for what the router adds, and for the log's own text form.
         self._prompt_bytes_max = min(frame_bytes_max, FRAME_BYTES_MAX) * 3 // 4
         self._bodies = Bodies()
+        self._memory = Memory(metrics)
         self._first_bytes = metrics.histogram(
             "hum_front_first_byte_seconds", "From a request to the first byte of its answer."
         )
@@ -73,8 +80,8 @@ class Chats:
             "hum_front_own_seconds", "Time in a request that the front itself worked."
         )
 
-    async def post(self, scope: Scope, receive: Receive, send: Send) -> int:
-        """Serve one request; returns the status that was told. Raises `ClientGone`."""
+    async def post(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> int:
+        """Serve one request in `dialect`; returns the status that was told. Raises `ClientGone`."""
         began = time.perf_counter()
         now_ms = time.time_ns() // 1_000_000
         request_id = ids.mint_humid(now_ms, secrets.token_bytes(ids.HUMID_RANDOM_BYTES))
@@ -83,20 +90,26 @@ class Chats:
         try:
             raw = await room.read(receive)
             read_at = time.perf_counter()
-            request = read_chat(raw)
+            asked = asked_of(scope, self._memory.recall)
+            request = dialect.read(raw, asked)
             self._require_fit(request.prompt, len(raw))
             model = request.model
-            answer = _answer_to(request, request_id, now_ms // 1_000)
-            reply = Reply(send, answer.content_type, request_id)
+            if request.ready:
+                kind = request.answer(request_id, 0).content_type
+                await answer_whole(send, request.ready, kind=kind)
+                return 200
+            answer = request.answer(request_id, now_ms // 1_000)
+            reply = Reply(send, dialect, answer.content_type, request_id)
             exchange = _Exchange(answer, reply, scope[GONE], room, began=began, read_at=read_at)
+            if request.keeps is not None:
+                exchange.keep = partial(self._keep, answer, request.keeps, request.kept_as)
             turn, tones = self._begin(exchange, request, request_id)
             del raw, request  # a turn may be long, and they large
             await self._converse(exchange, turn, tones)
             return CLIENT_GONE if exchange.gone.is_gone else 200
         except ApiError as refusal:
             told = await self._explained(refusal, model)
-            await answer_error(send, told, headers=[(REQUEST_ID, request_id.encode())])
-            return told.status
+            return await answer_error(send, told, dialect, request_id=request_id)
         finally:
             room.close()
 
@@ -119,14 +132,14 @@ class Chats:
             await exchange.fail(ApiError(502, problem.message, code=code))
         finally:
             exchange.gone.tell(None)
-            if turn.holder is exchange and exchange.told_calls:
+            if turn.holder is exchange and exchange.told_calls and exchange.answer.can_wait:
                 self._turns.wait(turn, exchange.answer.calls)
             elif turn.holder is exchange:
                 self._turns.abort(turn, "client-abort")
             self._observe(exchange)
 
     def _begin(
-        self, exchange: "_Exchange", request: ChatRequest, request_id: str
+        self, exchange: "_Exchange", request: Request, request_id: str
     ) -> tuple[Turn, list[Tone]]:
         """The turn that this request continues, or a new one; and the tones that set it going."""
         resumed = self._turns.resume(request.results, exchange)
@@ -150,17 +163,28 @@ class Chats:
                 silent = 0.0
                 await exchange.hear(tones)
             elif answer.calls:
-                self._turns.wait(turn, answer.calls)
+                if answer.can_wait:
+                    self._turns.wait(turn, answer.calls)
+                else:
+                    self._turns.abort(turn, "client-tools")
                 await exchange.say(answer.yielded())
                 return
             elif (silent := silent + patience) < SILENCE_SECONDS_MAX:
-                await exchange.say(answer.keep_alive)
+                await exchange.say(answer.silence())
             else:
                 answer.fail(ApiError(504, f"no word from the worker in {silent:.0f} s"))
                 self._turns.abort(turn, "silence")
         self._turns.close(turn)
         if answer.failure is not None:
             await exchange.fail(answer.failure)
+
+    def _keep(self, answer: Answer, messages: tuple[Body, ...], conversation: str | None) -> None:
+        """Remember the answer under its names, before its end is told."""
+        said = answer.message()
+        if said is not None:
+            for name in (answer.id, conversation):
+                if name is not None:
+                    self._memory.keep(name, messages, said)
 
     async def _send(self, tone: Tone) -> None:
         try:
@@ -224,6 +248,8 @@ class _Exchange:
         self.gone = gone
         self.first_seconds: float | None = None
         self.own_seconds = 0.0
+        self.keep: Callable[[], None] | None = None
+        """Called when the answer is complete, before its last piece is sent."""
         self._reply = reply
         self._room = room
         self._began = began
@@ -254,24 +280,19 @@ class _Exchange:
         if self.first_seconds is None:
             self.first_seconds = time.perf_counter() - self._began
         is_last = self.answer.is_over and self.answer.failure is None
+        if is_last and self.keep is not None:
+            self.keep()
         await self._reply.write(piece, is_last=is_last)
 
     async def fail(self, failure: ApiError) -> None:
         """Say that the turn failed, inside the stream; raises it when nothing was said yet."""
         if not self._reply.has_begun:
             raise failure
-        await self._reply.write(failure.frame(), is_last=True)
+        await self._reply.fail(failure, self.answer.last_words(failure))
 
 
 def _cannot_travel(problem: MalformedTone) -> ApiError:
     return ApiError(400, f"the request cannot travel: {problem.message}", code="invalid_value")
-
-
-def _answer_to(request: ChatRequest, request_id: str, created: int) -> Answer:
-    answer_id = f"chatcmpl-{request_id}"
-    if request.is_stream:
-        return Streamed(answer_id, request.model, created, wants_usage=request.wants_usage)
-    return Folded(answer_id, request.model, created)
 
 
 async def _next(tones: Tones, patience: float) -> list[Tone]:

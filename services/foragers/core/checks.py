@@ -1,6 +1,10 @@
 """What every check of a request says when a value is wrong."""
 
-from foragers.core.openai.errors import ApiError
+from typing import Any
+
+import orjson
+
+from foragers.core.errors import ApiError
 
 SHOWN_CHARS_MAX = 80
 """Of a wrong value, the characters that a refusal repeats."""
@@ -22,3 +26,15 @@ def shown(value: object) -> str:
     """A wrong value, as far as a refusal repeats it."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARS_MAX else f"{text[:SHOWN_CHARS_MAX]}..."
+
+
+def read_object(raw: bytes | bytearray) -> dict[str, Any]:
+    """A body that must be a JSON object; raises `ApiError`."""
+    try:
+        asked = orjson.loads(raw)
+    except orjson.JSONDecodeError as problem:
+        raise ApiError(400, f"The body is not JSON: {problem}", code="invalid_json") from problem
+    if type(asked) is not dict:
+        raise ApiError(400, "The body is not a JSON object.", code="invalid_json")
+    found: dict[str, Any] = asked
+    return found

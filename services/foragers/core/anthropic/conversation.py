@@ -1,0 +1,214 @@
+"""The conversation of a request, as a prompt's history (docs/wire.md, `prompt`).
+
+- `system`, and messages of role `system`, become `systemPrompt`, blank lines between them.
+- A user message is taken apart: each `tool_result` is an entry of role `tool`, the rest one of role
+  `user`. An assistant's `tool_use` blocks are its `tool_calls`; its thinking travels as it came,
+  because its service signed it.
+- Blocks of kinds that we do not know are left out: a service's own tools leave many of them.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from foragers.core.calls import ToolResult
+from foragers.core.checks import text_at, wrong
+from foragers.core.errors import ApiError
+from thrum.tones import Body
+
+MESSAGES_MAX = 8_192
+ROLES = ("user", "assistant", "system")
+THINKING = ("thinking", "redacted_thinking")
+
+Block = Mapping[str, Any]
+
+
+def read_messages(value: object) -> list[Block]:
+    """The messages, each with a list of blocks as its content. Raises `ApiError`."""
+    if type(value) is not list:
+        raise wrong("messages", "an array of messages")
+    if not value:
+        raise ApiError(400, "messages: at least one message is required", param="messages")
+    if len(value) > MESSAGES_MAX:
+        raise ApiError(400, f"messages: more than {MESSAGES_MAX} entries", param="messages")
+    return [_message(f"messages.{index}", message) for index, message in enumerate(value)]
+
+
+def system_of(value: object, messages: Sequence[Block]) -> str:
+    """All system text in its order. Raises `ApiError`."""
+    blocks = _blocks("system", value) if value is not None else []
+    texts = [block["text"] for block in blocks if block["type"] == "text"]
+    for message in messages:
+        if message["role"] == "system":
+            texts += [block["text"] for block in message["content"] if block["type"] == "text"]
+    return "\n\n".join(text for text in texts if text)
+
+
+def history_of(messages: Sequence[Block]) -> list[Body]:
+    """The conversation, entry by entry."""
+    history: list[Body] = []
+    for message in messages:
+        if message["role"] == "assistant":
+            history.append(_said(message["content"]))
+        elif message["role"] == "user":
+            results = _of(message["content"], "tool_result")
+            history += [_result_entry(block) for block in results]
+            if (content := _asked(message["content"])) or not results:
+                history.append({"role": "user", "content": content or ""})
+    return history
+
+
+def results_of(messages: Sequence[Block]) -> tuple[ToolResult, ...]:
+    """What the client's tools answered in the last message; text beside it goes with the last."""
+    last = messages[-1]
+    if last["role"] != "user":
+        return ()
+    results = [
+        ToolResult(
+            call_id=block["tool_use_id"],
+            text=_text_of(block.get("content")),
+            is_error=block.get("is_error") is True,
+        )
+        for block in _of(last["content"], "tool_result")
+    ]
+    beside = "\n".join(block["text"] for block in _of(last["content"], "text"))
+    if results and beside:
+        ended = results.pop()
+        text = f"{ended.text}\n\n{beside}"
+        results.append(ToolResult(call_id=ended.call_id, text=text, is_error=ended.is_error))
+    return tuple(results)
+
+
+def _message(path: str, message: object) -> Block:
+    if type(message) is not dict:
+        raise wrong(path, "an object")
+    role = message.get("role")
+    if role not in ROLES:
+        raise ApiError(400, f"{path}.role: it is one of {', '.join(ROLES)}", param=f"{path}.role")
+    return {"role": role, "content": _blocks(f"{path}.content", message.get("content"))}
+
+
+def _blocks(path: str, value: object) -> list[Block]:
+    """Text as one block; blocks that we translate, checked; those of other kinds left out."""
+    if type(value) is str:
+        return [{"type": "text", "text": value}]
+    if type(value) is not list:
+        raise wrong(path, "a string or an array of blocks")
+    blocks: list[Block] = []
+    for index, block in enumerate(value):
+        here = f"{path}.{index}"
+        if type(block) is not dict:
+            raise wrong(here, "an object with a type")
+        check = _KNOWN.get(block.get("type", ""))
+        if check is not None:
+            check(here, block)
+            blocks.append(block)
+    return blocks
+
+
+def _check_text(path: str, block: Block) -> None:
+    if type(block.get("text")) is not str:
+        raise wrong(f"{path}.text", "a string")
+
+
+def _check_source(path: str, block: Block) -> None:
+    source = block.get("source")
+    if type(source) is not dict:
+        raise wrong(f"{path}.source", "an object with a type")
+    keys = {"base64": ("media_type", "data"), "url": ("url",), "text": ("data",)}
+    for key in keys.get(source.get("type", ""), ()):
+        text_at(f"{path}.source.{key}", source.get(key))
+    if source.get("type") == "url" and not source["url"].startswith(("https://", "http://")):
+        raise wrong(f"{path}.source.url", "an https: or http: URL")
+
+
+def _check_use(path: str, block: Block) -> None:
+    text_at(f"{path}.id", block.get("id"))
+    text_at(f"{path}.name", block.get("name"))
+    if type(block.get("input", {})) is not dict:
+        raise wrong(f"{path}.input", "an object")
+
+
+def _check_result(path: str, block: Block) -> None:
+    text_at(f"{path}.tool_use_id", block.get("tool_use_id"))
+    if (content := block.get("content")) is not None:
+        _blocks(f"{path}.content", content)
+
+
+def _check_thinking(path: str, block: Block) -> None:
+    """As it came; only its service can judge it."""
+
+
+_KNOWN = {
+    "text": _check_text,
+    "image": _check_source,
+    "document": _check_source,
+    "tool_use": _check_use,
+    "tool_result": _check_result,
+    "thinking": _check_thinking,
+    "redacted_thinking": _check_thinking,
+}
+
+
+def _of(blocks: Iterable[Block], kind: str) -> list[Block]:
+    return [block for block in blocks if block["type"] == kind]
+
+
+def _said(blocks: Sequence[Block]) -> Body:
+    entry: Body = {"role": "assistant", "content": _text_of(blocks) or None}
+    if calls := [_call(block) for block in _of(blocks, "tool_use")]:
+        entry["tool_calls"] = calls
+    if thinking := [block for block in blocks if block["type"] in THINKING]:
+        entry["thinking"] = thinking
+    if entry["content"] is None and not calls:
+        entry["content"] = ""
+    return entry
+
+
+def _call(block: Block) -> Body:
+    arguments = orjson.dumps(block.get("input", {})).decode()
+    function = {"name": block["name"], "arguments": arguments}
+    return {"id": block["id"], "type": "function", "function": function}
+
+
+def _result_entry(block: Block) -> Body:
+    entry: Body = {
+        "role": "tool", "tool_call_id": block["tool_use_id"],
+        "content": _text_of(block.get("content")),
+    }  # fmt: skip
+    if block.get("is_error") is True:
+        entry["is_error"] = True
+    return entry
+
+
+def _asked(blocks: Sequence[Block]) -> str | list[Body]:
+    """Text when there is nothing else, else parts."""
+    parts = [part for block in blocks if (part := _part(block)) is not None]
+    if all(part["type"] == "text" for part in parts):
+        return "\n".join(part["text"] for part in parts)
+    return parts
+
+
+def _part(block: Block) -> Body | None:
+    kind = block["type"]
+    if kind == "text":
+        return {"type": "text", "text": block["text"]}
+    if kind not in ("image", "document"):
+        return None
+    source = block["source"]
+    if source.get("type") == "text":
+        return {"type": "text", "text": source["data"]}
+    url = source.get("url") or f"data:{source.get('media_type')};base64,{source.get('data')}"
+    if kind == "image":
+        return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "file", "file": {"url": url, "filename": block.get("title") or "document"}}
+
+
+def _text_of(content: object) -> str:
+    """The text of blocks, or a text as it is."""
+    if type(content) is str:
+        return content
+    blocks = content if type(content) is list else []
+    texts = (block.get("text") for block in blocks if type(block) is dict)
+    return "\n".join(text for text in texts if type(text) is str)

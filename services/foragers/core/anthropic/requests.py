@@ -1,0 +1,147 @@
+"""A messages request, read whole or refused with the name of the parameter that is wrong.
+
+What we do not know is ignored: `context_management`, `output_config`, cache marks and betas come
+with every request of some clients.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from foragers.core.answers import Answer
+from foragers.core.anthropic.answers import Folded, Streamed
+from foragers.core.anthropic.conversation import (
+    history_of,
+    read_messages,
+    results_of,
+    system_of,
+)
+from foragers.core.checks import read_object, text_at, wrong
+from foragers.core.dialect import Asked, Request
+from thrum.tones import Body
+
+TOOLS_MAX = 1_024
+CHARS_PER_TOKEN = 3.5
+"""For an estimate; only the model's own service could count."""
+
+_SAMPLING: Mapping[str, str] = {
+    "max_tokens": "maxTokens",
+    "temperature": "temperature",
+    "top_p": "topP",
+    "top_k": "topK",
+    "stop_sequences": "stop",
+    "thinking": "thinking",
+}
+_CHOICES: Mapping[str, str] = {"auto": "auto", "any": "required", "none": "none"}
+
+
+def read_message_request(raw: bytes | bytearray, asked_at: Asked) -> Request:
+    """Read and check a request's body. Raises `ApiError`."""
+    asked = read_object(raw)
+    model = text_at("model", asked.get("model"))
+    messages = read_messages(asked.get("messages"))
+    prompt = _prompt(asked, messages)
+    prompt["modelId"] = model
+    if tools := tools_of(asked.get("tools")):
+        prompt["tools"] = tools
+    if sampling := _sampling(asked):
+        prompt["sampling"] = sampling
+    return Request(
+        model=model,
+        results=results_of(messages),
+        prompt=prompt,
+        answer=partial(
+            _answer, model, is_stream=asked.get("stream") is True, thinks=_thinks(asked)
+        ),
+    )
+
+
+def count_body(raw: bytes | bytearray) -> bytes:
+    """The answer to a question for the number of tokens: an estimate. Raises `ApiError`."""
+    asked = read_object(raw)
+    text_at("model", asked.get("model"))
+    read_messages(asked.get("messages"))
+    counted = {key: asked[key] for key in ("system", "tools", "messages") if key in asked}
+    chars = len(orjson.dumps(counted).decode())
+    return orjson.dumps({"input_tokens": max(1, round(chars / CHARS_PER_TOKEN))})
+
+
+def tools_of(value: object) -> list[Body]:
+    """The client's tools, as a prompt names them; a service's own tools are left out."""
+    if value is None:
+        return []
+    if type(value) is not list or len(value) > TOOLS_MAX:
+        raise wrong("tools", f"an array of at most {TOOLS_MAX} tools")
+    return [
+        _tool(f"tools.{index}", tool)
+        for index, tool in enumerate(value)
+        if type(tool) is not dict or tool.get("type", "custom") == "custom"
+    ]
+
+
+def _prompt(asked: Mapping[str, Any], messages: list[Mapping[str, Any]]) -> Body:
+    history = history_of(messages)
+    prompt: Body = {"content": ""}
+    if history and history[-1]["role"] == "user":
+        prompt["content"] = history.pop()["content"]
+    prompt["history"] = history
+    if system := system_of(asked.get("system"), messages):
+        prompt["systemPrompt"] = system
+    return prompt
+
+
+def _tool(path: str, tool: object) -> Body:
+    if type(tool) is not dict:
+        raise wrong(path, "an object with a name")
+    entry: Body = {"name": text_at(f"{path}.name", tool.get("name"))}
+    if type(description := tool.get("description")) is str:
+        entry["description"] = description
+    schema = tool.get("input_schema")
+    if schema is not None and type(schema) is not dict:
+        raise wrong(f"{path}.input_schema", "a JSON Schema object")
+    entry["inputSchema"] = schema or {"type": "object", "properties": {}}
+    return entry
+
+
+def _sampling(asked: Mapping[str, Any]) -> Body:
+    for name, kinds, wanted in _TYPES:
+        if (value := asked.get(name)) is not None and type(value) not in kinds:
+            raise wrong(name, wanted)
+    sampling = {ours: asked[name] for name, ours in _SAMPLING.items() if asked.get(name)}
+    if asked.get("temperature") == 0:
+        sampling["temperature"] = 0
+    choice = asked.get("tool_choice") or {}
+    kind = str(choice.get("type", ""))
+    if kind in _CHOICES:
+        sampling["toolChoice"] = _CHOICES[kind]
+    elif kind == "tool":
+        name = text_at("tool_choice.name", choice.get("name"))
+        sampling["toolChoice"] = {"type": "function", "function": {"name": name}}
+    if choice.get("disable_parallel_tool_use") is True:
+        sampling["parallelToolCalls"] = False
+    return sampling
+
+
+_TYPES: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("max_tokens", (int,), "a whole number"),
+    ("temperature", (int, float), "a number from 0 to 1"),
+    ("top_p", (int, float), "a number from 0 to 1"),
+    ("top_k", (int,), "a whole number"),
+    ("stop_sequences", (list,), "an array of strings"),
+    ("thinking", (dict,), "an object with a type"),
+    ("tool_choice", (dict,), "an object with a type"),
+    ("stream", (bool,), "true or false"),
+)
+
+
+def _thinks(asked: Mapping[str, Any]) -> bool:
+    """Whether the client can take thinking: it asked for it."""
+    thinking = asked.get("thinking") or {}
+    return thinking.get("type") in ("enabled", "adaptive")
+
+
+def _answer(model: str, request_id: str, created: int, *, is_stream: bool, thinks: bool) -> Answer:
+    form = Streamed if is_stream else Folded
+    return form(f"msg_{request_id}", model, created, thinks=thinks)

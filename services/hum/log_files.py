@@ -1,0 +1,229 @@
+"""The files of the log, read with or without a daemon.
+
+Nothing here writes or takes the writer's lock; a log that grows meanwhile is read up to its last
+whole line.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import click
+import orjson
+
+from hum.beside import Beside, files_beside, read_beside
+from nest.paths import Paths
+from thehum.core import sealed
+from thehum.core.audit import Author, Report, audit
+from thehum.core.beside import BodiesReport, audit_bodies
+from thehum.core.keeping import Place
+from thehum.core.names import packed_name, segment_name, segment_seq
+from thehum.core.pages import lines_of, offset_near
+from thehum.core.sealed import is_packed, unpack
+from thrum.errors import LocalError
+
+FOLLOW_SECONDS = 0.2
+BAR_CHARS = 30
+CHUNK_BYTES = 256 * 1024
+"""Read at a time by `range`."""
+PROGRESS_SEGMENTS = 4
+"""A log of fewer is verified before anyone would look."""
+
+
+class Files:
+    """The log's files, read only."""
+
+    def __init__(self, *, wait: bool = False) -> None:
+        paths = Paths.from_environment(os.environ)
+        self.root = paths.thehum
+        self.paths = paths
+        self.remembered_seq = self._seq()
+        while not (paths.thehum_author.exists() and self._segments()):
+            if not wait:
+                raise LocalError(f"there is no log in {self.root}", hint="hum up")
+            time.sleep(FOLLOW_SECONDS)
+        self.firsts = self._segments()
+        author = fields_of(paths.thehum_author.read_bytes())
+        self.author = Author(hid=author["hid"], public=bytes.fromhex(author["pubkey"]))
+
+    def _segments(self) -> list[int]:
+        if not self.root.is_dir():
+            return []
+        found = {segment_seq(name) for name in os.listdir(self.root)}
+        return sorted(seq for seq in found if seq is not None)
+
+    def _seq(self) -> int:
+        try:
+            return int.from_bytes(self.paths.thehum_seq.read_bytes()[:8], "big")
+        except FileNotFoundError:
+            return 0
+
+    def open(self, first_seq: int) -> BinaryIO:
+        """A segment's file; the compressed one when the plain one is gone."""
+        try:
+            return (self.root / segment_name(first_seq)).open("rb")
+        except FileNotFoundError:
+            return (self.root / packed_name(first_seq)).open("rb")
+
+    def stored(self, first_seq: int) -> bytes:
+        """What is in a segment's file."""
+        with self.open(first_seq) as file:
+            return file.read()
+
+    def plain(self, first_seq: int) -> bytes:
+        """A segment's lines, and the zeros behind them."""
+        return unpack(self.stored(first_seq))[0]
+
+    def disk_bytes(self) -> int:
+        """What the segments take on disk."""
+        total = 0
+        for first_seq in self.firsts:
+            with self.open(first_seq) as file:
+                total += os.fstat(file.fileno()).st_blocks * 512
+        return total
+
+    def writer(self) -> int | None:
+        """The pid that last took the writer's lock, when it still runs."""
+        try:
+            pid = int(self.paths.thehum_lock.read_text())
+            os.kill(pid, 0)
+        except (OSError, ValueError):
+            return None
+        return pid
+
+    def beside(self, seq: int, place: Place) -> bytes | None:
+        """The body of event `seq` beside the log; None when it is gone. Raises `BrokenRecord`."""
+        return read_beside(self.root, seq, place)
+
+    def lines_backwards(self) -> Iterator[bytes]:
+        """Every whole line, newest first."""
+        for first_seq in reversed(self.firsts):
+            yield from reversed(lines_of(self.plain(first_seq)))
+
+    def lines_from(self, from_seq: int) -> Iterator[tuple[int, bytes]]:
+        """Lines and their seqs from `from_seq` on, oldest first."""
+        later = [*self.firsts[1:], sys.maxsize]
+        for first_seq, next_first in zip(self.firsts, later, strict=True):
+            if next_first > from_seq:
+                with self.open(first_seq) as file:
+                    yield from _lines_from(file, first_seq, from_seq)
+
+    def end(self) -> tuple[int, int]:
+        """The newest segment and the offset behind its last whole line."""
+        newest = self.firsts[-1]
+        return newest, sum(len(line) + 1 for line in lines_of(self.plain(newest)))
+
+    def follow(self, first_seq: int, offset: int) -> Iterator[bytes]:
+        """Lines behind `offset` as they are written, for ever, into later segments too."""
+        while True:
+            later = [first for first in self._segments() if first > first_seq]
+            lines = lines_of(self._behind(first_seq, offset))
+            for line in lines:
+                yield line
+                offset += len(line) + 1
+            if later and not lines:
+                first_seq, offset = later[0], 0
+            elif not lines:
+                time.sleep(FOLLOW_SECONDS)
+
+    def _behind(self, first_seq: int, offset: int) -> bytes:
+        with self.open(first_seq) as file:
+            if is_packed(file.read(4)):
+                file.seek(0)
+                return unpack(file.read())[0][offset:]
+            file.seek(offset)
+            return file.read()
+
+    def _wants_progress(self, firsts: list[int]) -> bool:
+        return sys.stderr.isatty() and len(firsts) >= PROGRESS_SEGMENTS
+
+    def events_about(self, firsts: list[int]) -> int:
+        """How many events there are from the first of `firsts` on, as far as was remembered."""
+        return max(self.remembered_seq, firsts[-1]) - firsts[0] + 1
+
+    def audit(self, *, newest: int | None = None, every: bool = False) -> Report:
+        """Verify all segments, or only the newest ones."""
+        firsts = self.firsts if newest is None else self.firsts[-newest:]
+        show = _Progress(self.events_about(firsts)) if self._wants_progress(firsts) else None
+        report = audit(
+            firsts,
+            self.stored,
+            self.author,
+            every=every,
+            remembered_seq=self.remembered_seq,
+            progress=show or (lambda _: None),
+        )
+        if show:
+            show.clear()
+        return report
+
+    def audit_bodies(self, upto_seq: int) -> BodiesReport | None:
+        """Look whether the bodies beside the log are those that the events up to a seq say.
+
+        None when there is nothing beside it. Call it after `audit`, with the head that it found.
+        """
+        if not files_beside(self.root):
+            return None
+        with Beside(self.root) as beside:
+            return audit_bodies(self.lines_from(self.firsts[0]), beside.look, upto_seq=upto_seq)
+
+
+class _Progress:
+    """How far a long verification is, on a terminal."""
+
+    def __init__(self, events: int) -> None:
+        self._events = max(events, 1)
+        self._began = time.monotonic()
+
+    def __call__(self, events: int) -> None:
+        share = min(events / self._events, 1.0)
+        full = round(share * BAR_CHARS)
+        bar = "#" * full + "-" * (BAR_CHARS - full)
+        rate = events / max(time.monotonic() - self._began, 0.001)
+        text = f"[{bar}] {share:4.0%}  {events:,} events, {rate:,.0f} a second"
+        click.echo(f"\r\x1b[K{text}", err=True, nl=False)
+
+    def clear(self) -> None:
+        click.echo("\r\x1b[K", err=True, nl=False)
+
+
+def _lines_from(file: BinaryIO, first_seq: int, from_seq: int) -> Iterator[tuple[int, bytes]]:
+    """Lines of a segment and their seqs from `from_seq` on; looks at little of what is before."""
+    size = file.seek(0, os.SEEK_END)
+
+    def read(offset: int, length: int) -> bytes:
+        file.seek(offset)
+        return file.read(length)
+
+    if not sealed.is_packed(read(0, 4)):
+        seq, offset = offset_near(read, size, first_seq=first_seq, seq=from_seq)
+        length = CHUNK_BYTES
+        while offset < size:
+            lines = lines_of(read(offset, length))
+            for number, line in enumerate(lines, seq):
+                if number >= from_seq:
+                    yield number, line
+            if not lines and length >= size - offset:
+                return
+            seq, offset = seq + len(lines), offset + sum(map(len, lines)) + len(lines)
+            length = CHUNK_BYTES if lines else 2 * length  # a line may be longer than a chunk
+        return
+    trailer = read(max(size - sealed.TRAILER_BYTES, 0), sealed.TRAILER_BYTES)
+    length = min(sealed.index_bytes(trailer), size)
+    frames = sealed.read_index(read(size - length, length), size)
+    for frame in frames[sealed.frame_of(frames, from_seq) :]:
+        lines = lines_of(sealed.unpack_frame(frame, read(frame.offset, frame.stored_bytes)))
+        for seq, line in enumerate(lines, frame.first_seq):
+            if seq >= from_seq:
+                yield seq, line
+
+
+def fields_of(line: bytes) -> dict[str, Any]:
+    """The keys of a line; empty when it is not one."""
+    try:
+        fields = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return {}
+    return fields if isinstance(fields, dict) else {}

@@ -1,0 +1,96 @@
+"""Tool calls that wait for an answer, by who was asked and by who asked."""
+
+from dataclasses import dataclass
+
+from humd.core.arrivals import ClientId
+
+CALLS_MAX = 65_536
+"""Tool calls that wait for an answer."""
+CALL_MS = 310_000
+"""How long a tool call may take; workers give up after 300 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call on its way: `callee` alone may answer it."""
+
+    call_id: str
+    caller: ClientId
+    callee: ClientId
+    sid: str | None
+    tool: str
+    due_ms: int
+
+
+class Calls:
+    """Waiting calls. Callers choose their ids, so an id is one only with its callee or caller."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[tuple[ClientId, str], Call] = {}
+        self._by_caller: dict[ClientId, dict[str, Call]] = {}
+        self._by_callee: dict[ClientId, dict[str, Call]] = {}
+
+    def get(self, callee: ClientId, call_id: str) -> Call | None:
+        """The call that `callee` was asked under this id."""
+        return self.waiting.get((callee, call_id))
+
+    def made(self, caller: ClientId, call_id: str) -> Call | None:
+        """The call that `caller` made under this id."""
+        return self._by_caller.get(caller, {}).get(call_id)
+
+    def add(self, call: Call) -> None:
+        """Wait for one more answer."""
+        self.waiting[call.callee, call.call_id] = call
+        self._by_caller.setdefault(call.caller, {})[call.call_id] = call
+        self._by_callee.setdefault(call.callee, {})[call.call_id] = call
+
+    def remove(self, call: Call) -> None:
+        """It is answered, or void."""
+        self.waiting.pop((call.callee, call.call_id), None)
+        for index, client in ((self._by_caller, call.caller), (self._by_callee, call.callee)):
+            mine = index.get(client, {})
+            mine.pop(call.call_id, None)
+            if not mine:
+                index.pop(client, None)
+
+    def reindex(self) -> None:
+        """Find calls by either side again."""
+        self._by_caller.clear()
+        self._by_callee.clear()
+        for call in self.waiting.values():
+            self._by_caller.setdefault(call.caller, {})[call.call_id] = call
+            self._by_callee.setdefault(call.callee, {})[call.call_id] = call
+
+    def hand_over(self, old: ClientId, new: ClientId) -> None:
+        """What `old` was asked and asked for is `new`'s."""
+        mine = {*self._by_caller.get(old, {}).values(), *self._by_callee.get(old, {}).values()}
+        for call in mine:
+            self.remove(call)
+            caller, callee = (
+                new if party == old else party for party in (call.caller, call.callee)
+            )
+            self.add(Call(call.call_id, caller, callee, call.sid, call.tool, call.due_ms))
+        if mine:
+            due = sorted(self.waiting.values(), key=lambda call: (call.due_ms, call.callee))
+            self.waiting = {(call.callee, call.call_id): call for call in due}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.waiting) >= CALLS_MAX
+
+    def of_callee(self, client: ClientId) -> list[Call]:
+        """What a client was asked, the oldest first."""
+        return list(self._by_callee.get(client, {}).values())
+
+    def of_caller(self, client: ClientId) -> list[Call]:
+        """What a client asked for, the oldest first."""
+        return list(self._by_caller.get(client, {}).values())
+
+    def overdue(self, now_ms: int) -> list[Call]:
+        """Calls past their time; they were added in the order they fall due."""
+        late: list[Call] = []
+        for call in self.waiting.values():
+            if call.due_ms > now_ms:
+                break
+            late.append(call)
+        return late

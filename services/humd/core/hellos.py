@@ -1,0 +1,87 @@
+"""What a hello says, field by field; what does not fit is ignored, as the wire promises."""
+
+from typing import Any
+
+from humd.core.arrivals import ClientId
+from thrum.errors import MalformedId
+from thrum.ids import parse_hid
+from thrum.tones import Body
+
+TOOLS_MAX = 1_024
+"""Tools in one hello; later ones are not offered."""
+NAMES_MAX = 1_024
+"""Models, capabilities or roles in one hello."""
+EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
+"""One entry without a schema makes a model's harness reject the whole list."""
+
+
+def manifest_of(
+    body: Body, *, client: ClientId, name: str, hid: str | None, roles: list[str], tools: list[Body]
+) -> Body:
+    """The manifest as kept in `bees.json`; keys as on the wire."""
+    propensity = body.get("propensity")
+    manifest: Body = {
+        "name": name,
+        "version": text_of(body.get("version")) or "0.0.0",
+        "proto_version": text_of(body.get("protoVersion")) or "",
+        "propensity": propensity if isinstance(propensity, dict) else {},
+        "chis": texts_of(body.get("chis")),
+        "bee": roles,
+        "models": texts_of(body.get("models")),
+        "tools": tools,
+        "provides": texts_of(body.get("provides")),
+        "nestlerId": text_of(body.get("nestlerId")) or client,
+    }
+    for key, value in (
+        ("hid", hid),
+        ("source", text_of(body.get("source"))),
+        ("bind", body.get("bind")),
+        ("capacity", capacity_of(body.get("capacity"))),
+    ):
+        if value:
+            manifest[key] = value
+    return manifest
+
+
+def text_of(value: object) -> str | None:
+    """A text that says something."""
+    return value if isinstance(value, str) and value else None
+
+
+def hid_of_hello(body: Body) -> str | None:
+    """A well-formed hid in its full text; anything else is no identity."""
+    value = body.get("hid")
+    try:
+        return str(parse_hid(value)) if isinstance(value, str) else None
+    except MalformedId:
+        return None
+
+
+def texts_of(value: object) -> list[str]:
+    """A list of strings; a single string counts as a list of one."""
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, list):
+        return []
+    return [item for item in value if isinstance(item, str)][:NAMES_MAX]
+
+
+def capacity_of(value: object) -> int | None:
+    """How many turns a worker takes at once; None when it does not say."""
+    return value if type(value) is int and value > 0 else None
+
+
+def tools_of(value: object) -> list[Body]:
+    """Tool definitions with a name; a schema that is no object becomes an empty one."""
+    tools: list[Body] = []
+    for entry in value if isinstance(value, list) else []:
+        if isinstance(entry, dict) and isinstance(name := entry.get("name"), str):
+            schema: Any = entry.get("inputSchema")
+            tools.append(
+                {
+                    "name": name,
+                    "description": text_of(entry.get("description")) or "",
+                    "inputSchema": schema if isinstance(schema, dict) else EMPTY_SCHEMA,
+                }
+            )
+    return tools[:TOOLS_MAX]

@@ -1,0 +1,94 @@
+"""Permission asks on their way: asked by a worker, answered by who may, or by time."""
+
+from humd.core.arrivals import Arrival, ClientId, Effect, Emit, Why
+from humd.core.asks import SHOWN_CHARS, Ask, AskState
+from humd.core.said import beside, deliver
+from humd.core.sessions import Session
+from humd.core.state import State
+from humd.core.turns import fan_out
+from thrum import frames
+from thrum.chi import Chi
+
+
+def ask_id_of(arrival: Arrival) -> str:
+    """The name of an ask in an ask or its answer."""
+    return arrival.text("askId") or arrival.text("permitId") or ""
+
+
+def ask(state: State, session: Session, arrival: Arrival, worker: ClientId) -> list[Effect]:
+    """Wait for consent until the ask's dusk, and let everyone on the sid hear of it."""
+    due_ms = arrival.header.dusk
+    if due_ms is None:
+        due_ms = arrival.at_ms + state.permission_dusk_ms
+    state.asks.add(
+        Ask(
+            id=arrival.seq,
+            ask_id=ask_id_of(arrival),
+            sid=session.sid,
+            worker=worker,
+            tool=_shown(arrival, "tool") or "",
+            path=_shown(arrival, "path"),
+            question=_shown(arrival, "question"),
+            asked_ms=arrival.at_ms,
+            due_ms=due_ms,
+        )
+    )
+    if session.is_open:
+        state.sessions.heard(session, arrival.at_ms)
+    return fan_out(state, session, arrival, besides=worker, dusk=due_ms)
+
+
+def forgotten(state: State, arrival: Arrival) -> list[Effect]:
+    """The log has erased what was said on a sid; so does the state."""
+    sid = arrival.header.sid
+    if sid is not None:
+        state.asks.blank(sid)
+        state.watch.blank(sid)
+    return []
+
+
+def _shown(arrival: Arrival, key: str) -> str | None:
+    text = arrival.text(key)
+    return text if text is None else text[:SHOWN_CHARS]
+
+
+def release(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
+    """Someone who may says allow, or anything else; the worker gets `allow` or `deny`."""
+    found = state.asks.get(arrival.header.sid, ask_id_of(arrival))
+    if found is None:
+        return []
+    is_allowed = arrival.text("decision") == "allow"
+    decided = AskState.ALLOWED if is_allowed else AskState.DENIED
+    known = state.clients.get(client)
+    by = known.hid if known is not None and known.hid else client
+    state.asks.close(found, decided, arrival.at_ms, by)
+    return [Why(f"{decided} by {by}"), *_tell(state, found, arrival)]
+
+
+def own_release(state: State, arrival: Arrival) -> list[Effect]:
+    """Nobody said anything in time: the worker is denied, and nobody is said to have denied it."""
+    found = state.asks.get(arrival.header.sid, ask_id_of(arrival))
+    if found is None:
+        return []
+    state.asks.close(found, AskState.EXPIRED, arrival.at_ms)
+    return _tell(state, found, arrival)
+
+
+def _tell(state: State, found: Ask, arrival: Arrival) -> list[Effect]:
+    """The worker hears the decision under both of its names."""
+    session = state.sessions.get(found.sid)
+    if session is not None and session.is_open:
+        state.sessions.heard(session, arrival.at_ms)
+    wane = session.wane if session is not None and arrival.header.sid == found.sid else None
+    header = beside(arrival, wane)._replace(sid=found.sid)
+    decision = "allow" if found.state is AskState.ALLOWED else "deny"
+    told = {"askId": found.ask_id, "permitId": found.ask_id, "decision": decision}
+    is_plain = all(arrival.body.get(key) == value for key, value in told.items())
+    raw = arrival.raw if is_plain else frames.pack_body({**arrival.body, **told})
+    return [deliver(state, found.worker, header, raw)]
+
+
+def expired(found: Ask) -> Emit:
+    """What humd says when time is up for an ask."""
+    body = {"askId": found.ask_id, "permitId": found.ask_id, "decision": "deny", "reason": "dusk"}
+    return Emit(Chi.RELEASE_PERMIT, body, found.sid)

@@ -1,0 +1,89 @@
+"""Tool calls: to who owns the tool, back to who called, and an error in every other case."""
+
+from humd.core import said
+from humd.core.arrivals import Arrival, ClientId, Effect, Why
+from humd.core.calls import CALL_MS, Call
+from humd.core.catalogue import Offer
+from humd.core.said import beside, deliver
+from humd.core.sessions import Session
+from humd.core.state import State
+from humd.core.turns import fan_out, open_session, speak
+from thrum import frames
+from thrum.errors import Qualifier
+
+
+def tool_of(arrival: Arrival) -> str:
+    """The tool that a call names."""
+    return arrival.text("toolName") or arrival.text("name") or ""
+
+
+def call(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
+    """To the forager that owns the tool, or the asker when it is the asker's, or an error."""
+    header, tool = arrival.header, tool_of(arrival)
+    session = state.sessions.get(header.sid)
+    if session is None and header.sid:
+        session = open_session(state, arrival, client)
+    wane = session.wane if session is not None else None
+    away = state.destination(header.to)
+    if away is not None and (peer := state.clients.peer(away)) is not None:
+        state.calls.add(_call(arrival, client, peer.id, tool))
+        why = Why(f"{tool!r} to {away}: the call names that humd")
+        return [why, deliver(state, peer.id, beside(arrival, wane), arrival.raw)]
+    offer = state.offer_of(session, client, tool)
+    if offer is not None:
+        state.calls.add(_call(arrival, client, offer.forager.id, tool))
+        why = Why(f"{tool!r} to {offer.forager.label}: it offers {offer.name!r}")
+        raw = arrival.raw if offer.name == tool else _renamed(arrival, offer)
+        return [why, deliver(state, offer.forager.id, beside(arrival, wane), raw)]
+    callee = state.callee_of(session, client, tool)
+    if session is not None and callee is not None:
+        state.calls.add(_call(arrival, client, callee, tool))
+        why = Why(f"{tool!r} to the asker: it came with the prompt", is_fanned=True)
+        return [why, *fan_out(state, session, arrival, besides=client)]
+    unknown = _call(arrival, client, client, tool)
+    state.calls.add(unknown)
+    return [
+        Why(f"{tool!r} to nobody"),
+        said.call_error(unknown, Qualifier.TOOL_UNKNOWN, f"no connected bee has a tool {tool!r}"),
+    ]
+
+
+def _renamed(arrival: Arrival, offer: Offer) -> bytes:
+    """The call as the forager understands it: under the tool's own name."""
+    return frames.pack_body({**arrival.body, "toolName": offer.name, "name": offer.name})
+
+
+def _call(arrival: Arrival, caller: ClientId, callee: ClientId, tool: str) -> Call:
+    call_id = arrival.text("callId")
+    assert call_id is not None
+    return Call(call_id, caller, callee, arrival.header.sid, tool, arrival.at_ms + CALL_MS)
+
+
+def reach(state: State, session: Session, arrival: Arrival, worker: ClientId) -> list[Effect]:
+    """A worker asks for a sub-agent: everyone hears it, and the owner of the sid answers."""
+    call_id = arrival.text("callId")
+    if call_id is not None and session.owner is not None:
+        tool = arrival.text("tool") or tool_of(arrival)
+        state.calls.add(_call(arrival, worker, session.owner, tool))
+    return speak(state, session, arrival, worker)
+
+
+def result(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
+    """An answer of who was asked."""
+    asked = state.calls.get(client, arrival.text("callId") or "")
+    return answer(state, arrival, asked) if asked is not None else []
+
+
+def answer(state: State, arrival: Arrival, asked: Call) -> list[Effect]:
+    """Hand an answer to who called, unchanged, and forget the call."""
+    state.calls.remove(asked)
+    session = state.sessions.get(asked.sid) if arrival.header.sid == asked.sid else None
+    header = beside(arrival, session.wane if session is not None else None)
+    return [deliver(state, asked.caller, header, arrival.raw)]
+
+
+def own_error(state: State, arrival: Arrival) -> list[Effect]:
+    """Our own answer to a call."""
+    body = arrival.body
+    asked = state.calls.get(str(body.get("callee")), str(body["callId"]))
+    return answer(state, arrival, asked) if asked is not None else []

@@ -1,0 +1,228 @@
+"""Starting a cell and ending it.
+
+    order = Order(argv=("/usr/bin/make", "test"), cwd=folder, env=environment)
+    async with opened(order) as cell:
+        async for piece in cell.stdout: ...
+        status = await cell.exited()
+
+When the block ends, for whatever reason, so does everything the program started, `setsid` and
+double forks included. The same holds when this process dies, even by SIGKILL: the guard sees its
+pipe close.
+
+Output arrives in pieces of at most 64 KiB and waits in the pipe until it is read, so nothing here
+grows; `nest.cells.capture` bounds what is kept.
+"""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import psutil
+from anyio.abc import ByteReceiveStream, ByteSendStream, Process
+
+from nest.cells import guard
+from nest.cells.orders import Order
+from thrum.errors import LocalError
+
+MARK = "HUM_CELL"
+"""Variable by which a tree is recognised whose guard was killed where there are no namespaces."""
+END_SECONDS = 5.0
+"""How long a guard may take to end its tree; then it is killed."""
+REPORT_BYTES_MAX = 4_096
+LIBRARY = Path(__file__).parents[2]
+"""The folder in which a guard finds this package."""
+
+_START = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from nest.cells import guard
+guard.main(int(sys.argv[2]), int(sys.argv[3]))
+"""
+
+
+class CellFailed(LocalError):
+    """The program could not be started, or its guard ended without saying how it ended."""
+
+
+def guard_command(
+    control: int, report: int, *, python: str = sys.executable, library: str = str(LIBRARY)
+) -> list[str]:
+    """The command that runs a guard on two inherited pipes; elsewhere than here in a sandbox."""
+    return [python, "-I", "-S", "-B", "-c", _START, library, str(control), str(report)]
+
+
+class Cell:
+    """A program and everything it starts. Made by `opened`; one task uses it."""
+
+    def __init__(self, process: Process, control: int, report: int, mark: str) -> None:
+        self._process = process
+        self._control: int | None = control
+        self._report = report
+        self._mark = mark
+        self._said = b""
+        self._has_ended = False
+        self.reports: list[str] = []
+        """What the guard said, line by line; see `nest.cells.guard`."""
+
+    @property
+    def pid(self) -> int:
+        """The process we started, above the guard or the guard itself."""
+        return self._process.pid
+
+    @property
+    def has_namespace(self) -> bool:
+        """Whether the kernel itself ends the tree with its guard."""
+        return "namespace" in self.reports
+
+    @property
+    def stdin(self) -> ByteSendStream:
+        """The program's standard input, when it was asked for."""
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> ByteReceiveStream:
+        """The program's standard output; ends when nobody holds it any more."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    @property
+    def stderr(self) -> ByteReceiveStream:
+        """The program's standard error, likewise."""
+        assert self._process.stderr is not None
+        return self._process.stderr
+
+    async def started(self) -> None:
+        """Return once the program runs; raises `CellFailed` when it does not."""
+        await self._until("started")
+
+    async def exited(self) -> int:
+        """The program's exit status; 128 and the signal when a signal ended it.
+
+        What it left behind may still run. Raises `CellFailed` when the guard ended first.
+        """
+        return int((await self._until("exited")).split()[1])
+
+    async def gone(self) -> None:
+        """Return once nothing of the tree is left."""
+        while await self._line() is not None:
+            pass
+
+    def terminate(self) -> None:
+        """Ask the program's process group to end."""
+        with suppress(OSError):  # the guard is gone, and the program with it
+            if self._control is not None:
+                os.write(self._control, guard.TERMINATE)
+
+    async def end(self) -> None:
+        """End the whole tree; on return nothing of it is left."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        with anyio.CancelScope(shield=True):
+            self._let_go()
+            with anyio.move_on_after(END_SECONDS) as patience:
+                await self.gone()
+            if patience.cancelled_caught:
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+            os.close(self._report)
+            if not self.has_namespace:
+                kill_marked(self._mark)
+            await self._process.aclose()  # waits for it
+
+    async def _until(self, event: str) -> str:
+        for line in self.reports:
+            if line.startswith(event):
+                return line
+        while (line := await self._line() or "") != "":
+            if line.startswith("failed"):
+                raise CellFailed(f"the program was not started: {line.partition(' ')[2]}")
+            if line.startswith(event):
+                return line
+        raise CellFailed(f"the guard of the process ended before the process {event}")
+
+    async def _line(self) -> str | None:
+        """The next line of the guard; None when there will be none."""
+        while b"\n" not in self._said:
+            await anyio.wait_readable(self._report)
+            piece = os.read(self._report, REPORT_BYTES_MAX)
+            if not piece or len(self._said) > REPORT_BYTES_MAX:
+                return None
+            self._said += piece
+        raw, _, self._said = self._said.partition(b"\n")
+        self.reports.append(raw.decode(errors="replace"))
+        return self.reports[-1]
+
+    def _let_go(self) -> None:
+        if self._control is not None:
+            os.close(self._control)
+            self._control = None
+
+
+@asynccontextmanager
+async def opened(
+    order: Order, *, takes_input: bool = False, wrapper: Sequence[str] = ()
+) -> AsyncIterator[Cell]:
+    """A cell that runs `order`; the block's end is the end of the whole tree.
+
+    `wrapper` is put in front of the guard's command (a sandbox, which shows the guard the folders
+    it needs). Raises `CellFailed` when the program cannot be started.
+    """
+    mark = secrets.token_hex(8)
+    ordered = _marked(order, mark).to_bytes()
+    theirs_control, ours_control = os.pipe()
+    ours_report, theirs_report = os.pipe()
+    handles = (theirs_control, theirs_report)
+    try:
+        command = [*wrapper, *guard_command(*handles)]
+        process = await anyio.open_process(
+            command,
+            stdin=subprocess.PIPE if takes_input else subprocess.DEVNULL,
+            cwd="/",
+            env=dict(order.env) if wrapper else {},
+            pass_fds=handles,
+            start_new_session=True,
+        )
+    except OSError as problem:
+        os.close(ours_control)
+        os.close(ours_report)
+        raise CellFailed(f"{command[0]} cannot be started: {problem.strerror}") from problem
+    finally:
+        for handle in handles:
+            os.close(handle)
+    cell = Cell(process, ours_control, ours_report, mark)
+    try:
+        await _sent(ours_control, ordered)
+        await cell.started()
+        yield cell
+    finally:
+        await cell.end()
+
+
+async def _sent(pipe: int, content: bytes) -> None:
+    """Write the order; a guard that is gone already is found out when it says nothing."""
+    os.set_blocking(pipe, False)
+    left = memoryview(content)
+    with suppress(BrokenPipeError):
+        while left:
+            await anyio.wait_writable(pipe)
+            left = left[os.write(pipe, left) :]
+
+
+def _marked(order: Order, mark: str) -> Order:
+    return replace(order, env={**order.env, MARK: mark})
+
+
+def kill_marked(mark: str) -> None:
+    """Kill every process whose environment has this mark: what a killed guard left behind."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.environ().get(MARK) == mark:
+                process.kill()

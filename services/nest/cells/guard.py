@@ -1,0 +1,210 @@
+"""The program that stands above a cell: it starts one program and ends everything below it.
+
+Started by `nest.cells.cell`, with two pipes. On the control pipe comes an order, then `T` (send
+SIGTERM to the program's process group) any number of times; the end of that pipe, however it comes,
+means: end the tree. On the report pipe goes one line for each thing that happens:
+
+    namespace          the tree has a pid namespace of its own
+    started            the program runs
+    failed <text>      it could not be started; nothing runs
+    exited <status>    it ended; 128 and the signal when a signal ended it
+    (end of the pipe)  nothing of the tree is left
+
+In a pid namespace the guard is process 1: it reaps what is orphaned, nothing below can harm it, and
+when it ends the kernel ends the rest. The process that made the namespace waits outside and ends
+with it; when that one is killed, process 1 is too. Without a namespace the guard is the reaper of
+its descendants (Linux), so that none leaves its sight; it stops them all, then kills them.
+
+The standard library only. Nothing here logs or raises for long: what cannot be done is reported.
+"""
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+from nest.cells import kernel
+from nest.cells.orders import Order
+
+TERMINATE = b"T"
+"""On the control pipe: ask the program's process group to end."""
+KILL_SECONDS = 4.0
+"""How long a tree without a namespace is hunted; forks may outrun us, and then it is reported."""
+SHELL_SIGNAL_BASE = 128
+EXEC_FAILED = 127
+
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+"""What Python changed, or we did, and the program expects as it was."""
+
+
+def main(control: int, report: int) -> None:
+    """Run the one order that comes on `control`; return when nothing of it is left."""
+    for handle in (control, report):
+        os.set_inheritable(handle, False)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # only the control pipe ends us
+    try:
+        order = Order.read(lambda length: os.read(control, length))
+        has_namespace = os.getpid() == 1
+        if order.makes_namespace and kernel.has_entered_namespace():
+            _become_first(control, report)
+            has_namespace = True
+        if has_namespace:
+            _say(report, "namespace")
+        else:
+            kernel.become_reaper()
+        kernel.hide_memory()
+        _limit(order)
+        with _children_wake() as wake:
+            program = _start(order, report)
+            if program is not None:
+                _say(report, "started")
+                _supervise(program, control, report, wake)
+    except (OSError, ValueError) as problem:
+        _say(report, f"failed {problem}")
+    finally:
+        if os.getpid() != 1:  # the kernel ends what is below process 1
+            end_descendants()
+
+
+def _become_first(control: int, report: int) -> None:
+    """Go on as process 1 of the new namespace; the process before waits and ends with it."""
+    alive, ours = os.pipe()
+    first = os.fork()
+    if first:
+        for handle in (control, report, alive, 0, 1, 2):
+            os.close(handle)
+        _, status = os.waitpid(first, 0)
+        os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+    kernel.die_with_parent()
+    os.close(ours)
+    if select.select([alive], [], [], 0)[0]:  # the end of the pipe: it died before the line above
+        os._exit(1)
+    os.close(alive)
+    kernel.mount_own_proc()
+
+
+def _limit(order: Order) -> None:
+    """Set limits on ourselves; the program inherits them."""
+    for kind, most in order.limits.items():
+        with contextlib.suppress(OSError, ValueError):
+            hard = resource.getrlimit(kind)[1]
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (most, most))
+
+
+def _start(order: Order, report: int) -> int | None:
+    """Start the program in a session of its own; None when it could not be, and that is said."""
+    failure, ours = os.pipe()
+    program = os.fork()
+    if not program:
+        _become(order, ours)
+    os.close(ours)
+    with os.fdopen(failure, "rb") as pipe:
+        problem = pipe.read().decode(errors="replace")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for handle in (0, 1, 2):  # or we would hold the program's streams open
+        os.dup2(nowhere, handle)
+    os.close(nowhere)
+    if not problem:
+        return program
+    os.waitpid(program, 0)
+    _say(report, f"failed {problem}")
+    return None
+
+
+def _become(order: Order, failure: int) -> None:
+    """In the child: become the program, or say why not and end."""
+    try:
+        os.setsid()
+        kernel.die_with_parent()
+        for number in _DEFAULT_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        os.chdir(order.cwd)
+        os.execve(order.argv[0], order.argv, dict(order.env))  # noqa: S606 - that is its work
+    except OSError as problem:
+        os.write(failure, f"{problem.filename or order.argv[0]}: {problem.strerror}".encode())
+    finally:
+        os._exit(EXEC_FAILED)
+
+
+def _supervise(program: int, control: int, report: int, wake: int) -> None:
+    """Reap and report until nothing is left, or until the tree is to be ended."""
+    while True:
+        ready = select.select([control, wake], [], [])[0]
+        if wake in ready:
+            os.read(wake, 4096)
+            if not _reap(program, report):
+                return
+        if control in ready:
+            asked = os.read(control, 64)
+            if not asked:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(program, signal.SIGTERM)
+
+
+def _reap(program: int, report: int) -> bool:
+    """Take what ended; whether anything is left."""
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        if pid == program:
+            code = os.waitstatus_to_exitcode(status)
+            _say(report, f"exited {code if code >= 0 else SHELL_SIGNAL_BASE - code}")
+
+
+@contextlib.contextmanager
+def _children_wake() -> Iterator[int]:
+    """A handle that is readable when a child ended."""
+    wake, ours = os.pipe()
+    os.set_blocking(ours, False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+    yield wake
+
+
+def _say(report: int, line: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more
+        os.write(report, " ".join(line.split()).encode(errors="replace") + b"\n")
+
+
+def end_descendants() -> None:
+    """Kill everything below this process. Stopped first, so that nothing forks in between."""
+    until = time.monotonic() + KILL_SECONDS
+    stopped: set[int] = set()
+    while time.monotonic() < until:
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        living = set(kernel.descendants())
+        if not living:
+            return
+        for pid in living - stopped:
+            _signal(pid, signal.SIGSTOP)
+        if living <= stopped:
+            for pid in living:
+                _signal(pid, signal.SIGKILL)
+            stopped.clear()
+        else:
+            stopped |= living
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

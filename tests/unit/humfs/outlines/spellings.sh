@@ -1,0 +1,8 @@
+#!/bin/bash
+PORT=1
+foo() {
+  echo hi
+}
+function bar {
+  echo bye
+}
