@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from abc import ABC, abstractmethod
 
 import tree_sitter_toml
 from tree_sitter import Language as Grammar
@@ -22,7 +23,7 @@ _INI_COMMENT = re.compile(rb"[ \t]*[#;!]")
 _SPACES = b" \t"
 
 
-class _Sections:
+class _Sections(ABC):
     """What both formats share."""
 
     name = ""
@@ -106,8 +107,9 @@ class _Sections:
             at = line_start(self._source, at - 1)
         return at
 
+    @abstractmethod
     def _value(self, anchor: Anchor) -> Unit | None:
-        raise NotImplementedError
+        """The value of an entry; None when there is none."""
 
 
 class TomlScopes(_Sections):
