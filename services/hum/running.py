@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from hum import checks, found
+from hum import checks
 from hum.bee import UNMANAGED, listing
 from hum.bees import read_bees, read_manifests
 from hum.door import open_door
@@ -57,7 +57,7 @@ def _services(
 ) -> Iterator[Finding]:
     """Whether each process runs and each bee is connected."""
     expected = _expected_bees(paths, environ)
-    connected = read_bees(paths.bees_json)
+    connected = read_bees(paths)
     for program in programs:
         bee, patience = expected.get(program.name, ("", 0.0))
         is_done = program.state == "EXITED" and program.exit_status == 0
@@ -79,9 +79,7 @@ def _services(
 def _expected_bees(paths: Paths, environ: Mapping[str, str]) -> dict[str, tuple[str, float]]:
     """The bee that each service becomes, and how long it may take; none when nobody can tell."""
     try:
-        settings = load(paths, environ)
-        wanted = found.openai(settings, environ).wanted
-        stack = compile_stack(paths, settings, environ, openai=wanted)
+        stack = compile_stack(paths, load(paths, environ), environ, wanted={})
     except HumError:
         return {}
     return {
@@ -177,7 +175,7 @@ def _hello(path: Path) -> str:
 
 def _bees(paths: Paths, programs: tuple[ProgramState, ...]) -> Iterator[Finding]:
     """Who is connected, as far as somebody should look at it."""
-    rows = listing(read_manifests(paths.bees_json), programs)
+    rows = listing(read_manifests(paths), programs)
     owners: dict[str, list[str]] = {}
     for row in rows:
         if row["state"].startswith("connected"):
