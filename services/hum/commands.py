@@ -18,6 +18,10 @@ HUM: Mapping[str, tuple[str, str]] = {
     "up": ("hum.up:up", "Start everything and wait until it is ready."),
     "down": ("hum.down:down", "Stop everything and see that nothing is left."),
     "status": ("hum.status:status", "Show what runs, since when and in how much memory."),
+    "doctor": (
+        "hum.doctor:doctor",
+        "Look at everything, and name what is wrong and what mends it.",
+    ),
     "ask": ("hum.ask:ask", "Ask a model and print its answer as it arrives."),
     "run": ("hum.clients:run", "Start a client that is already pointed at hum."),
     "env": ("hum.clients:env", "Print what points a client at hum."),

@@ -22,7 +22,7 @@ from thehum.core.base import read_base
 from thehum.core.beside import BodiesReport, audit_bodies
 from thehum.core.events import GENESIS, Head
 from thehum.core.keeping import Place
-from thehum.core.names import BASE, packed_name, segment_name, segment_seq
+from thehum.core.names import BASE, WITNESSED_DIR, is_record, packed_name, segment_name, segment_seq
 from thehum.core.pages import lines_of, offset_near
 from thehum.core.sealed import is_packed, unpack
 from thrum.errors import LocalError
@@ -109,6 +109,23 @@ class Files:
     def beside(self, seq: int, place: Place) -> bytes | None:
         """The body of event `seq` beside the log; None when it is gone. Raises `BrokenRecord`."""
         return read_beside(self.root, seq, place)
+
+    def witnessed(self) -> list[dict[str, Any]]:
+        """The newest known head of each log that this one witnesses, and whether it has two."""
+        folder = self.root / WITNESSED_DIR
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        found: dict[str, dict[str, Any]] = {}
+        for name in filter(is_record, names):
+            record = fields_of((folder / name).read_bytes())
+            if {"origin", "size"} <= record.keys():
+                old = found.get(record["origin"], {})
+                notes = record.get("conflict") or old.get("conflict")
+                size = max(record["size"], old.get("size", 0))
+                found[record["origin"]] = {**record, **old, "size": size, "conflict": notes}
+        return [
+            {key: record.get(key) for key in ("origin", "size", "root", "pubkey", "conflict")}
+            for record in found.values()
+        ]
 
     def lines_backwards(self) -> Iterator[bytes]:
         """Every whole line, newest first."""

@@ -41,7 +41,7 @@ def prove(*, seq: int, out: Path | None, event: Any, as_json: bool) -> None:
 
     log = Files()
     checkpoint, note = _checkpoint(log)
-    line, inclusion = _inclusion(log, checkpoint, seq, event and event.read(LINE_BYTES_MAX))
+    line, inclusion = inclusion_of(log, checkpoint, seq, event and event.read(LINE_BYTES_MAX))
     proof = Proof(
         author=log.author.hid,
         public=log.author.public,
@@ -120,8 +120,8 @@ def _checkpoint(log: "Files") -> "tuple[Checkpoint, str]":
     return open_checkpoint(note, public=log.author.public), note
 
 
-def _inclusion(
-    log: "Files", checkpoint: "Checkpoint", seq: int, given: bytes | None
+def inclusion_of(
+    log: "Files", checkpoint: "Checkpoint", seq: int, given: bytes | None = None
 ) -> tuple[bytes, list[bytes]]:
     """The line of event `seq` and what leads from it to the root of the checkpoint."""
     from hum.output import talk

@@ -1,4 +1,4 @@
-"""A model service that follows a script: the chat-completions dialect over real sockets.
+"""A model service that follows a script, over real sockets, in any dialect (`speech`).
 
     with ScriptedUpstream() as upstream:
         upstream.script(Answer(calls=(WantedCall("c1", "look", {"at": "x"}),)))
@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -44,6 +44,29 @@ class Fault(Enum):
     """After the first piece."""
     NO_JSON = auto()
     """After the first piece."""
+    HALF_HEAD = auto()
+    """Some header lines, then the end."""
+    NO_HTTP = auto()
+    """Bytes that are no answer at all."""
+    CLOSED = auto()
+    """The request is read, and the connection closed."""
+    REDIRECT = auto()
+    HTML = auto()
+    """A page with status 200, as a proxy sends it."""
+    NO_COMPLETION = auto()
+    """A JSON object that is none."""
+    SHORT_BODY = auto()
+    """Fewer bytes than the head promised."""
+    END_AFTER_HEAD = auto()
+    """A stream without an event."""
+    ERROR_FIRST = auto()
+    """An error as the first event."""
+    BAD_CHUNK = auto()
+    """After the first piece, what is no chunk."""
+    EMPTY_EVENT = auto()
+    """After the first piece, an event of another shape; then all is well."""
+    SLOW = auto()
+    """Everything comes, a few bytes at a time."""
     HANG_IN_TEXT = auto()
     """After the first piece nothing more comes, until the client closes or `gate` is set."""
 
@@ -94,11 +117,20 @@ class Answer:
 class ScriptedUpstream:
     """See the module."""
 
-    def __init__(self, models: Sequence[str] = ("test-model",), *, port: int = 0) -> None:
+    def __init__(
+        self,
+        models: Sequence[str] = ("test-model",),
+        *,
+        port: int = 0,
+        speech: "Speech | None" = None,
+    ) -> None:
         self.models = tuple(models)
+        self.speech = speech or CHAT
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.connections = 0
+        self.otherwise = Answer()
+        """What a request gets when the script is at its end."""
         self._script: deque[Answer] = deque()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
@@ -113,7 +145,7 @@ class ScriptedUpstream:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}{self.speech.base}"
 
     def script(self, *answers: Answer) -> None:
         """Append answers to the script."""
@@ -124,6 +156,7 @@ class ScriptedUpstream:
         """Forget the rest of the script and every request."""
         with self._lock:
             self._script.clear()
+            self.otherwise = Answer()
             self.requests.clear()
             self.headers.clear()
 
@@ -173,20 +206,22 @@ class ScriptedUpstream:
     ) -> bool:
         """Answer one request; return whether the connection goes on."""
         method, path, _ = line.split(" ", 2)
-        if method == "GET" and path == "/v1/models":
-            entries = [{"id": model, "object": "model"} for model in self.models]
-            connection.sendall(_whole(200, {"object": "list", "data": entries}))
+        speech = self.speech
+        asked = json.JSONDecoder().decode(body.decode()) if body else {}
+        told = speech.told(method, path, asked, self.models)
+        if told is not None:
+            connection.sendall(_whole(200, told))
             return True
-        if method != "POST" or path != "/v1/chat/completions":
+        if method != "POST" or path != speech.path:
             connection.sendall(_whole(404, {"error": {"message": f"no such path {path}"}}))
             return True
-        request: dict[str, Any] = json.JSONDecoder().decode(body.decode())
+        request: dict[str, Any] = asked
         answer = self._next(request, headers)
         if answer is None:
             message = "a parameter is not supported"
             connection.sendall(_whole(400, {"error": {"message": message}}))
             return True
-        return _answer(connection, answer, request)
+        return _answer(connection, answer, request, speech)
 
     def _next(self, request: dict[str, Any], headers: dict[str, str]) -> Answer | None:
         with self._lock:
@@ -194,7 +229,7 @@ class ScriptedUpstream:
             self.headers.append(headers)
             if self._script and self._script[0].rejects in request:
                 return None
-            return self._script.popleft() if self._script else Answer()
+            return self._script.popleft() if self._script else self.otherwise
 
 
 def _headers(reader: Any) -> Iterator[tuple[str, str]]:
@@ -203,30 +238,59 @@ def _headers(reader: Any) -> Iterator[tuple[str, str]]:
         yield name.lower(), value.strip()
 
 
-def _answer(connection: socket.socket, answer: Answer, request: Mapping[str, Any]) -> bool:
+@dataclass(frozen=True)
+class Speech:
+    """A dialect, as its service speaks it."""
+
+    base: str
+    """What a base URL ends in."""
+    path: str
+    """Where answers are asked for."""
+    content_type: str
+    events: Callable[[Answer, Mapping[str, Any]], Iterator[bytes]]
+    """A streamed answer; what goes wrong happens after the first."""
+    whole: Callable[[Answer], dict[str, Any]]
+    error_event: Callable[[str], bytes]
+    told: Callable[[str, str, Mapping[str, Any], Sequence[str]], dict[str, Any] | None]
+    """The answer to what is no request for an answer; None when it is one."""
+    first: int = 1
+    """How many events come before anything goes wrong."""
+
+
+def _answer(
+    connection: socket.socket, answer: Answer, request: Mapping[str, Any], speech: Speech
+) -> bool:
     if answer.fault is Fault.RESET_BEFORE_HEAD:
         return _reset(connection)
+    if answer.fault in _INSTEAD:
+        connection.sendall(_INSTEAD[answer.fault])
+        return False
     if answer.status != 200:
         error = {"error": {"message": answer.message, "type": "test"}}
         connection.sendall(_whole(answer.status, error, answer.headers))
         return True
     if answer.ignores_stream or not request.get("stream"):
-        connection.sendall(_whole(200, _completion(answer)))
+        connection.sendall(_whole(200, speech.whole(answer)))
         return True
-    connection.sendall(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {speech.content_type}\r\n"
+    connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
     if answer.fault is Fault.RESET_AFTER_HEAD:
         return _reset(connection)
-    for place, event in enumerate(_events(answer, request)):
-        if place == 1 and not _go_on(connection, answer):
+    if answer.fault in (Fault.END_AFTER_HEAD, Fault.ERROR_FIRST):
+        if answer.fault is Fault.ERROR_FIRST:
+            connection.sendall(_chunked(speech.error_event(answer.message)))
+        connection.sendall(b"0\r\n\r\n")
+        return True
+    for place, event in enumerate(speech.events(answer, request)):
+        if place == speech.first and not _go_on(connection, answer, speech):
             return False
-        connection.sendall(_chunked(event))
+        for piece in _pieces(event, answer.fault):
+            connection.sendall(_chunked(piece))
     connection.sendall(b"0\r\n\r\n")
     return True
 
 
-def _go_on(connection: socket.socket, answer: Answer) -> bool:
+def _go_on(connection: socket.socket, answer: Answer, speech: Speech) -> bool:
     """What goes wrong after the first piece; whether the answer goes on."""
     if answer.fault is Fault.RESET_IN_TEXT:
         return _reset(connection)
@@ -234,15 +298,29 @@ def _go_on(connection: socket.socket, answer: Answer) -> bool:
         connection.sendall(b'100\r\ndata: {"choices": [{"del')
         return _reset(connection)
     if answer.fault is Fault.ERROR_EVENT:
-        error = {"error": {"message": answer.message, "code": 503}}
-        connection.sendall(_chunked(_event(error)))
+        connection.sendall(_chunked(speech.error_event(answer.message)))
         connection.sendall(b"0\r\n\r\n")
         return False
+    if answer.fault is Fault.BAD_CHUNK:
+        time.sleep(READ_SECONDS)  # so that it comes in a read of its own
+        connection.sendall(b"nonsense\r\n")
+        return False
+    if answer.fault is Fault.EMPTY_EVENT:
+        connection.sendall(_chunked(b": comment\n\ndata: {}\n\n"))
     if answer.fault is Fault.NO_JSON:
         connection.sendall(_chunked(b"data: {nonsense\n\n"))
     if answer.fault is Fault.HANG_IN_TEXT:
         return _hang(connection, answer)
     return True
+
+
+def _pieces(event: bytes, fault: Fault) -> Iterator[bytes]:
+    """An event as it is sent."""
+    if fault is not Fault.SLOW:
+        yield event
+        return
+    for start in range(0, len(event), 7):
+        yield event[start : start + 7]
 
 
 def _hang(connection: socket.socket, answer: Answer) -> bool:
@@ -355,3 +433,41 @@ def _whole(status: int, value: object, headers: Mapping[str, str] | None = None)
         *(f"{name}: {value}" for name, value in (headers or {}).items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _chat_told(
+    method: str, path: str, asked: Mapping[str, Any], models: Sequence[str]
+) -> dict[str, Any] | None:
+    if (method, path) != ("GET", "/v1/models"):
+        return None
+    return {"object": "list", "data": [{"id": model, "object": "model"} for model in models]}
+
+
+CHAT = Speech(
+    base="/v1",
+    path="/v1/chat/completions",
+    content_type="text/event-stream",
+    events=_events,
+    whole=_completion,
+    error_event=lambda message: _event({"error": {"message": message, "code": 503}}),
+    told=_chat_told,
+)
+
+_PAGE = b"<html><body>Please log in.</body></html>"
+
+
+def _told(head: str, body: bytes = b"", *, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    return f"HTTP/1.1 {head}\r\nContent-Length: {size}\r\n\r\n".encode() + body
+
+
+_INSTEAD: Mapping[Fault, bytes] = {
+    Fault.HALF_HEAD: b"HTTP/1.1 200 OK\r\nContent-Type: text/ev",
+    Fault.NO_HTTP: b"SSH-2.0-OpenSSH_9.2\r\n",
+    Fault.CLOSED: b"",
+    Fault.REDIRECT: _told("302 Found\r\nLocation: http://127.0.0.1:9/"),
+    Fault.HTML: _told("200 OK\r\nContent-Type: text/html", _PAGE),
+    Fault.NO_COMPLETION: _whole(200, {"hello": "there"}),
+    Fault.SHORT_BODY: _told("200 OK\r\nContent-Type: application/json", b"{", length=900),
+}
+"""What is sent in place of an answer; then the connection is closed."""

@@ -70,6 +70,8 @@ class Checkpoints:
         self.refused = opened.read_only
         """Why nothing is signed any more."""
         self.newest: Checkpoint | None = None
+        self.note = ""
+        """The newest checkpoint, signed."""
         if self.refused is None:
             self._resume()
 
@@ -131,10 +133,20 @@ class Checkpoints:
             self._give_up(f"event {head.seq} on disk is not the one that was written")
             return None
         made = Checkpoint(origin(self._log.author), self.size, self._front.root(self._tail))
+        note = sign_checkpoint(made, self._key)
         with told_apart(f"writing {self._path}"):
-            replace_private(self._path, sign_checkpoint(made, self._key).encode())
-        self.newest = made
+            replace_private(self._path, note.encode())
+        self.newest, self.note = made, note
         return made
+
+    def prove_from(self, old: int) -> list[bytes]:
+        """The proof that the newest checkpoint continues a log of `old` events, at most its own.
+
+        Raises `TilesLost`. Without a checkpoint there is nothing to prove.
+        """
+        size = self.newest.size if self.newest else 0
+        node = tile_nodes(self._tiles.read, self._front.size, self._tail)
+        return consistency(old, size, node)
 
     # --- the base
 
@@ -256,7 +268,9 @@ class Checkpoints:
     def _stored(self) -> Checkpoint | None:
         try:
             note = read_private(self._path).decode()
-            return open_checkpoint(note, public=self._log.public)
+            found = open_checkpoint(note, public=self._log.public)
+            self.note = note
+            return found
         except FileNotFoundError:
             return None
         except (BadNote, UnicodeDecodeError) as problem:
