@@ -127,7 +127,7 @@ def inclusion_of(
     from hum.output import talk
     from thehum.core.events import MalformedEvent
     from thehum.core.proofs import event_leaf
-    from thehum.core.tiles import TilesLost, tile_nodes, whole
+    from thehum.core.tiles import TileNodes, TilesLost, whole
     from thrum.errors import LocalError
     from thrum.merkle import inclusion, verify_inclusion
 
@@ -143,7 +143,7 @@ def inclusion_of(
         try:
             lines = takewhile(lambda each: each[0] <= size, log.lines_from(have + 1))
             tail = [event_leaf(each) for _, each in lines]
-            node = tile_nodes(lambda *place: _tile(log, *place), have, tail)
+            node = TileNodes(lambda *place: _tile(log, *place), have, tail)
             proof = inclusion(seq - 1, size, node) if have + len(tail) == size else []
             leaf = event_leaf(line)
         except (TilesLost, MalformedEvent):

@@ -17,6 +17,7 @@ LEAVES_MAX = 2**53
 """Sizes and indices stay below this, as every integer that we author."""
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
+Levels = Sequence[Sequence[bytes]]
 Node = Callable[[int, int], bytes]
 """The root of a perfect subtree by its level and its index among those of this level."""
 
@@ -33,9 +34,18 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def perfect_root(nodes: Sequence[bytes]) -> bytes:
     """The root above 2^n nodes of one level."""
+    return perfect_levels(nodes)[-1][0]
+
+
+def perfect_levels(nodes: Sequence[bytes]) -> Levels:
+    """2^n nodes of one level and all nodes above them, by their height."""
+    levels = [nodes]
+    sha256 = hashlib.sha256
     while len(nodes) > 1:
-        nodes = [node_hash(nodes[at], nodes[at + 1]) for at in range(0, len(nodes), 2)]
-    return nodes[0]
+        pairs = zip(nodes[::2], nodes[1::2], strict=True)
+        nodes = [sha256(b"\1" + left + right).digest() for left, right in pairs]
+        levels.append(nodes)
+    return levels
 
 
 class Frontier:
@@ -179,6 +189,10 @@ def verify_consistency(
 
 def _range_root(start: int, end: int, node: Node) -> bytes:
     """The root of a subtree of the whole tree: ragged only where the tree ends."""
+    size = end - start
+    if size & (size - 1) == 0:
+        level = size.bit_length() - 1
+        return node(level, start >> level)
     part = frontier(end - start, lambda level, index: node(level, (start >> level) + index))
     return part.root()
 

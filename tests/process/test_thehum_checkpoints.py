@@ -12,7 +12,7 @@ from thehum.core.events import split_line
 from thehum.core.notes import Checkpoint, open_checkpoint, origin, sign_checkpoint
 from thehum.core.pages import PageLimits
 from thehum.core.proofs import event_leaf
-from thehum.core.tiles import tile_nodes, whole
+from thehum.core.tiles import TileNodes, whole
 from thehum.edge.checkpoints import EVERY_SECONDS, SLICE_EVENTS, Checkpoints
 from thehum.edge.log import Log
 from thehum.edge.tiles import Tiles
@@ -216,7 +216,7 @@ def test_tiles_of_three_levels_lead_to_every_proof(home: Path) -> None:
     for at in range(0, whole(size), 256):
         tiles.add(hashes[at : at + 256])
 
-    node = tile_nodes(tiles.read, tiles.size, hashes[tiles.size :])
+    node = TileNodes(tiles.read, tiles.size, hashes[tiles.size :])
 
     expected = Frontier().root(hashes)
     assert root(size, node) == expected

@@ -16,7 +16,7 @@ from hum.__main__ import run as command
 from thehum.core.notes import Checkpoint, origin, sign_checkpoint
 from thehum.core.pages import lines_of
 from thehum.core.proofs import Proof, dump_proof, event_leaf
-from thehum.core.tiles import tile_nodes
+from thehum.core.tiles import TileNodes
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.log import Log
 from thrum.ids import hid_of
@@ -63,7 +63,7 @@ def good_proof(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         author=AUTHOR,
         public=KEY.public,
         line=lines[299],
-        inclusion=inclusion(299, EVENTS, tile_nodes(lambda *_: None, 0, leaves)),
+        inclusion=inclusion(299, EVENTS, TileNodes(lambda *_: None, 0, leaves)),
         note=(root / "checkpoint").read_text("utf-8"),
     )
     return orjson.dumps(dump_proof(proof, 300))

@@ -8,12 +8,20 @@ Tiles are never trusted: a proof made from them is checked against a signed root
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from thrum.errors import LocalError
-from thrum.merkle import Node, node_hash, perfect_root
+from thrum.merkle import Levels, node_hash, perfect_levels, perfect_root
 
 TILE_LEVELS = 8
 TILE_HASHES = 1 << TILE_LEVELS
+MIDDLE_LEVEL = 4
+BLOCK_HASHES = 1 << MIDDLE_LEVEL
+MIDDLES_MAX = 4_096
+"""Tiles of leaves of which the upper nodes are kept: a million events, 10 MB."""
+BLOCKS_MAX = 256
+UPPER_MAX = 16_384
+"""Nodes above tiles of leaves that are kept: two million events, 3 MB."""
 Read = Callable[[int, int, int], Sequence[bytes] | None]
 """Reads `count` entries of a level from this index on; None when they are not all there."""
 
@@ -27,24 +35,54 @@ def whole(size: int) -> int:
     return size - size % TILE_HASHES
 
 
-def tile_nodes(read: Read, stored: int, tail: Sequence[bytes]) -> Node:
-    """The perfect subtrees of a tree whose first `stored` leaves are in tiles, the rest in `tail`.
+class TileNodes:
+    """The perfect subtrees of a tree: a `Node`.
 
-    What is missing of an upper level is computed from the one below. The node raises `TilesLost`
-    when leaves are missing.
+    Its first `stored` leaves are in tiles, the rest in `tail`. What is missing of an upper level is
+    computed from the one below; `TilesLost` is raised when leaves are missing. Of what was read and
+    computed a part is kept, so that the next proof costs some twenty hashes and a read: the nodes
+    in the upper half of a tile of leaves, and all nodes above.
     """
 
-    def node(level: int, index: int) -> bytes:
+    def __init__(self, read: Read, stored: int, tail: Sequence[bytes]) -> None:
+        self._read = read
+        self._stored = stored
+        self._tail = tail
+        self._middles = lru_cache(MIDDLES_MAX)(self._read_middles)
+        self._blocks = lru_cache(BLOCKS_MAX)(self._read_block)
+        self._upper = lru_cache(UPPER_MAX)(self._node)
+
+    def __call__(self, level: int, index: int) -> bytes:
+        return (self._node if level < TILE_LEVELS else self._upper)(level, index)
+
+    def _node(self, level: int, index: int) -> bytes:
         start, end = index << level, (index + 1) << level
-        if start >= stored:
-            return perfect_root(tail[start - stored : end - stored])
-        if end <= stored:
-            width = 1 << level % TILE_LEVELS
-            entries = read(level // TILE_LEVELS, index * width, width)
-            if entries is not None:
-                return perfect_root(entries)
+        if start >= self._stored:
+            return perfect_root(self._tail[start - self._stored : end - self._stored])
+        if end <= self._stored:
+            found = self._in_tiles(*divmod(level, TILE_LEVELS), index)
+            if found is not None:
+                return found
         if level == 0:
             raise TilesLost(f"the hash of event {index + 1} is not in the tiles")
-        return node_hash(node(level - 1, 2 * index), node(level - 1, 2 * index + 1))
+        return node_hash(self(level - 1, 2 * index), self(level - 1, 2 * index + 1))
 
-    return node
+    def _in_tiles(self, tile_level: int, height: int, index: int) -> bytes | None:
+        """The node that is `height` above the entries of a level of tiles."""
+        if tile_level == 0:
+            floor = MIDDLE_LEVEL if height >= MIDDLE_LEVEL else 0
+            number, at = divmod(index, BLOCK_HASHES >> (height - floor))
+            nodes = (self._middles if floor else self._blocks)(number)
+            return None if nodes is None else nodes[height - floor][at]
+        entries = self._read(tile_level, index << height, 1 << height)
+        return None if entries is None else perfect_root(entries)
+
+    def _read_block(self, number: int) -> Levels | None:
+        """The nodes above sixteen leaves, by their height."""
+        leaves = self._read(0, number * BLOCK_HASHES, BLOCK_HASHES)
+        return None if leaves is None else perfect_levels(leaves)
+
+    def _read_middles(self, number: int) -> Levels | None:
+        """The nodes of one tile above the blocks of sixteen leaves, by their height."""
+        leaves = self._read(0, number * TILE_HASHES, TILE_HASHES)
+        return None if leaves is None else perfect_levels(leaves)[MIDDLE_LEVEL:]

@@ -21,7 +21,7 @@ from thehum.core.names import CHECKPOINT
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint, origin, sign_checkpoint
 from thehum.core.pages import PageLimits
 from thehum.core.sealed import BrokenSegment
-from thehum.core.tiles import TILE_HASHES, TILE_LEVELS, TilesLost, tile_nodes, whole
+from thehum.core.tiles import TILE_HASHES, TILE_LEVELS, TileNodes, TilesLost, whole
 from thehum.core.verify import Walk, start_of
 from thehum.edge.disk import told_apart
 from thehum.edge.log import Log
@@ -145,7 +145,7 @@ class Checkpoints:
         Raises `TilesLost`. Without a checkpoint there is nothing to prove.
         """
         size = self.newest.size if self.newest else 0
-        node = tile_nodes(self._tiles.read, self._front.size, self._tail)
+        node = TileNodes(self._tiles.read, self._front.size, self._tail)
         return consistency(old, size, node)
 
     # --- the base
@@ -175,7 +175,7 @@ class Checkpoints:
         if newest is None or not lines:
             return None
         event_hash = _prev_hash(lines[0])
-        node = tile_nodes(self._tiles.read, self._front.size, self._tail)
+        node = TileNodes(self._tiles.read, self._front.size, self._tail)
         try:
             made = Checkpoint(origin(self._log.author), seq, root(seq, node))
             proof = consistency(seq, newest.size, node)
@@ -249,7 +249,7 @@ class Checkpoints:
         """Go on from a tree of `size` leaves; whether tiles and events led to its root."""
         stored = whole(size)
         try:
-            self._front = frontier(stored, tile_nodes(self._tiles.read, stored, []))
+            self._front = frontier(stored, TileNodes(self._tiles.read, stored, []))
         except TilesLost:
             return False
         self._walk = self._walk_from(start_of(stored + 1))

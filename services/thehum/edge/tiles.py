@@ -8,7 +8,8 @@ dropped all of it is synced. Of a very long log the oldest leaf hashes are dropp
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from nest.paths import ensure_private
@@ -76,18 +77,27 @@ class Tiles:
 
     def read(self, level: int, start: int, count: int = TILE_HASHES) -> list[bytes] | None:
         """Entries of a level, unverified; None when they are not all there, or were dropped."""
+        with self.reading() as read:
+            return read(level, start, count)
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int, int, int], list[bytes] | None]]:
+        """`read` for whoever reads often: what it opens stays open until the end."""
+        handles: dict[int, int] = {}
+
+        def read(level: int, start: int, count: int) -> list[bytes] | None:
+            if level not in handles:
+                try:
+                    handles[level] = open_private(self._path(level))
+                except FileNotFoundError:
+                    return None
+            return _entries(handles[level], level, start, count)
+
         try:
-            handle = open_private(self._path(level))
-        except FileNotFoundError:
-            return None
-        try:
-            data = os.pread(handle, count * HASH_BYTES, start * HASH_BYTES)
+            yield read
         finally:
-            os.close(handle)
-        if len(data) < count * HASH_BYTES:
-            return None
-        entries = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
-        return None if level == 0 and GONE in entries else entries
+            for handle in handles.values():
+                os.close(handle)
 
     def sync(self) -> None:
         """Return once what was added is on disk: it can no longer be computed anew.
@@ -148,3 +158,11 @@ class Tiles:
             return min(found // HASH_BYTES, entries)
         finally:
             os.close(handle)
+
+
+def _entries(handle: int, level: int, start: int, count: int) -> list[bytes] | None:
+    data = os.pread(handle, count * HASH_BYTES, start * HASH_BYTES)
+    if len(data) < count * HASH_BYTES:
+        return None
+    entries = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+    return None if level == 0 and GONE in entries else entries

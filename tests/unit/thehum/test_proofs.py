@@ -10,11 +10,11 @@ from tests.unit.thehum.chains import AUTHOR, KEY, group, lines_of
 
 from thehum.core.notes import Checkpoint, origin, sign_checkpoint
 from thehum.core.proofs import NotProven, Proof, check, dump_proof, event_leaf, read_proof
-from thehum.core.tiles import TilesLost, tile_nodes
+from thehum.core.tiles import TileNodes, TilesLost
 from thrum.merkle import inclusion, root
 
 LINES = lines_of(group(9).data)
-NODE = tile_nodes(lambda *_: None, 0, [event_leaf(line) for line in LINES])
+NODE = TileNodes(lambda *_: None, 0, [event_leaf(line) for line in LINES])
 NOTE = sign_checkpoint(Checkpoint(origin(AUTHOR), 9, root(9, NODE)), KEY)
 
 
@@ -84,8 +84,8 @@ def test_a_missing_leaf_is_said_and_a_missing_upper_level_is_computed() -> None:
     def only_leaves(level: int, start: int, count: int) -> list[bytes] | None:
         return leaves[start : start + count] if level == 0 else None
 
-    assert root(512, tile_nodes(only_leaves, 512, [])) == root(
-        512, tile_nodes(only_leaves, 0, leaves)
+    assert root(512, TileNodes(only_leaves, 512, [])) == root(
+        512, TileNodes(only_leaves, 0, leaves)
     )
     with pytest.raises(TilesLost):
-        root(512, tile_nodes(lambda *_: None, 512, []))
+        root(512, TileNodes(lambda *_: None, 512, []))
