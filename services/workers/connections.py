@@ -89,7 +89,8 @@ class Connections:
                 response = await self._ask(method, path, body)
         answer = Answer(response)
         try:
-            yield answer
+            with _ending_with_connection(response):
+                yield answer
         finally:
             if answer.is_complete:
                 response.release()
@@ -104,6 +105,30 @@ class Connections:
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+
+
+@contextmanager
+def _ending_with_connection(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Have the body end when its connection does.
+
+    When what comes is no chunk, aiohttp closes the connection and forgets to tell who reads the
+    body: that would wait for ever.
+    """
+    protocol = response.connection.protocol if response.connection is not None else None
+    closed = protocol.closed if protocol is not None else None
+    content = response.content
+
+    def end(_: object) -> None:
+        if not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("what came is no HTTP"))
+
+    if closed is not None:
+        closed.add_done_callback(end)
+    try:
+        yield
+    finally:
+        if closed is not None:
+            closed.remove_done_callback(end)  # the connection may serve many more
 
 
 @contextmanager

@@ -44,6 +44,29 @@ class Fault(Enum):
     """After the first piece."""
     NO_JSON = auto()
     """After the first piece."""
+    HALF_HEAD = auto()
+    """Some header lines, then the end."""
+    NO_HTTP = auto()
+    """Bytes that are no answer at all."""
+    CLOSED = auto()
+    """The request is read, and the connection closed."""
+    REDIRECT = auto()
+    HTML = auto()
+    """A page with status 200, as a proxy sends it."""
+    NO_COMPLETION = auto()
+    """A JSON object that is none."""
+    SHORT_BODY = auto()
+    """Fewer bytes than the head promised."""
+    END_AFTER_HEAD = auto()
+    """A stream without an event."""
+    ERROR_FIRST = auto()
+    """An error as the first event."""
+    BAD_CHUNK = auto()
+    """After the first piece, what is no chunk."""
+    EMPTY_EVENT = auto()
+    """After the first piece, an event of another shape; then all is well."""
+    SLOW = auto()
+    """Everything comes, a few bytes at a time."""
     HANG_IN_TEXT = auto()
     """After the first piece nothing more comes, until the client closes or `gate` is set."""
 
@@ -106,6 +129,8 @@ class ScriptedUpstream:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.connections = 0
+        self.otherwise = Answer()
+        """What a request gets when the script is at its end."""
         self._script: deque[Answer] = deque()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
@@ -131,6 +156,7 @@ class ScriptedUpstream:
         """Forget the rest of the script and every request."""
         with self._lock:
             self._script.clear()
+            self.otherwise = Answer()
             self.requests.clear()
             self.headers.clear()
 
@@ -203,7 +229,7 @@ class ScriptedUpstream:
             self.headers.append(headers)
             if self._script and self._script[0].rejects in request:
                 return None
-            return self._script.popleft() if self._script else Answer()
+            return self._script.popleft() if self._script else self.otherwise
 
 
 def _headers(reader: Any) -> Iterator[tuple[str, str]]:
@@ -236,6 +262,9 @@ def _answer(
 ) -> bool:
     if answer.fault is Fault.RESET_BEFORE_HEAD:
         return _reset(connection)
+    if answer.fault in _INSTEAD:
+        connection.sendall(_INSTEAD[answer.fault])
+        return False
     if answer.status != 200:
         error = {"error": {"message": answer.message, "type": "test"}}
         connection.sendall(_whole(answer.status, error, answer.headers))
@@ -247,10 +276,16 @@ def _answer(
     connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
     if answer.fault is Fault.RESET_AFTER_HEAD:
         return _reset(connection)
+    if answer.fault in (Fault.END_AFTER_HEAD, Fault.ERROR_FIRST):
+        if answer.fault is Fault.ERROR_FIRST:
+            connection.sendall(_chunked(speech.error_event(answer.message)))
+        connection.sendall(b"0\r\n\r\n")
+        return True
     for place, event in enumerate(speech.events(answer, request)):
         if place == speech.first and not _go_on(connection, answer, speech):
             return False
-        connection.sendall(_chunked(event))
+        for piece in _pieces(event, answer.fault):
+            connection.sendall(_chunked(piece))
     connection.sendall(b"0\r\n\r\n")
     return True
 
@@ -266,11 +301,26 @@ def _go_on(connection: socket.socket, answer: Answer, speech: Speech) -> bool:
         connection.sendall(_chunked(speech.error_event(answer.message)))
         connection.sendall(b"0\r\n\r\n")
         return False
+    if answer.fault is Fault.BAD_CHUNK:
+        time.sleep(READ_SECONDS)  # so that it comes in a read of its own
+        connection.sendall(b"nonsense\r\n")
+        return False
+    if answer.fault is Fault.EMPTY_EVENT:
+        connection.sendall(_chunked(b": comment\n\ndata: {}\n\n"))
     if answer.fault is Fault.NO_JSON:
         connection.sendall(_chunked(b"data: {nonsense\n\n"))
     if answer.fault is Fault.HANG_IN_TEXT:
         return _hang(connection, answer)
     return True
+
+
+def _pieces(event: bytes, fault: Fault) -> Iterator[bytes]:
+    """An event as it is sent."""
+    if fault is not Fault.SLOW:
+        yield event
+        return
+    for start in range(0, len(event), 7):
+        yield event[start : start + 7]
 
 
 def _hang(connection: socket.socket, answer: Answer) -> bool:
@@ -402,3 +452,22 @@ CHAT = Speech(
     error_event=lambda message: _event({"error": {"message": message, "code": 503}}),
     told=_chat_told,
 )
+
+_PAGE = b"<html><body>Please log in.</body></html>"
+
+
+def _told(head: str, body: bytes = b"", *, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    return f"HTTP/1.1 {head}\r\nContent-Length: {size}\r\n\r\n".encode() + body
+
+
+_INSTEAD: Mapping[Fault, bytes] = {
+    Fault.HALF_HEAD: b"HTTP/1.1 200 OK\r\nContent-Type: text/ev",
+    Fault.NO_HTTP: b"SSH-2.0-OpenSSH_9.2\r\n",
+    Fault.CLOSED: b"",
+    Fault.REDIRECT: _told("302 Found\r\nLocation: http://127.0.0.1:9/"),
+    Fault.HTML: _told("200 OK\r\nContent-Type: text/html", _PAGE),
+    Fault.NO_COMPLETION: _whole(200, {"hello": "there"}),
+    Fault.SHORT_BODY: _told("200 OK\r\nContent-Type: application/json", b"{", length=900),
+}
+"""What is sent in place of an answer; then the connection is closed."""
