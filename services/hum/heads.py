@@ -7,18 +7,22 @@ A signed root says how long the log was and what was in it. The log still contin
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from hum.log_files import Files
+from hum.log_files import Files, fields_of
 from hum.proof_verbs import inclusion_of
+from thehum.core.anchors import BadReceipt, read_receipt
 from thehum.core.cosigned import Cosigned, read_cosigned
-from thehum.core.names import CHECKPOINT, COSIGNED_DIR, is_record
+from thehum.core.names import ANCHORS, CHECKPOINT, COSIGNED_DIR, is_record
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint
 from thrum.errors import LocalError
 
 OWN = "checkpoint"
 """Signed by the log itself."""
+RECEIPTS_MAX = 1_000
+"""Receipts that are looked at, the newest."""
 NOTE_BYTES_MAX = 64 * 1024
 
 
@@ -99,6 +103,25 @@ def _judged(log: Files, head_seq: int, by: str, found: Checkpoint | Cosigned | s
         return HeadVerdict(by=by, size=found.size, at_seconds=at, reason=reason)
     reason = _broken(log, head_seq, found)
     return HeadVerdict(by=by, size=found.size, at_seconds=None, reason=reason)
+
+
+def check_receipts(log: Files) -> list[tuple[dict[str, Any], str | None]]:
+    """Each receipt of `anchors.ndjson`, and why it does not hold; None when it does."""
+    try:
+        lines = (log.root / ANCHORS).read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    last = next(iter(log.lines_backwards()), b"{}")
+    head_seq = fields_of(last).get("seq", 0)
+    found: list[tuple[dict[str, Any], str | None]] = []
+    for line in lines[-RECEIPTS_MAX:]:
+        fields = fields_of(line)
+        try:
+            receipt = read_receipt(fields, public=log.author.public)
+            found.append((fields, _broken(log, head_seq, receipt.checkpoint)))
+        except BadReceipt as problem:
+            found.append((fields, problem.message))
+    return found
 
 
 def _broken(log: Files, head_seq: int, checkpoint: Checkpoint) -> str | None:

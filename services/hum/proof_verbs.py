@@ -126,10 +126,10 @@ def inclusion_of(
     """The line of event `seq` and what leads from it to the root of the checkpoint."""
     from hum.output import talk
     from thehum.core.events import MalformedEvent
-    from thehum.core.merkle import inclusion, verify_inclusion
     from thehum.core.proofs import event_leaf
     from thehum.core.tiles import TilesLost, tile_nodes, whole
     from thrum.errors import LocalError
+    from thrum.merkle import inclusion, verify_inclusion
 
     size = checkpoint.size
     if seq > size:
@@ -174,8 +174,8 @@ def _line(log: "Files", seq: int) -> bytes:
 
 def _tiled(log: "Files") -> int:
     """How many leaf hashes are in tiles."""
-    from thehum.core.merkle import HASH_BYTES
     from thehum.core.names import TILES_DIR
+    from thrum.merkle import HASH_BYTES
 
     try:
         return (log.root / TILES_DIR / "0").stat().st_size // HASH_BYTES
@@ -184,8 +184,8 @@ def _tiled(log: "Files") -> int:
 
 
 def _tile(log: "Files", level: int, start: int, count: int) -> list[bytes] | None:
-    from thehum.core.merkle import HASH_BYTES
     from thehum.core.names import TILES_DIR
+    from thrum.merkle import HASH_BYTES
 
     try:
         with (log.root / TILES_DIR / str(level)).open("rb") as file:

@@ -137,6 +137,32 @@ def verify(*, full: bool, witness: Path | None, as_json: bool) -> int:
 
 @thehum.command()
 @JSON
+def anchors(*, as_json: bool) -> int:
+    """List the receipts for roots that were made known elsewhere, each checked without the network.
+
+    A receipt holds when its note is genuine, the log still leads to it, and what was committed is
+    that root. Exits with 1 when one does not.
+    """
+    from hum.heads import check_receipts
+    from hum.log_files import Files
+    from hum.output import data, data_json, printable, table
+
+    found = check_receipts(Files())
+    if as_json:
+        data_json([{**fields, "ok": reason is None, "reason": reason} for fields, reason in found])
+    else:
+        rows = [
+            (_clock(int(fields.get("at_ms", 0))), printable(str(fields.get("backend"))),
+             f"{fields.get('size')} events", printable(str(fields.get("ref"))),
+             "ok" if reason is None else printable(reason))
+            for fields, reason in found
+        ]  # fmt: skip
+        data(table(rows) if rows else "nothing was anchored yet")
+    return 1 if any(reason is not None for _, reason in found) else 0
+
+
+@thehum.command()
+@JSON
 def witnessed(*, as_json: bool) -> int:
     """Show the logs that this one witnesses; 1 when one of them has two histories."""
     from hum.log_files import Files

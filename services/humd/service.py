@@ -7,8 +7,9 @@ here blocks but the poll.
 
 import logging
 import time
+from dataclasses import replace
 
-from humd.core import authority, phrases, router, sentinel
+from humd.core import authority, router, sentinel
 from humd.core.arrivals import (
     Arrival,
     CatchUp,
@@ -22,8 +23,8 @@ from humd.core.arrivals import (
     Refusal,
     Timed,
 )
+from humd.core.basis import Basis
 from humd.core.clients import ENSEMBLE, PEER_PREFIX, door_of
-from humd.core.drone import flags_nothing
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, RID, CatchUps, no_catch_up
@@ -76,12 +77,14 @@ class Hub:
         self._projections = Projections(context.paths, context.metrics, drift_days=days)
         self._bus = Bus(context.paths.bus_endpoint, self._on_gone)
         settings = context.settings
-        wants_phrases = settings.humd.drone_classifier == "phrases"
-        classify = phrases.classify if wants_phrases else flags_nothing
-        dusk_ms = settings.humd.permission_dusk_ms
-        self._state = State(settings.nest.default, classify, permission_dusk_ms=dusk_ms)
+        self._basis = Basis(
+            default_hive=settings.nest.default,
+            permission_dusk_ms=settings.humd.permission_dusk_ms,
+            classifier=settings.humd.drone_classifier,
+        )
+        self._state = State()
         self._beat_ms = settings.humd.drone_beat_ms
-        self._catch_ups = CatchUps(dusk_ms)
+        self._catch_ups = CatchUps(self._basis.permission_dusk_ms)
         self._keys = {"log": context.paths.humd_key, "operator": context.paths.operator_key}
         """Roles that need a key of this humd."""
         self._ledger = Ledger(base36(now_ms()))
@@ -372,7 +375,6 @@ class Hub:
             return
         connection.instance, connection.is_log, connection.is_joined = proof.instance, True, True
         self._log, self._humd = connection, str(proof.hid)
-        self._state.humd = self._humd
         self._welcome(connection, settled=0)
         self._bus.write()
         if not self._is_booted:
@@ -424,7 +426,7 @@ class Hub:
         self._projections.booted(self._state)
         reports, self._reports = self._reports, []
         self._ledger.back(self._send_log, None, 0)
-        self._recorder.say(router.booted())
+        self._recorder.say(router.booted(replace(self._basis, humd=self._humd)))
         for report in reports:
             self._on_report(*report)
         log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})

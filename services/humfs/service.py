@@ -10,6 +10,7 @@ from humfs.edge.roots import Roots
 from humfs.edge.writes import Writer
 from humfs.tools.changes import Changes
 from humfs.tools.code import DoCode
+from humfs.tools.noncode import DoNoncode
 from humfs.tools.read import Read
 from humfs.tools.tool import Tool
 from nest.bee import Bee, Hello
@@ -41,7 +42,7 @@ async def serve(context: Context) -> None:
         context.log.info("write.swept", extra={"files": swept})
     landed = Landed(context.paths.landed)
     changes = Changes(roots, Writer(roots, journal), Memory(), landed)
-    tools: list[Tool] = [Read(roots), DoCode(changes)]
+    tools: list[Tool] = [Read(roots), DoCode(changes), DoNoncode(changes)]
     hello = Hello(
         roles=("forager",),
         hive=HIVE,

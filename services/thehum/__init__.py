@@ -16,8 +16,7 @@ reads pages of events (`backfill`).
     core/columns    lines as columns, of which little has to be kept
     core/retention  what of a log goes when it has a bound
     core/base       where a log begins, once its oldest events went
-    core/merkle     the tree over the event hashes, and its proofs
-    core/tiles      which hashes of the tree are stored, and how the others follow
+    core/tiles      which hashes of the tree (`thrum.merkle`) are stored, and how the others follow
     core/notes      checkpoints: signed roots
     core/proofs     one event with its proof, in one file
     core/witness    decide about heads of other logs: sign, keep as evidence, or neither

@@ -31,6 +31,7 @@ from thehum.core.offers import Answer, BatchName, Offer, judge, read_offer
 from thehum.core.pages import Page, PageLimits
 from thehum.core.retention import Bound, Mode
 from thehum.core.sealed import BrokenSegment
+from thehum.edge.anchors import Anchors
 from thehum.edge.attached import attach_bodies
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.forgetting import Forgetting
@@ -63,6 +64,8 @@ DAY_MS = 86_400_000
 SECRETS_SECONDS = 30.0
 """How often the files of this hum's secrets are looked at again."""
 LOG_CHIS = (LinkChi.APPEND, LinkChi.DURABLE, Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN)
+ANCHOR = "anchor"
+"""Who needs events whose root is not anchored yet."""
 REPLAYER = "humd"
 """Whose name is on humd's own requests; only they get bulk pages."""
 
@@ -112,6 +115,13 @@ class Service:
             log.info("log.begun", extra={"mode": settings.mode, "keeps": settings.bound})
         self._link = Link(identity.hid, identity.key, _mint(), self._hello)
         self._witness = Witness(self._log, context.paths.thehum, identity.key, say=self._link.offer)
+        self._anchors = Anchors(
+            context.paths.thehum,
+            settings.anchor,
+            public=identity.key.public,
+            cosigned=self._witness.cosigned,
+            now=time.monotonic(),
+        )
         self._metrics = Metrics(context.metrics, self._log)
         self._metrics.witnessed(self._witness)
         self._questions = Questions(
@@ -141,6 +151,7 @@ class Service:
                 wait = min(wait * 2, RECONNECT_SECONDS_MAX)
             self._finish()
         finally:
+            self._anchors.close()
             self._log.close()
 
     def _serve_connection(self) -> bool:
@@ -427,6 +438,7 @@ class Service:
             if now >= self._secrets_due_at:
                 self._secrets_due_at = now + SECRETS_SECONDS
                 self._keep.secrets = KnownSecrets(self._known_secrets())
+            self._tend_anchors(now)
             if self._retention.tick(wall_ms=_wall_ms(), steady_ms=steady_ms()):
                 self._metrics.kept(self._retention, self._log.first_seq)
                 return True
@@ -442,6 +454,16 @@ class Service:
             self._spare_due_at = now + SPARE_RETRY_SECONDS
             log.warning("log.no_room", extra={"reason": problem.message})
             return False
+
+    def _tend_anchors(self, now: float) -> None:
+        """Go on with anchoring; events whose root is not anchored yet stay until it is."""
+        self._anchors.tick(self._checkpoints.newest, self._checkpoints.note, now=now)
+        floor_seq = self._anchors.floor_seq
+        if floor_seq is None:
+            self._retention.needs.release(ANCHOR)
+        else:
+            self._retention.needs.hold(ANCHOR, floor_seq)
+        self._metrics.anchor_failures.set(self._anchors.failures)
 
     def _finish(self) -> None:
         """Leave a checkpoint of the whole log behind."""
@@ -495,6 +517,9 @@ class Metrics:
         )
         self._over = registry.gauge(
             "hum_log_over_bound", "1 when events stay beyond the bound because somebody needs them."
+        )
+        self.anchor_failures = registry.gauge(
+            "hum_log_anchor_failures", "Tries in a row to anchor a root that failed."
         )
         self.refused = registry.counter("hum_log_refused_total", "Batches not taken.", ("reason",))
         self._head.set(opened.head.seq)

@@ -9,7 +9,6 @@ from tests.unit.thehum.chains import KEY, append, identity
 
 from nest.paths import ensure_private
 from thehum.core.events import split_line
-from thehum.core.merkle import Frontier, inclusion, leaf_hash, root, verify_inclusion
 from thehum.core.notes import Checkpoint, open_checkpoint, origin, sign_checkpoint
 from thehum.core.pages import PageLimits
 from thehum.core.proofs import event_leaf
@@ -18,6 +17,7 @@ from thehum.edge.checkpoints import EVERY_SECONDS, SLICE_EVENTS, Checkpoints
 from thehum.edge.log import Log
 from thehum.edge.tiles import Tiles
 from thehum.errors import DiskFull
+from thrum.merkle import Frontier, inclusion, leaf_hash, root, verify_inclusion
 
 pytestmark = pytest.mark.process
 EVERYTHING = PageLimits(events_max=1_000_000, bytes_max=1 << 40)

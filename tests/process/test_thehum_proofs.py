@@ -13,7 +13,6 @@ from tests.unit.thehum.chains import AUTHOR, KEY, append, identity
 
 from hum import commands
 from hum.__main__ import run as command
-from thehum.core.merkle import inclusion
 from thehum.core.notes import Checkpoint, origin, sign_checkpoint
 from thehum.core.pages import lines_of
 from thehum.core.proofs import Proof, dump_proof, event_leaf
@@ -22,6 +21,7 @@ from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.log import Log
 from thrum.ids import hid_of
 from thrum.keys import SigningKey
+from thrum.merkle import inclusion
 
 pytestmark = pytest.mark.process
 REPOSITORY = Path(__file__).parents[2]

@@ -17,6 +17,7 @@ from humfs.edge.writes import Writer
 from humfs.errors import Refusal
 from humfs.tools.changes import Changes
 from humfs.tools.code import DoCode
+from humfs.tools.noncode import DoNoncode
 from humfs.tools.read import Read
 from humfs.tools.tool import Call, Result, Tool, refused
 
@@ -48,6 +49,10 @@ class Tools:
         """A call of `humfs_do_code`."""
         return self.call("humfs_do_code", {"file_path": path, **args})
 
+    def text(self, path: str, **args: str) -> Result:
+        """A call of `humfs_do_noncode`."""
+        return self.call("humfs_do_noncode", {"file_path": path, **args})
+
 
 @contextmanager
 def humfs(
@@ -63,7 +68,7 @@ def humfs(
     journal.sweep(opened)
     landed = Landed(state / "table" / "landed")
     changes = Changes(opened, Writer(opened, journal), Memory(), landed)
-    tools: tuple[Tool, ...] = (Read(opened), DoCode(changes))
+    tools: tuple[Tool, ...] = (Read(opened), DoCode(changes), DoNoncode(changes))
     try:
         yield Tools(changes, {tool.name: tool for tool in tools})
     finally:

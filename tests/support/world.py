@@ -10,8 +10,9 @@ A client of a door is named `D/a`. Every event is also written as the line that 
 so `world.replayed()` is the state that a new humd would have.
 """
 
+import base64
 import hashlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -27,12 +28,16 @@ from humd.core.arrivals import (
     Emit,
     Refusal,
 )
+from humd.core.basis import Basis
 from humd.core.clients import door_of
+from humd.core.leaves import DERIVED, freeze, leaves, prompts_in, restore
 from humd.core.replay import arrival_of
 from humd.core.state import State
 from thrum import frames
+from thrum.canonical import NotCanonical, dumps
 from thrum.frames import Header
 from thrum.ids import hid_of
+from thrum.snapshots import Leaf
 
 START_MS = 1_700_000_000_000
 MODEL = "m"
@@ -52,8 +57,8 @@ class World:
     """See the module."""
 
     def __init__(self, default_hive: str = "scout") -> None:
-        self.default_hive = default_hive
-        self.state = State(default_hive)
+        self.basis = Basis(default_hive=default_hive)
+        self.state = State(self.basis)
         self.now_ms = START_MS
         self.seq = 0
         self.lines: list[bytes] = []
@@ -112,7 +117,7 @@ class World:
     def boots(self) -> None:
         """Humd was killed and has replayed its log."""
         self.state = self.replayed()
-        self.emits(router.booted())
+        self.emits(router.booted(self.basis))
 
     def waits(self, milliseconds: int) -> None:
         """Time passes, and humd looks at its clock."""
@@ -132,10 +137,22 @@ class World:
 
     def replayed(self, lines: Iterable[bytes] | None = None) -> State:
         """The state after a replay of the log, or of other lines."""
-        state = State(self.default_hive)
-        for line in self.lines if lines is None else lines:
+        return self.replayed_from(State(self.basis), self.lines if lines is None else lines)
+
+    def replayed_from(self, state: State, lines: Iterable[bytes]) -> State:
+        """The same state once the events of these lines were applied to it."""
+        for line in lines:
             router.apply(state, arrival_of(line))
         return state
+
+    def snapshot(self) -> list[Leaf]:
+        """The leaves of the state, as they come back from a file."""
+        stored = [dumps(leaf) for leaf in leaves(freeze(self.state))]
+        return [(key, value) for key, value in map(orjson.loads, stored)]
+
+    def restored(self, found: list[Leaf]) -> State:
+        """The state that has these leaves; what waits is read from the log."""
+        return restore(found, {seq: arrival_of(self.lines[seq - 1]) for seq in prompts_in(found)})
 
     def record(self, client: ClientId | None, header: Header, raw: bytes) -> None:
         """Log and apply one event, and what humd says because of it."""
@@ -173,7 +190,12 @@ class World:
             "sid": header.sid,
             "body": {**event.body, **present, "@via": via},
         }
-        self.lines.append(orjson.dumps(line, option=orjson.OPT_SORT_KEYS))
+        try:
+            dumps(line)
+        except NotCanonical:
+            packed = base64.b64encode(event.raw).decode()
+            line["body"] = {"@msgpack": packed, **present, "@via": via}
+        self.lines.append(dumps(line))
         self.events.append(event)
 
     def _known_link(self, client: ClientId) -> int:
@@ -186,51 +208,48 @@ def hid_named(name: str, *, prefix: str = "wbee") -> str:
     return str(hid_of(prefix, hashlib.sha256(name.encode()).digest()))
 
 
-def tables(state: State) -> dict[str, Any]:
-    """Everything in a state, as plain values that compare."""
-    sessions = {
-        sid: {
-            "owner": session.owner,
-            "worker": session.worker,
-            "is_open": session.is_open,
-            "wane": session.wane,
-            "opened_seq": session.opened_seq,
-            "ended_ms": session.ended_ms,
-            "model": session.model,
-            "asker_tools": session.asker_tools,
-            "watchers": session.watchers,
-            "prompt": session.prompt and session.prompt.seq,
-            "cancelled": session.cancelled,
-            "numbers": (session.first_seq, session.first_wane, session.active_ms),
-            "waiting": [(one.seq, one.client, one.header.rid, one.body) for one in session.waiting],
-        }
-        for sid, session in state.sessions.by_sid.items()
-    }
-    return {
-        "clients": state.clients.by_id,
-        "rids": {hid: list(rids.items()) for hid, rids in state.clients._rids.items()},
-        "links": state.clients._links,
-        "adrift": state.clients._adrift,
-        "behind": {door: sorted(behind) for door, behind in state.clients._behind.items()},
-        "by_hid": {hid: sorted(same) for hid, same in state.clients._by_hid.items()},
-        "asks": state.asks.listed(),
-        "ask_counts": state.asks.counts,
-        "by_client": state.sessions._by_client,
-        "active": list(state.sessions._active),
-        "numbers": state.sessions._numbers,
-        "sessions": sessions,
-        "orphans": state.sessions._orphans,
-        "closed": list(state.sessions._closed),
-        "calls": list(state.calls.waiting.items()),
-        "by_caller": state.calls._by_caller,
-        "tools": {
-            name: (offer.forager.id, offer.name) for name, offer in state.catalogue.offers.items()
-        },
-        "turns": state.watch.turns,
-        "penny": state.watch.penny.counters,
-        "silent": state.watch.silent,
-        "wanes": state.watch.wanes.snapshot(),
-    }
+def tables(state: State) -> Any:
+    """Everything in a state but what is made of the rest, as plain values that compare.
+
+    Whatever is added to the state is in here without a word, in the order it is kept in.
+    """
+    return _plain(state)
+
+
+BODIES = ("manifest", "tools", "thrums")
+"""Attributes that hold JSON as a bee sent it: the order of its keys means nothing."""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Arrival):
+        return (value.seq, value.client, value.header.rid, value.body)
+    if isinstance(value, dict):
+        return [(_plain(key), _plain(item)) for key, item in value.items()]
+    if isinstance(value, list | tuple | deque):
+        return [_plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if is_ours(type(value)):
+        return [
+            (name, item if name in BODIES else _plain(item))
+            for name, item in attributes(value).items()
+            if f"{type(value).__name__}.{name}" not in DERIVED
+        ]
+    return value
+
+
+def is_ours(kind: type) -> bool:
+    """Whether a class holds part of the state."""
+    return kind.__module__ in _OURS or kind.__module__.startswith("humd.core.")
+
+
+def attributes(of: object) -> dict[str, Any]:
+    """What an object holds, in slots or not."""
+    slots = getattr(type(of), "__slots__", ())
+    return {name: getattr(of, name) for name in slots} or vars(of)
+
+
+_OURS = ("thrum.wane",)
 
 
 def described(line: bytes) -> str:

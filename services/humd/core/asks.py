@@ -94,11 +94,23 @@ class Asks:
         if len(self._over) > OVER_MAX:
             self._over.popitem(last=False)
 
+    def reindex(self) -> None:
+        """Find what waits on a sid again."""
+        self._by_sid.clear()
+        for ask in self.pending.values():
+            self._by_sid.setdefault(ask.sid, {})[ask.ask_id] = ask
+
     def hand_over(self, old: ClientId, new: ClientId) -> None:
         """What the worker `old` asked is asked by `new`."""
         for ask in self.pending.values():
             if ask.worker == old:
                 ask.worker = new
+
+    def blank(self, sid: str) -> None:
+        """Keep nothing that was said in the asks of a sid: its bodies were forgotten."""
+        for ask in [*self._over.values(), *self.of_sid(sid)]:
+            if ask.sid == sid:
+                ask.tool, ask.path, ask.question = "", None, None
 
     def of_sid(self, sid: str) -> list[Ask]:
         """What waits on a sid."""

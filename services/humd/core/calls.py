@@ -53,6 +53,14 @@ class Calls:
             if not mine:
                 index.pop(client, None)
 
+    def reindex(self) -> None:
+        """Find calls by either side again."""
+        self._by_caller.clear()
+        self._by_callee.clear()
+        for call in self.waiting.values():
+            self._by_caller.setdefault(call.caller, {})[call.call_id] = call
+            self._by_callee.setdefault(call.callee, {})[call.call_id] = call
+
     def hand_over(self, old: ClientId, new: ClientId) -> None:
         """What `old` was asked and asked for is `new`'s."""
         mine = {*self._by_caller.get(old, {}).values(), *self._by_callee.get(old, {}).values()}

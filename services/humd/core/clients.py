@@ -288,6 +288,18 @@ class Clients:
             self._bees_generation = self.generation
         return self._bees
 
+    def reindex(self) -> None:
+        """Find clients by door and by hid again."""
+        self._behind.clear()
+        self._by_hid.clear()
+        for client in self.by_id.values():
+            if client.door is not None:
+                self._behind.setdefault(client.door, {})[client.id] = client
+            if client.hid is not None:
+                self._by_hid.setdefault(client.hid, {})[client.id] = client
+        self.generation += 1
+        self.offers += 1
+
     def _set_connected(self, client: Client) -> None:
         client.is_connected, client.adrift_until_ms = True, 0
         self._adrift.pop(client.id, None)

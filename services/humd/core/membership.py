@@ -10,6 +10,7 @@ from humd.core.arrivals import (
     Forget,
     Inherit,
 )
+from humd.core.basis import basis_of
 from humd.core.clients import Client, door_of, peer_of
 from humd.core.said import beside, deliver
 from humd.core.sessions import ORPHAN_MS, Session
@@ -121,6 +122,7 @@ def own_retract(state: State, arrival: Arrival) -> list[Effect]:
     """Connections ended: all at boot, those behind a `door`, one `adrift` or gone `client`."""
     scope, about = arrival.body.get("scope"), arrival.text("client")
     if scope == "all":
+        state.stand_on(basis_of(arrival, state.basis))
         for client in state.clients.by_id.values():
             state.clients.set_adrift(client, arrival.at_ms)
         return []

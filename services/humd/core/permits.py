@@ -38,6 +38,15 @@ def ask(state: State, session: Session, arrival: Arrival, worker: ClientId) -> l
     return fan_out(state, session, arrival, besides=worker, dusk=due_ms)
 
 
+def forgotten(state: State, arrival: Arrival) -> list[Effect]:
+    """The log has erased what was said on a sid; so does the state."""
+    sid = arrival.header.sid
+    if sid is not None:
+        state.asks.blank(sid)
+        state.watch.blank(sid)
+    return []
+
+
 def _shown(arrival: Arrival, key: str) -> str | None:
     text = arrival.text(key)
     return text if text is None else text[:SHOWN_CHARS]

@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 from humd.core import membership, permits, said, tools, turns
 from humd.core.arrivals import Arrival, ClientId, Deliver, Effect, Emit
+from humd.core.basis import Basis
 from humd.core.said import beside, deliver
 from humd.core.state import State
 from thrum.chi import OUTPUT, Chi
@@ -136,9 +137,9 @@ def cut(client: ClientId) -> Emit:
     return said.retract(client, "cut", scope="adrift")
 
 
-def booted() -> Emit:
-    """Humd has replayed its log; nobody in it is connected."""
-    return Emit(Chi.BEE_RETRACT, {"scope": "all", "reason": "boot"})
+def booted(basis: Basis) -> Emit:
+    """Humd has replayed its log; nobody in it is connected, and it decides by this from now on."""
+    return Emit(Chi.BEE_RETRACT, {"scope": "all", "reason": "boot", **basis.body()})
 
 
 def caught_up(client: ClientId, sid: str) -> Emit:
@@ -176,4 +177,5 @@ _OWN: dict[str, Callable[[State, Arrival], list[Effect]]] = {
     Chi.CLEANUP: turns.own_cleanup,
     Chi.RELEASE_PERMIT: permits.own_release,
     Chi.ATTACH: membership.caught_up,
+    Chi.FORGOTTEN: permits.forgotten,
 }

@@ -259,6 +259,14 @@ class Sessions:
         if len(self._numbers) > NUMBERS_MAX:
             self._numbers.popitem(last=False)
 
+    def reindex(self) -> None:
+        """Find the sessions of a client again."""
+        self._by_client.clear()
+        for sid, session in self.by_sid.items():
+            for client in {session.owner, session.worker, *session.watchers} - {None}:
+                assert client is not None
+                self._by_client.setdefault(client, set()).add(sid)
+
     def _moved(self, session: Session, old: ClientId | None, new: ClientId | None) -> None:
         """Keep the index by client right."""
         if new is not None:

@@ -2,42 +2,52 @@
 
 from humd.core.arrivals import ClientId
 from humd.core.asks import Asks
+from humd.core.basis import CLASSIFIERS, Basis
 from humd.core.calls import Calls
 from humd.core.catalogue import Catalogue, Offer
 from humd.core.clients import Client, Clients
-from humd.core.drone import Classifier, flags_nothing
+from humd.core.drone import flags_nothing
 from humd.core.sessions import Session, Sessions
 from humd.core.watch import Watch
 from thrum.errors import MalformedId
 from thrum.ids import parse_hid
 
-PERMISSION_DUSK_MS = 60_000
-"""How long a permission-ask waits that does not say so itself."""
-
 
 class State:
     """The tables, and the questions that need more than one of them."""
 
-    def __init__(
-        self,
-        default_hive: str,
-        classify: Classifier = flags_nothing,
-        *,
-        permission_dusk_ms: int = PERMISSION_DUSK_MS,
-    ) -> None:
+    def __init__(self, basis: Basis | None = None) -> None:
         self.clients = Clients()
-        self.watch = Watch(default_hive, classify)
+        self.watch = Watch()
         self.sessions = Sessions(self.watch)
         self.calls = Calls()
         self.asks = Asks()
-        self.humd = ""
-        """Our own hid, known once the log has joined."""
-        self.permission_dusk_ms = permission_dusk_ms
-        self._default_hive = default_hive
+        self.stand_on(basis or Basis())
         self._catalogue: Catalogue | None = None
         self._offers = -1
         self._workers: tuple[Client, ...] = ()
         self._generation = -1
+
+    def stand_on(self, basis: Basis) -> None:
+        """Decide by this from now on."""
+        self.basis = basis
+        self.watch.nest = basis.default_hive
+        self.watch.classify = CLASSIFIERS.get(basis.classifier, flags_nothing)
+
+    def reindex(self) -> None:
+        """Make anew what is derived of the rest, which was put here from a snapshot."""
+        self.stand_on(self.basis)
+        for table in (self.clients, self.sessions, self.calls, self.asks):
+            table.reindex()
+
+    @property
+    def humd(self) -> str:
+        """Our own hid."""
+        return self.basis.humd
+
+    @property
+    def permission_dusk_ms(self) -> int:
+        return self.basis.permission_dusk_ms
 
     @property
     def catalogue(self) -> Catalogue:
@@ -88,7 +98,7 @@ class State:
         """For a prompt that names none: the default hive's first, else the first worker's."""
         first = min(
             self.workers,
-            key=lambda bee: (not bee.is_connected, bee.name != self._default_hive, bee.rank),
+            key=lambda bee: (not bee.is_connected, bee.name != self.basis.default_hive, bee.rank),
             default=None,
         )
         return first.models[0] if first is not None else None

@@ -53,15 +53,16 @@ class Turn:
 class Watch:
     """See the module."""
 
-    def __init__(self, nest: str, classify: Classifier = flags_nothing) -> None:
+    def __init__(self) -> None:
         self.turns: dict[str, Turn] = {}
         """Turns that run, by sid. At most one for each open session."""
         self.penny = penny.Penny()
         self.wanes = WaneTracker()
         self.silent: set[ClientId] = set()
         """Workers that were given up and have not spoken since: new prompts go to others first."""
-        self._nest = nest
-        self._classify = classify
+        self.nest = ""
+        self.classify: Classifier = flags_nothing
+        """Both are the state's to set (`State.stand_on`)."""
 
     def note(self, arrival: Arrival, session: Session | None, clients: Clients) -> list[Effect]:
         """Take down one event; `session` is that of its sid, as it is now."""
@@ -89,7 +90,12 @@ class Watch:
 
     def sigil(self, sid: str) -> str:
         """The short name of a conversation here."""
-        return sigil(sid, self._nest)
+        return sigil(sid, self.nest)
+
+    def blank(self, sid: str) -> None:
+        """Keep nothing of the text of a sid: its bodies were forgotten."""
+        if (turn := self.turns.get(sid)) is not None:
+            turn.ledger.text = ""
 
     def wane_of(self, sid: str) -> int:
         """Where the count of a conversation stands that is not in memory."""
@@ -201,7 +207,7 @@ class Watch:
             ledger.beat(arrival.at_ms, arrival.header.wane)
         if turn.timing.first_ms is not None and session is not None:
             session.prompt = None  # the asker has read of it: it can no longer be begun again
-        if self._classify is not flags_nothing and arrival.header.chi == Chi.CHUNK:
+        if self.classify is not flags_nothing and arrival.header.chi == Chi.CHUNK:
             delta = _body(arrival).get("delta")
             ledger.said(delta if isinstance(delta, str) else "")
 
@@ -211,7 +217,7 @@ class Watch:
         self.penny.add(penny.BLOOMS)
         tokens = self.penny.spend(_body(arrival).get("usage"))
         turn.ledger.spent(tokens)
-        turn.ledger.ended(self._classify)
+        turn.ledger.ended(self.classify)
         outcome = _outcome(arrival)
         record = turn.timing.record(arrival.seq, arrival.at_ms, outcome)
         record["tokens"] = tokens

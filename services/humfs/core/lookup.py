@@ -27,6 +27,10 @@ NEAREST_NAMES_MAX = 20_000
 
 _SEGMENT = re.compile(r"(?:`([^`]*)`|((?:[^.:`]|:(?!:))+?))(?:#([0-9]{1,9}))?(?=\.|::|$)")
 _SEPARATOR = re.compile(r"\.|::")
+_WORD = re.compile(r"\w+")
+_NO_WORD = bytes(code for code in range(128) if not (chr(code).isalnum() or code == ord("_")))
+_NOT_SURE = aliases.WORDS | {IMPORTS}
+"""Words that lead somewhere without standing there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +96,31 @@ def _is_row(symbol: Symbol, path: str) -> bool:
     )
 
 
-def name_bytes(path: str) -> bytes | None:
-    """Bytes that stand in every file that holds `path`; None when nothing is sure."""
-    segments = _parse(path)
-    if path == IMPORTS or not segments or " " in path:
-        return None
-    names = [one.name for one in segments if one.name not in aliases.WORDS]
-    return names[0].split(".")[0].encode("utf-8", "replace") if names else None
+def words_of(path: str) -> list[bytes]:
+    """Words that stand in every file that holds `path`, for `holds_words`; empty: nothing is sure.
+
+    A name in quotes, with spaces or with signs of its own may be written otherwise in a file.
+    """
+    if path == IMPORTS or " " in path or "`" in path:
+        return []
+    names = (segment.name.split("#")[0] for segment in _parse(path))
+    parts = (part for name in names if name not in _NOT_SURE for part in _WORD.findall(name))
+    return [part.encode() for part in parts]
+
+
+def holds_words(source: bytes, words: Iterable[bytes]) -> bool:
+    """Whether each word stands somewhere by itself, and not only inside a longer one."""
+    return all(_holds(source, word) for word in words)
+
+
+def _holds(source: bytes, word: bytes) -> bool:
+    at = source.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not (source[at - 1 : at] + source[end : end + 1]).translate(None, _NO_WORD):
+            return True
+        at = source.find(word, end)
+    return False
 
 
 def nearest(asked: str, known: Iterable[tuple[str, str]]) -> list[str]:

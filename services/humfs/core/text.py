@@ -14,7 +14,7 @@ from functools import cached_property
 BINARY_PROBE_BYTES = 8_192
 """A NUL among the first so many bytes makes a file binary."""
 
-_UTF8_MARK = b"\xef\xbb\xbf"
+UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _LINE_END = re.compile(rb"\n")
 
@@ -48,7 +48,7 @@ class Text:
     def encoded(self, source: bytes) -> bytes:
         """The bytes of a file that holds `source` and is otherwise like this one."""
         if self.encoding is Encoding.UTF8_MARK:
-            return _UTF8_MARK + source
+            return UTF8_MARK + source
         for mark, encoding in _UTF16_MARKS.items():
             if self.encoding == encoding:
                 return mark + source.decode().encode(encoding)
@@ -99,7 +99,7 @@ class Text:
 
 def is_binary(head: bytes) -> bool:
     """Whether a file that begins with `head` is binary: a NUL early on and no UTF-16 mark."""
-    return head[:2] not in _UTF16_MARKS and b"\0" in head[:BINARY_PROBE_BYTES]
+    return head.find(b"\0", 0, BINARY_PROBE_BYTES) >= 0 and head[:2] not in _UTF16_MARKS
 
 
 def is_utf16(head: bytes) -> bool:
@@ -113,8 +113,8 @@ def decode(content: bytes) -> Text:
     try:
         if utf16 is not None:
             return Text(content[2:].decode(utf16).encode(), Encoding(utf16))
-        if content.startswith(_UTF8_MARK):
-            body = content[len(_UTF8_MARK) :]
+        if content.startswith(UTF8_MARK):
+            body = content[len(UTF8_MARK) :]
             body.decode()
             return Text(body, Encoding.UTF8_MARK)
         content.decode()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from humfs.edge.roots import Opened
 from humfs.errors import Code, Refusal
 
-BLOCK_BYTES = 1024 * 1024
+BLOCK_BYTES = 256 * 1024
 """Bytes read at a time. A longer line is handled in pieces of this size."""
 
 
@@ -30,9 +30,11 @@ def read_head(opened: Opened, length: int) -> bytes:
 
 
 def blocks(opened: Opened) -> Iterator[bytes]:
-    """A file's content from the present position, block by block."""
+    """A file's content from the present position, block by block; a short one is the last."""
     while block := os.read(opened.handle, BLOCK_BYTES):
         yield block
+        if len(block) < BLOCK_BYTES:
+            return
 
 
 def line_pieces(opened: Opened) -> Iterator[tuple[int, bytes]]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from humfs.core import views
 from humfs.core.edits import report
+from humfs.core.edits.lines import newline_of, unified, with_newlines
 from humfs.core.memory import WHOLE, Memory
-from humfs.core.text import Span, Text, decode, is_binary
+from humfs.core.text import Encoding, Span, Text, decode, is_binary
 from humfs.edge import files
 from humfs.edge.landed import Landed
 from humfs.edge.roots import Place, Roots
@@ -138,3 +139,21 @@ def line_range(text: Text, span: Span) -> Body:
     """A span as `metadata.before` and `metadata.after` tell it."""
     first, last = report.lines_of(text, span)
     return {"start": first, "end": last}
+
+
+def rewritten(new: str, text: Text) -> tuple[bytes, tuple[str, ...]]:
+    """The content a whole-file edit leaves, with the line ends of the old one, and notes."""
+    source = to_bytes(new, text)
+    fitted = with_newlines(unified(source), newline_of(text.source)) if text.source else source
+    return fitted, ("line ends converted to those of the file",) if fitted != source else ()
+
+
+def to_bytes(new: str, text: Text) -> bytes:
+    """Text that goes into a file; raises `Refusal` when the file cannot hold it."""
+    if text.encoding is Encoding.BYTES and not new.isascii():
+        raise Refusal(
+            Code.ENCODING,
+            "The file is not UTF-8: only ASCII can be put into it; nothing was written.",
+            hint="Convert the file to UTF-8 first.",
+        )
+    return new.encode()

@@ -8,7 +8,6 @@ from humfs.core.edits import code, gate, report
 from humfs.core.edits.draft import CodeFile, Draft, Parse
 from humfs.core.edits.importing import create_imports
 from humfs.core.edits.inserting import insert
-from humfs.core.edits.lines import newline_of, unified, with_newlines
 from humfs.core.edits.removing import delete
 from humfs.core.languages import extension_of, is_code, language_of
 from humfs.core.languages.language import Language, ParseStopped
@@ -19,7 +18,7 @@ from humfs.core.text import Encoding, Span, Text
 from humfs.edge.watch import Watch
 from humfs.edge.writes import Held
 from humfs.errors import Code, Refusal
-from humfs.tools.changes import Changes, answer, line_range, sha256
+from humfs.tools.changes import Changes, answer, line_range, rewritten, sha256, to_bytes
 from humfs.tools.sources import SYMBOL_BYTES_MAX
 from humfs.tools.tool import Call, Result
 from thrum.tones import Body
@@ -119,7 +118,7 @@ class DoCode:
         self, args: CodeArgs, call: Call, held: Held, file: CodeFile, content: bytes
     ) -> Result:
         matches = lookup.find(file.outline, args.symbol)
-        new = _new_text(args, file.text)
+        new = to_bytes(args.new_source, file.text)
         if not matches and args.operation is not Operation.DELETE:
             made = create_imports(file, args.symbol, new)
             if made is not None:
@@ -229,29 +228,6 @@ class DoCode:
             if language is not None:
                 _require_clean(args.new_path, text, language, watch)
         return self._changes.move(call, held, args.new_path)
-
-
-def rewritten(new: str, text: Text) -> tuple[bytes, tuple[str, ...]]:
-    """The content a whole-file edit leaves, with the line ends of the old one, and notes."""
-    source = _encoded(new, text)
-    newline = newline_of(text.source)
-    fitted = with_newlines(unified(source), newline) if text.source else source
-    notes = ("line ends converted to those of the file",) if fitted != source else ()
-    return fitted, notes
-
-
-def _new_text(args: CodeArgs, text: Text) -> bytes:
-    return _encoded(args.new_source, text)
-
-
-def _encoded(new: str, text: Text) -> bytes:
-    if text.encoding is Encoding.BYTES and not new.isascii():
-        raise Refusal(
-            Code.ENCODING,
-            "The file is not UTF-8: only ASCII can be put into it; nothing was written.",
-            hint="Convert the file to UTF-8 first.",
-        )
-    return new.encode()
 
 
 def _parser(path: str, language: Language, watch: Watch) -> Parse:

@@ -1,22 +1,24 @@
 """Searches by content: the lines that match a pattern, each with the symbol it is in."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from humfs.core import patterns, views
 from humfs.core.languages import is_parsed, language_of
 from humfs.core.languages.language import ParseStopped
 from humfs.core.symbols import Outline
-from humfs.core.text import Text, decode, is_binary, is_utf16
+from humfs.core.text import UTF8_MARK, Text, decode, is_binary, is_utf16
 from humfs.edge import files
-from humfs.edge.matcher import Hit, Matcher
 from humfs.edge.roots import refused_by_system
 from humfs.edge.walks import Target
 from humfs.errors import Refusal
-from humfs.tools.sources import PROBE_BYTES, SYMBOL_BYTES_MAX, Sources
+from humfs.tools.sources import SYMBOL_BYTES_MAX, Binary, Sources
 from thrum.tones import Body
 
 UTF16_BYTES_MAX = 20 * 1024 * 1024
 """Largest UTF-16 file that is searched; it is decoded whole."""
+HITS_KEPT_MAX = 2_000
+"""Hits kept with their line; later ones are only counted."""
 HIT_CHARS = 60
 """Characters of a line around the match, when whole lines do not fit."""
 HIT_CHARS_MIN = 8
@@ -27,36 +29,68 @@ ENDING_CHARS = 300
 
 def show_pattern(sources: Sources, pattern: str, *, cap: int) -> tuple[views.Page, Body]:
     """Show the lines that match; none is no error. Raises `Refusal` for a bad pattern."""
-    page, expression = views.Page(cap), patterns.translate(pattern)
-    with Matcher(expression, patterns.literal(pattern), sources.watch) as matcher:
-        for at in sources.each():
-            _feed(sources, matcher, at)
-        matcher.flush()
-    hits = matcher.counts.total()
-    page.add(f"[{hits} match(es) across {len(matcher.counts)} file(s)]")
-    _show(page, _Places(sources, matcher.hits), total=hits)
+    page, search = views.Page(cap), _Search(sources, patterns.compiled(pattern))
+    for at in sources.each():
+        search.file(at)
+    search.flush()
+    hits = search.counts.total()
+    page.add(f"[{hits} match(es) across {len(search.counts)} file(s)]")
+    _show(page, _Places(sources, search.kept), total=hits)
     return sources.end(page, hits)
 
 
-def _feed(sources: Sources, matcher: Matcher, at: int) -> None:
-    target = sources.targets[at]
-    try:
-        with sources.roots.open_place(target.place) as opened:
-            head = files.read_head(opened, PROBE_BYTES)
-            if is_binary(head) or (is_utf16(head) and target.size > UTF16_BYTES_MAX):
-                sources.skipped.add(target.path)
-            elif is_utf16(head):
-                content = files.read_whole(opened, bytes_max=2 * UTF16_BYTES_MAX)
-                matcher.add(at, 1, decode(content).source)
+@dataclass(slots=True)
+class _Search:
+    """One expression over many files, which are read one by one and searched in batches."""
+
+    sources: Sources
+    expression: patterns.Expression
+    kept: list[tuple[int, patterns.Hit]] = field(default_factory=list)
+    """The first hits, each with the position of its file."""
+    counts: Counter[int] = field(default_factory=Counter)
+    """Hits of each file."""
+    _batch: patterns.Batch = field(default_factory=patterns.Batch)
+
+    def file(self, at: int) -> None:
+        """Search one file, now or with the next; skip it when it is binary or cannot be read."""
+        target = self.sources.targets[at]
+        try:
+            head = self.sources.reader.head(target.place)
+            if is_utf16(head) and target.size <= UTF16_BYTES_MAX:
+                with self.sources.roots.open_place(target.place) as opened:
+                    content = files.read_whole(opened, bytes_max=2 * UTF16_BYTES_MAX)
+                self._add(at, 1, decode(content).source)
+            elif is_binary(head):
+                self.sources.skipped.add(target.path)
+            elif len(head) < files.BLOCK_BYTES:
+                self._add(at, 1, head.removeprefix(UTF8_MARK))
             else:
-                for line, lines in files.line_pieces(opened):
-                    sources.watch.check()
-                    without = lines.removeprefix(b"\xef\xbb\xbf") if line == 1 else lines
-                    matcher.add(at, line, without)
-    except OSError as trouble:
-        if sources.resolved.is_single:
-            raise refused_by_system(target.path, trouble) from trouble
-        sources.skipped.add(target.path)
+                self._long(at, target)
+        except OSError as trouble:
+            if self.sources.resolved.is_single:
+                raise refused_by_system(target.path, trouble) from trouble
+            self.sources.skipped.add(target.path)
+
+    def flush(self) -> None:
+        """Search what is gathered."""
+        for at, hit in self._batch.hits(self.expression):
+            self.counts[at] += 1
+            if len(self.kept) < HITS_KEPT_MAX:
+                self.kept.append((at, hit))
+        self._batch = patterns.Batch()
+
+    def _add(self, at: int, line: int, text: bytes) -> None:
+        self._batch.add(at, line, text)
+        if self._batch.size >= files.BLOCK_BYTES:
+            self.flush()
+
+    def _long(self, at: int, target: Target) -> None:
+        """Search a file in pieces, until the time is over."""
+        with self.sources.roots.open_place(target.place) as opened:
+            for number, (line, lines) in enumerate(files.line_pieces(opened)):
+                if self.sources.is_out_of_time(target):
+                    return
+                self._add(at, line, lines if number else lines.removeprefix(UTF8_MARK))
 
 
 def _show(page: views.Page, places: "_Places", *, total: int) -> None:
@@ -86,7 +120,7 @@ class _Places:
     """Rows of hits; the enclosing symbols of a file are looked up when its first row is made."""
 
     sources: Sources
-    hits: list[Hit]
+    hits: list[tuple[int, patterns.Hit]]
     _at: int = -1
     _text: Text | None = None
     _outline: Outline | None = None
@@ -96,10 +130,10 @@ class _Places:
         """Rows with at most `chars` characters of each line (0: none); None if too long."""
         targets = self.sources.targets
         least = sum(
-            len(targets[hit.file].path)
+            len(targets[file].path)
             + 3
             + (len(hit.text) if chars is None else min(chars, len(hit.text)))
-            for hit in self.hits
+            for file, hit in self.hits
         )
         if least > room:
             return None
@@ -108,17 +142,17 @@ class _Places:
 
     def row(self, at: int, chars: int | None) -> str:
         """One hit: its place, the symbol it is in, its line."""
-        hit = self.hits[at]
-        path = views.clean_name(self.sources.targets[hit.file].path)
+        file, hit = self.hits[at]
+        path = views.clean_name(self.sources.targets[file].path)
         if at not in self._brackets:
-            self._brackets[at] = self._bracket(hit)
+            self._brackets[at] = self._bracket(file, hit)
         first = f"{path}:{hit.line}{self._brackets[at]}"
         return first if chars == 0 else f"{first}\t{_line(hit, chars)}"
 
-    def _bracket(self, hit: Hit) -> str:
-        if hit.file != self._at:
-            self._at = hit.file
-            self._text, self._outline = self._parsed(self.sources.targets[hit.file])
+    def _bracket(self, file: int, hit: patterns.Hit) -> str:
+        if file != self._at:
+            self._at = file
+            self._text, self._outline = self._parsed(self.sources.targets[file])
         if self._text is None or self._outline is None or hit.line > self._text.lines:
             return ""
         start = self._text.line_span(hit.line).start + hit.byte
@@ -130,17 +164,16 @@ class _Places:
         if not is_parsed(target.path) or too_large or self.sources.watch.wants_stop():
             return None, None
         try:
-            with self.sources.roots.open_place(target.place) as opened:
-                text = decode(files.read_whole(opened, bytes_max=SYMBOL_BYTES_MAX))
+            text = self.sources.decoded(target)
             language = language_of(target.path, text.source)
             if language is None:
                 return None, None
             return text, language.outline(text.source, self.sources.watch.wants_stop)
-        except (OSError, Refusal, ParseStopped):
+        except (Binary, OSError, Refusal, ParseStopped):
             return None, None
 
 
-def _line(hit: Hit, chars: int | None) -> str:
+def _line(hit: patterns.Hit, chars: int | None) -> str:
     """A hit's line, cut around the match; says how many characters are left out on either side."""
     width = len(hit.text) if chars is None else chars
     start = max(0, min(hit.char - width // 3, len(hit.text) - width))

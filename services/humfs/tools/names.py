@@ -15,6 +15,10 @@ from thrum.tones import Body
 
 KEPT_MAX = 500
 """Best results that are kept; later ones are only counted."""
+FEW_FILES = 50
+"""So many are parsed without asking whether they can matter."""
+MANY_RESULTS = 25
+"""An answer that is full and shows so many better results waits for no weaker ones."""
 NEAREST_FILES_MAX = 200
 """Files looked into for similar names when nothing is found."""
 
@@ -36,23 +40,34 @@ def show_symbol(sources: Sources, path: str, *, cap: int) -> tuple[views.Page, B
 
 def show_query(sources: Sources, query: str, *, cap: int) -> tuple[views.Page, Body]:
     """Show the symbols that fit a query, best first; raises `Refusal` when none does."""
-    count, best = 0, list[_Ranked]()
-    for ranked in _ranked(sources, query):
-        count += 1
-        best.append(ranked)
-        if len(best) >= 2 * KEPT_MAX:
-            best = heapq.nsmallest(KEPT_MAX, best)
-    if not count:
+    found, groups = _Found(), _by_rank(sources, query)
+    page, shown = views.Page(cap), 0
+    for rank in ranking.RANKS:
+        left = sum(len(groups[other]) for other in ranking.RANKS if other >= rank)
+        if left > FEW_FILES and found.count:
+            page, shown = _page(sources, found, cap=cap)
+            is_full = shown < found.count or not page.fits("", reserve=views.NOTE_CHARS)
+            if is_full and found.better(rank) >= min(shown, MANY_RESULTS):
+                page.note(f"[{left} file(s) were not parsed: they hold weaker results only]")
+                return sources.end(page, found.count)
+        for ranked in _ranked(sources, groups[rank], query):
+            found.add(ranked)
+    if not found.count:
         raise _not_found(sources, "query", query)
-    page, best, shown = views.Page(cap), heapq.nsmallest(KEPT_MAX, best), 0
+    page, _ = _page(sources, found, cap=cap)
+    return sources.end(page, found.count)
+
+
+def _page(sources: Sources, found: "_Found", *, cap: int) -> tuple[views.Page, int]:
+    """The best results with their source, then some in one line each; and how many there are."""
+    page, best, shown = views.Page(cap), found.sorted(), 0
     for ranked in best:
         section = _section(sources, ranked)
         if section is None or not views.add_section(page, section, reserve=cap // 4):
             break
         shown += 1
     rows = [f"{one.path} — {one.label} L{one.line}" for one in best[shown:]]
-    _one_line_each(page, rows, more=count - len(best))
-    return sources.end(page, count)
+    return page, shown + _one_line_each(page, rows, more=found.count - len(best))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,8 +82,31 @@ class _Ranked:
     label: str = field(compare=False)
 
 
+@dataclass(slots=True)
+class _Found:
+    """Results of a query so far."""
+
+    count: int = 0
+    best: list[_Ranked] = field(default_factory=list)
+
+    def add(self, ranked: _Ranked) -> None:
+        """Take a result; keep the best."""
+        self.count += 1
+        self.best.append(ranked)
+        if len(self.best) >= 2 * KEPT_MAX:
+            self.best = self.sorted()
+
+    def sorted(self) -> list[_Ranked]:
+        """The best, best first."""
+        return heapq.nsmallest(KEPT_MAX, self.best)
+
+    def better(self, rank: int) -> int:
+        """How many results are better than any of this rank can be."""
+        return sum(one.score[0] < min(rank, 6) for one in self.sorted())
+
+
 def _sections(sources: Sources, path: str) -> Iterator[views.Section]:
-    needed = lookup.name_bytes(path)
+    needed = lookup.words_of(path)
     for at in sources.each():
         target = sources.targets[at]
         if is_code(target.path) and not is_parsed(target.path):
@@ -80,28 +118,40 @@ def _sections(sources: Sources, path: str) -> Iterator[views.Section]:
         if language is None:
             for one in anchors.find(anchors.anchors_of(target.path, text), path):
                 yield views.Section(f"{target.path} — '{one.label}'", text, one.span)
-        elif needed is None or needed in text.source:
+        elif lookup.holds_words(text.source, needed):
             outline = sources.outline(target, text, language)
             for match in lookup.find(outline, path):
                 header = f"{target.path} — '{match.path}'"
                 yield views.Section(header, text, match.span, match.symbol)
 
 
-def _ranked(sources: Sources, query: str) -> Iterator[_Ranked]:
-    """The symbols that fit; files that hold the query as text come first, with the better ranks.
+def _by_rank(sources: Sources, query: str) -> dict[int, list[Target]]:
+    """The files that are parsed, by the best rank that a symbol in them can have."""
+    hint, groups = ranking.hint(query), {rank: list[Target]() for rank in ranking.RANKS}
+    for at in sources.each():
+        target = sources.targets[at]
+        text = sources.text(target) if is_parsed(target.path) else None
+        if text is not None:
+            groups[hint.best(text.source)].append(target)
+    return groups
 
-    So a search that runs out of time has still seen what matters.
-    """
-    needle = query.lower().encode()
-    for holds in (True, False):
-        for target, text, language in sources.parsed():
-            if (needle in text.source.lower()) is not holds:
-                continue
-            for symbol in sources.outline(target, text, language):
-                score = ranking.score(query, symbol)
-                if score is not None:
-                    line, label = text.first_line(symbol.full), symbol.described
-                    yield _Ranked(score, target.path, line, target, symbol.full, label)
+
+def _ranked(sources: Sources, targets: list[Target], query: str) -> Iterator[_Ranked]:
+    """The symbols of some files that fit; until the time is over."""
+    for number, target in enumerate(targets):
+        if sources.watch.is_over:
+            left = len(targets) - number
+            sources.out_of_time = f"[incomplete: out of time with {left} file(s) left]"
+            return
+        text = sources.text(target)
+        language = language_of(target.path, text.source) if text is not None else None
+        if text is None or language is None:
+            continue
+        for symbol in sources.outline(target, text, language):
+            score = ranking.score(query, symbol)
+            if score is not None:
+                line = text.first_line(symbol.full)
+                yield _Ranked(score, target.path, line, target, symbol.full, symbol.described)
 
 
 def _section(sources: Sources, ranked: _Ranked) -> views.Section | None:
@@ -116,14 +166,17 @@ def _section(sources: Sources, ranked: _Ranked) -> views.Section | None:
     return None
 
 
-def _one_line_each(page: views.Page, rows: list[str], *, more: int) -> None:
+def _one_line_each(page: views.Page, rows: list[str], *, more: int) -> int:
+    """Add rows while they fit, then how many are left out; returns how many were added."""
+    added = len(rows)
     for at, row in enumerate(rows):
         if not page.fits(row, reserve=views.NOTE_CHARS // 2):
-            more += len(rows) - at
+            added, more = at, more + len(rows) - at
             break
         page.note(views.clean_name(row))
     if more > 0:
         page.note(f"[{more} more, not shown; narrow file_path or be more exact]")
+    return added
 
 
 def _not_found(sources: Sources, word: str, asked: str) -> Refusal:

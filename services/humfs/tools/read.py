@@ -10,6 +10,7 @@ from humfs.core.languages import extension_of, language_of
 from humfs.core.languages.language import ParseStopped
 from humfs.core.text import decode, is_binary
 from humfs.edge import files
+from humfs.edge.reader import Reader
 from humfs.edge.roots import Opened, Roots, refused_by_system
 from humfs.edge.targets import Resolved, resolve
 from humfs.edge.walks import Target
@@ -102,13 +103,15 @@ class Read:
         return Result(output=page.text(), title=views.clean_name(args.title), metadata=metadata)
 
     def _answer(self, args: ReadArgs, resolved: Resolved, watch: Watch) -> tuple[views.Page, Body]:
-        sources, cap = Sources(self.roots, resolved, watch), self.output_chars_max
-        if args.symbol:
-            return show_symbol(sources, args.symbol, cap=cap)
-        if args.query:
-            return show_query(sources, args.query, cap=cap)
-        if args.pattern:
-            return show_pattern(sources, args.pattern, cap=cap)
+        cap = self.output_chars_max
+        with Reader(self.roots) as reader:
+            sources = Sources(self.roots, reader, resolved, watch)
+            if args.symbol:
+                return show_symbol(sources, args.symbol, cap=cap)
+            if args.query:
+                return show_query(sources, args.query, cap=cap)
+            if args.pattern:
+                return show_pattern(sources, args.pattern, cap=cap)
         if resolved.is_single:
             return self._file(resolved.targets[0], watch)
         return self._files(resolved, watch)

@@ -9,6 +9,7 @@ from humfs.core.languages.language import Language, ParseStopped
 from humfs.core.symbols import Outline
 from humfs.core.text import Text, decode, is_binary
 from humfs.edge import files
+from humfs.edge.reader import Reader
 from humfs.edge.roots import Roots, refused_by_system
 from humfs.edge.targets import Resolved
 from humfs.edge.walks import Target
@@ -18,8 +19,10 @@ from thrum.tones import Body
 
 SYMBOL_BYTES_MAX = 5 * 1024 * 1024
 """Largest file that is parsed, or read for anchors."""
-PROBE_BYTES = 8_192
-"""Read of a file to tell whether it is binary."""
+
+
+class Binary(Exception):
+    """A file has no text."""
 
 
 @dataclass(slots=True)
@@ -27,6 +30,7 @@ class Sources:
     """What a search reads, and what it had to leave out."""
 
     roots: Roots
+    reader: Reader
     resolved: Resolved
     watch: Watch
     skipped: set[str] = field(default_factory=set)
@@ -52,23 +56,39 @@ class Sources:
                 return
             yield at
 
+    def is_out_of_time(self, target: Target) -> bool:
+        """Whether the time is over in the middle of a file; then the answer says so."""
+        if self.watch.is_over:
+            self.out_of_time = f"[incomplete: out of time in {views.clean_name(target.path)}]"
+        return bool(self.out_of_time)
+
     def text(self, target: Target) -> Text | None:
         """A file's text; None when it is binary, too large or cannot be read.
 
         Of a single file the latter two are refusals.
         """
         try:
-            with self.roots.open_place(target.place) as opened:
-                if not is_binary(files.read_head(opened, PROBE_BYTES)):
-                    return decode(files.read_whole(opened, bytes_max=SYMBOL_BYTES_MAX))
+            return self.decoded(target)
         except OSError as trouble:
             if self.resolved.is_single:
                 raise refused_by_system(target.path, trouble) from trouble
         except Refusal:
             if self.resolved.is_single:
                 raise
+        except Binary:
+            pass
         self.skipped.add(target.path)
         return None
+
+    def decoded(self, target: Target) -> Text:
+        """A file's text; raises `Binary`, `OSError`, or `Refusal` when it is too large."""
+        content = self.reader.head(target.place)
+        if is_binary(content):
+            raise Binary
+        if len(content) == files.BLOCK_BYTES:
+            with self.roots.open_place(target.place) as opened:
+                content = files.read_whole(opened, bytes_max=SYMBOL_BYTES_MAX)
+        return decode(content)
 
     def parsed(self) -> Iterator[tuple[Target, Text, Language]]:
         """The files of a language that is parsed; `outline` parses one."""

@@ -15,6 +15,7 @@ there and what was wanted. The process exits 78 and has changed nothing.
 
 from nest.settings.load import ENVIRONMENT_NAMES, SERVICE_KINDS, load, service_key
 from nest.settings.model import (
+    AnchorSettings,
     AnthropicSettings,
     FrontSettings,
     FsSettings,
@@ -37,6 +38,7 @@ from nest.settings.model import (
 __all__ = [
     "ENVIRONMENT_NAMES",
     "SERVICE_KINDS",
+    "AnchorSettings",
     "AnthropicSettings",
     "FrontSettings",
     "FsSettings",

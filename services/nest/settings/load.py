@@ -58,6 +58,11 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
         least = 4 * settings.humd.thehum.segment_bytes
         found = settings.humd.thehum.bytes_max
         in_file += (Violation("humd.thehum.maxBytes", str(found), f"at least {least}"),)
+    anchor = settings.humd.thehum.anchor
+    in_file += tuple(
+        Violation(f"humd.thehum.anchor.{name}", "nothing", f"a value, for {anchor.backend}")
+        for name in anchor.missing
+    )
     overrides, in_environment = decode(_Overrides, _overrides(environ, settings.front))
     violations = [f"{paths.hum_json}: {violation}" for violation in in_file]
     violations += [f"environment: {violation}" for violation in (*in_roots, *in_environment)]

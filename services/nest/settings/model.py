@@ -72,6 +72,36 @@ FrameBytes = Annotated[int, Range(64 * 1024, 256 * MIB)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnchorSettings:
+    """Where signed roots of the log are made known, so that its owner cannot change them."""
+
+    backend: Literal["null", "file", "witness", "evm"] = "null"
+    """`null`: nowhere. `file`: a line in `path`. `witness`: another humd signs below it. `evm`: a
+    call of a contract, signed and sent by `command`."""
+    every_minutes: Annotated[int, Range(0, 525_600)] = 60
+    """Minutes between two anchors, if the log grew."""
+    path: FilePath | None = None
+    """Of `file`: where lines are appended."""
+    rpc_url: Annotated[str, Text(r"https?://.+", "http:// or https://")] | None = None
+    """Of `evm`: a JSON-RPC endpoint, which is asked whether the call is in a block."""
+    contract: Annotated[str, Text(r"0x[0-9a-fA-F]{40}", "an address")] | None = None
+    """Of `evm`: the contract with `anchor(bytes32,bytes32,uint64)`."""
+    chain_id: Annotated[int, Range(1)] = 1
+    """Of `evm`: for the program that signs."""
+    command: tuple[str, ...] = ()
+    """Of `evm`: the program, and its arguments. It gets the call on stdin and prints the hash."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Settings that the backend needs and that are absent."""
+        needs: dict[str, dict[str, object]] = {
+            "file": {"path": self.path},
+            "evm": {"rpcUrl": self.rpc_url, "contract": self.contract, "command": self.command},
+        }
+        return tuple(name for name, value in needs.get(self.backend, {}).items() if not value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ThehumSettings:
     """The signed log."""
 
@@ -102,6 +132,7 @@ class ThehumSettings:
     redact: tuple[ChiName, ...] = ()
     """Kinds of tone whose bodies are not stored at all, but for what routing needs; `*` means
     all."""
+    anchor: AnchorSettings = AnchorSettings()
 
     @property
     def is_bound_too_small(self) -> bool:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import orjson
 
 from thehum.core.events import Head
-from thehum.core.merkle import leaf_hash, verify_inclusion
 from thehum.core.notes import BadNote, open_checkpoint
 from thrum.canonical import dumps
+from thrum.merkle import leaf_hash, verify_inclusion
 
 BASE_BYTES_MAX = 64 * 1024
 

@@ -34,9 +34,9 @@ INLINE_BODY_BYTES_MAX = LINE_BYTES_MAX - 4 * 1024
 """A body's JSON in its line; the rest is for names, hashes and the signature."""
 SALT_BYTES = 32
 ROUTING = (
-    "callId", "callee", "chis", "chunkType", "client", "code", "cwd", "finishReason", "flag",
-    "hearOnly", "hid", "hive", "instance", "kind", "mark", "modelId", "name", "qualifier", "reason",
-    "scope", "sentAt", "span", "thrum", "toolName",
+    "askId", "callId", "callee", "chis", "chunkType", "client", "code", "cwd", "decision",
+    "finishReason", "flag", "hearOnly", "hid", "hive", "instance", "kind", "mark", "modelId",
+    "name", "permitId", "qualifier", "reason", "scope", "sentAt", "span", "thrum", "toolName",
 )  # fmt: skip
 """Keys that stay in the line of a body that is elsewhere."""
 ROUTING_BYTES_MAX = 256

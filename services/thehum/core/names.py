@@ -94,3 +94,7 @@ def record_name(author: str, *, is_conflict: bool = False) -> str:
 def is_record(name: str) -> bool:
     """Whether this is the name of such a file."""
     return _RECORD.fullmatch(name) is not None
+
+
+ANCHORS = "anchors.ndjson"
+"""Receipts for signed roots that were made known elsewhere."""

@@ -19,10 +19,10 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
 
-from thehum.core.merkle import HASH_BYTES, LEAVES_MAX
 from thrum.errors import PeerError
 from thrum.ids import hid_of
 from thrum.keys import SIGNATURE_BYTES, SigningKey, verify
+from thrum.merkle import HASH_BYTES, LEAVES_MAX
 
 NOTE_CHARS_MAX = 16 * 1024
 """A longer text is no note."""

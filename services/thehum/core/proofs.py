@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import orjson
 
 from thehum.core.events import Event, MalformedEvent, read_event, split_line
-from thehum.core.merkle import HASH_BYTES, leaf_hash, verify_inclusion
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint
 from thrum.errors import PeerError
+from thrum.merkle import HASH_BYTES, leaf_hash, verify_inclusion
 
 KIND = "hum.proof/1"
 PROOF_BYTES_MAX = 64 * 1024 * 1024

@@ -9,8 +9,8 @@ Tiles are never trusted: a proof made from them is checked against a signed root
 
 from collections.abc import Callable, Sequence
 
-from thehum.core.merkle import Node, node_hash, perfect_root
 from thrum.errors import LocalError
+from thrum.merkle import Node, node_hash, perfect_root
 
 TILE_LEVELS = 8
 TILE_HASHES = 1 << TILE_LEVELS

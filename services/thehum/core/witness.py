@@ -18,7 +18,6 @@ race would both be signed, or a crash would forget what was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from thehum.core.merkle import verify_consistency
 from thehum.core.notes import (
     BadNote,
     Checkpoint,
@@ -29,6 +28,7 @@ from thehum.core.notes import (
     split_note,
 )
 from thrum.keys import SIGNATURE_BYTES, SigningKey, verify
+from thrum.merkle import verify_consistency
 
 _COSIGNATURE = b"\x04"
 _TIME_BYTES = 8

@@ -17,17 +17,6 @@ from pathlib import Path
 from nest.private import read_private, replace_private
 from thehum.core.base import Base
 from thehum.core.events import GENESIS, Head
-from thehum.core.merkle import (
-    HASH_BYTES,
-    Frontier,
-    consistency,
-    frontier,
-    inclusion,
-    leaf_hash,
-    root,
-    verify_consistency,
-    verify_inclusion,
-)
 from thehum.core.names import CHECKPOINT
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint, origin, sign_checkpoint
 from thehum.core.pages import PageLimits
@@ -38,6 +27,17 @@ from thehum.edge.disk import told_apart
 from thehum.edge.log import Log
 from thehum.edge.tiles import Tiles
 from thrum.keys import SigningKey
+from thrum.merkle import (
+    HASH_BYTES,
+    Frontier,
+    consistency,
+    frontier,
+    inclusion,
+    leaf_hash,
+    root,
+    verify_consistency,
+    verify_inclusion,
+)
 
 EVERY_SECONDS = 30.0
 """How old the newest checkpoint of a log that grows may become."""

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nest.paths import ensure_private
-from thehum.core.merkle import HASH_BYTES, perfect_root
 from thehum.core.names import TILES_DIR
 from thehum.core.tiles import TILE_HASHES, whole
 from thehum.edge.disk import (
@@ -24,6 +23,7 @@ from thehum.edge.disk import (
     told_apart,
     write_all,
 )
+from thrum.merkle import HASH_BYTES, perfect_root
 
 GONE = bytes(HASH_BYTES)
 """What is read of a leaf hash that was dropped."""

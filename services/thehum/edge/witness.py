@@ -61,6 +61,9 @@ class Witness:
         """By link number: who waits for a head to be recorded."""
         self._scan_from = 0
         """The next event to look at while the folder is made anew; 0 when that is done."""
+        self._cosigned: dict[str, int] = {}
+        """By witness, how many events it signed for."""
+        self._load_cosigned()
         self._records: dict[str, Body] = {}
         """What was read from the log, until it is in files."""
         if self._folder.is_dir():
@@ -158,6 +161,22 @@ class Witness:
             return
         self._answer(tone, {"witness": kept.witness, "size": kept.size})
 
+    def cosigned(self, size: int) -> str | None:
+        """A witness who signed for at least `size` events; None when there is none."""
+        signed = (witness for witness, events in self._cosigned.items() if events >= size)
+        return next(signed, None)
+
+    def _load_cosigned(self) -> None:
+        folder = self._root / names.COSIGNED_DIR
+        for name in filter(names.is_record, os.listdir(folder) if folder.is_dir() else ()):
+            try:
+                body = orjson.loads(read_private(folder / name))
+                found = read_cosigned(body, public=self._log.public)
+            except (BadNote, orjson.JSONDecodeError) as problem:
+                log.error("log.bad_record", extra={"where": name, "reason": str(problem)})
+                continue
+            self._cosigned[found.witness] = found.size
+
     def _keep(self, cosigned: Cosigned) -> Cosigned:
         folder = self._root / names.COSIGNED_DIR
         with told_apart(f"writing below {folder}"):
@@ -171,6 +190,7 @@ class Witness:
             raise BadNote(f"signatures of {COSIGNED_MAX} witnesses are kept already")
         with told_apart(f"writing {path}"):
             replace_private(path, dumps(dump_cosigned(cosigned)) + b"\n")
+        self._cosigned[cosigned.witness] = cosigned.size
         return cosigned
 
     # --- files

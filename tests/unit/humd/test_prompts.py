@@ -481,4 +481,4 @@ class TestSessions:
 
 
 def test_a_state_without_workers_has_no_default_model() -> None:
-    assert State("scout").default_model() is None
+    assert State().default_model() is None

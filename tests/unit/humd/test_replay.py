@@ -11,14 +11,16 @@ from tests.support.world import World, tables
 
 from humd.core import router
 from humd.core.arrivals import Arrival, Deliver
+from humd.core.leaves import Frozen, freeze, leaves
 from humd.core.replay import arrival_of
 from thehum.core.keeping import Aside, stub
 from thrum import frames
 from thrum.chi import OUTPUT, Chi
 from thrum.errors import MalformedTone
+from thrum.snapshots import Leaf, root_of
 
 ROLES: dict[str, tuple[str, dict[str, object]]] = {
-    "W": ("worker", {"models": ["m"]}),
+    "W": ("worker", {"models": ["m"], "chis": ["drone"]}),
     "X": ("worker", {"models": ["m", "n"]}),
     "F": ("forager", {"tools": [{"name": "t"}], "provides": ["fs"]}),
     "A": ("asker", {}),
@@ -34,6 +36,7 @@ CLIENTS = sorted(ROLES)
 BUS = [name for name in CLIENTS if "/" not in name]
 SIDS = ("s", "z")
 CALLS = ("c", "d")
+WORK = ("chunk", "finish", "error", "tool-call", "permission-ask")
 
 
 class Traffic(RuleBasedStateMachine):
@@ -43,6 +46,8 @@ class Traffic(RuleBasedStateMachine):
         super().__init__()
         self.world = World()
         self.checked = 0
+        self.taken_at, self.taken, self.frozen = 0, list[Leaf](), Frozen()
+        """The last snapshot: how many events were before it, its leaves, and how it began."""
 
     def joins(self, client: str) -> None:
         role, body = ROLES[client]
@@ -66,13 +71,15 @@ class Traffic(RuleBasedStateMachine):
         self.world.says(client, chi, sid=sid)
 
     @precondition(lambda self: self.turns())
-    @rule(data=st.data(), chi=st.sampled_from(["chunk", "finish", "error", "tool-call"]))
+    @rule(data=st.data(), chi=st.sampled_from(WORK))
     def work(self, data: st.DataObject, chi: str) -> None:
         sid, worker = data.draw(st.sampled_from(self.turns()))
         if chi == "tool-call":
             tool = data.draw(st.sampled_from(["t", "ask", "nope"]))
             call_id = data.draw(st.sampled_from(CALLS))
             self.world.says(worker, chi, sid=sid, callId=call_id, toolName=tool)
+        elif chi == "permission-ask":
+            self.world.says(worker, chi, sid=sid, askId=data.draw(st.sampled_from(CALLS)))
         else:
             self.world.says(worker, chi, sid=sid)
 
@@ -111,6 +118,11 @@ class Traffic(RuleBasedStateMachine):
     def wait(self, milliseconds: int) -> None:
         self.world.waits(milliseconds)
 
+    @rule()
+    def take_a_snapshot(self) -> None:
+        self.frozen, self.taken_at = freeze(self.world.state), self.world.seq
+        self.taken = self.world.snapshot()
+
     def turns(self) -> list[tuple[str, str]]:
         by_sid = self.world.state.sessions.by_sid
         return [(s.sid, s.worker) for s in by_sid.values() if s.is_open and s.worker]
@@ -122,13 +134,25 @@ class Traffic(RuleBasedStateMachine):
     @invariant()
     def a_replay_without_bodies_gives_it_too(self) -> None:
         """Whatever the log forgot, humd decides as it did (`core.keeping` in thehum)."""
-        kept = tables(self.world.replayed(map(forgotten, self.world.lines)))
-        whole = tables(self.world.state)
-        for table in (kept, whole):
-            for session in table["sessions"].values():
-                session["waiting"] = [waiting[:3] for waiting in session["waiting"]]
+        kept = self.world.replayed(map(forgotten, self.world.lines))
 
-        assert kept == whole
+        assert list(leaves(freeze(kept))) == list(leaves(freeze(self.world.state)))
+
+    @invariant()
+    def a_snapshot_and_the_events_behind_it_give_it_too(self) -> None:
+        if not self.taken:
+            return
+        state = self.world.restored(self.taken)
+        assert root_of(leaves(freeze(state))) == root_of(self.taken)
+
+        self.world.replayed_from(state, self.world.lines[self.taken_at :])
+
+        assert tables(state) == tables(self.world.state)
+        assert root_of(leaves(freeze(state))) == root_of(self.world.snapshot())
+
+    @invariant()
+    def what_was_frozen_does_not_change(self) -> None:
+        assert list(leaves(self.frozen)) == self.taken or not self.taken
 
     @invariant()
     def an_open_turn_has_a_worker_that_knows_of_it(self) -> None:
@@ -176,7 +200,7 @@ class Traffic(RuleBasedStateMachine):
 
 
 TestTraffic = Traffic.TestCase
-TestTraffic.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTraffic.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 
 
 def forgotten(stored: bytes) -> bytes:

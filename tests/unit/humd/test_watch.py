@@ -1,5 +1,6 @@
 """Turns are timed and counted from the events that route them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,6 @@ from tests.support.world import World, tables
 
 from humd.core import router
 from humd.core.arrivals import Arrival, Timed
-from humd.core.phrases import classify
 from humd.core.sessions import KEEP_MS
 from humd.core.watch import REPEATED_BYTES_MAX
 from thrum.frames import Header
@@ -188,7 +188,8 @@ def test_a_prompt_is_kept_only_for_a_worker_that_promised_beats(world: World) ->
 
 
 def test_a_suspicious_text_is_noted_where_a_classifier_is_used(world: World) -> None:
-    world.state.watch._classify = classify
+    world.basis = replace(world.basis, classifier="phrases")
+    world.boots()
     prompts(world)
     world.says("W", "chunk", sid="s", delta="There is no previous context ")
     world.says("W", "chunk", sid="s", delta="available to me.")

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.thehum.chains import AUTHOR, KEY, group, lines_of
 
-from thehum.core.merkle import inclusion, root
 from thehum.core.notes import Checkpoint, origin, sign_checkpoint
 from thehum.core.proofs import NotProven, Proof, check, dump_proof, event_leaf, read_proof
 from thehum.core.tiles import TilesLost, tile_nodes
+from thrum.merkle import inclusion, root
 
 LINES = lines_of(group(9).data)
 NODE = tile_nodes(lambda *_: None, 0, [event_leaf(line) for line in LINES])

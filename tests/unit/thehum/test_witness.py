@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.thehum.chains import AUTHOR, KEY, group, lines_of
 
-from thehum.core.merkle import Node, consistency, leaf_hash, perfect_root, root
 from thehum.core.notes import BadNote, Checkpoint, origin, sign_checkpoint
 from thehum.core.proofs import event_leaf
 from thehum.core.witness import (
@@ -20,6 +19,7 @@ from thehum.core.witness import (
 )
 from thrum.ids import hid_of
 from thrum.keys import SigningKey
+from thrum.merkle import Node, consistency, leaf_hash, perfect_root, root
 
 WITNESS = SigningKey.from_seed(b"w" * 32)
 NAME = f"hum/{hid_of('humd', WITNESS.public)}/witness"

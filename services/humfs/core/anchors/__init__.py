@@ -1,7 +1,8 @@
 """Anchors: the addressable places of files that are not code.
 
 Each format is a function from text to anchors in file order. A format nobody knows yet is plain
-text. Adding one is a file here and rows in `_BY_EXTENSION`.
+text. Adding one is a file here and rows in `_BY_EXTENSION`; its edits are in
+`core.scopes`.
 """
 
 from collections.abc import Callable
@@ -18,16 +19,24 @@ Reader = Callable[[Text], list[Anchor]]
 _BY_EXTENSION: dict[str, tuple[str, Reader]] = {
     "md": ("markdown", markdown.anchors),
     "markdown": ("markdown", markdown.anchors),
+    "mdx": ("markdown", markdown.anchors),
     "json": ("json", json_members.anchors),
-    "jsonc": ("json", json_members.anchors),
+    "webmanifest": ("json", json_members.anchors),
+    "ipynb": ("json", json_members.anchors),
+    "jsonc": ("jsonc", json_members.anchors),
     "toml": ("toml", sections.toml),
     "ini": ("ini", sections.ini),
     "cfg": ("ini", sections.ini),
     "conf": ("ini", sections.ini),
+    "properties": ("ini", sections.ini),
+    "editorconfig": ("ini", sections.ini),
+    "gitconfig": ("ini", sections.ini),
+    "npmrc": ("ini", sections.ini),
     "env": ("env", sections.env),
     "yaml": ("yaml", yaml_keys.anchors),
     "yml": ("yaml", yaml_keys.anchors),
 }
+_BY_NAME = dict.fromkeys(("Cargo.lock", "poetry.lock", "uv.lock", "Pipfile"), _BY_EXTENSION["toml"])
 _PLAIN = ("text", plain.anchors)
 
 
@@ -60,4 +69,6 @@ def _reader_of(path: str) -> tuple[str, Reader]:
     name = path.rpartition("/")[2]
     if name.startswith(".env"):
         return _BY_EXTENSION["env"]
+    if name in _BY_NAME:
+        return _BY_NAME[name]
     return _BY_EXTENSION.get(extension_of(path), _PLAIN)

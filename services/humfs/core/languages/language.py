@@ -12,7 +12,9 @@ from humfs.core.symbols import Outline, Symbol
 from humfs.core.syntax import Syntax
 
 CHUNK_BYTES = 64 * 1024
-"""Bytes handed to the parser at a time; between two it asks whether to stop."""
+"""Bytes handed to the parser at a time."""
+QUESTION_STEPS = 32
+"""Of the times the parser asks whether to stop, each so many-th is answered; it asks each 10 us."""
 
 __all__ = ["Language", "ParseStopped", "ShouldStop", "TreeLanguage", "parse"]
 
@@ -65,14 +67,15 @@ def parse(
     ranges: Sequence[Range] | None = None,
 ) -> Tree:
     """Parse all of `source`, or only `ranges` of it; raises `ParseStopped`."""
-    stopped = False
+    stopped, steps = False, 0
 
     def chunk(at: int, _: object) -> bytes:
         return source[at : at + CHUNK_BYTES]
 
     def progress(_: int, __: bool) -> bool:
-        nonlocal stopped
-        stopped = stopped or should_stop()
+        nonlocal stopped, steps
+        steps += 1
+        stopped = stopped or (steps % QUESTION_STEPS == 0 and should_stop())
         return stopped
 
     parser = Parser(grammar, included_ranges=ranges) if ranges else Parser(grammar)

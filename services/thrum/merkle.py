@@ -1,8 +1,9 @@
 """The Merkle tree of RFC 6962 (and 9162): append-only, with proofs of inclusion and consistency.
 
 A leaf is SHA-256(00 || data), a node SHA-256(01 || left || right); the left subtree takes the
-largest power of two smaller than the number of leaves; the empty tree is SHA-256 of nothing. In the
-log the data of leaf `seq - 1` is the 32-byte hash of event `seq`.
+largest power of two smaller than the number of leaves; the empty tree is SHA-256 of nothing. Two
+trees are made of it: over the log, where the data of leaf `seq - 1` is the 32-byte hash of event
+`seq`, and over the router's state (`thrum.snapshots`).
 
 Every root and proof is made of **perfect** subtrees: those of 2^level leaves whose first leaf is a
 multiple of 2^level. Whoever has them hands in a `Node`; the ragged right edge is computed here.

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thehum.core import merkle
-from thehum.core.merkle import (
+from thrum import merkle
+from thrum.merkle import (
     EMPTY_ROOT,
     Frontier,
     Node,
