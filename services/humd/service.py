@@ -51,6 +51,8 @@ AWAY_SECONDS = 2.0
 """How long thehum may be away before new work is refused."""
 DRAIN_SECONDS = 2.0
 """How long a stop waits for what is on its way to the disk."""
+LATE_MS = 100
+"""While the log is behind by more, no worker is judged by its silence."""
 REPLAY_PAGE_EVENTS = 4_096
 LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
@@ -568,7 +570,8 @@ class Hub:
             self._ledger.back(self._send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
             self._recorder.say(emit)
-        for emit in sentinel.due(self._state, now_ms(), beat_ms=self._beat_ms):
+        is_late = self._ledger.lag_ms(now_ms()) > LATE_MS  # no question would get through
+        for emit in [] if is_late else sentinel.due(self._state, now_ms(), beat_ms=self._beat_ms):
             self._metrics.acts.labels(emit.chi).inc()
             self._recorder.say(emit)
         self._projections.tick(

@@ -55,3 +55,30 @@ def test_the_turn_of_a_frozen_worker_goes_on_with_another(stack: Stack) -> None:
     assert (prompt["sid"], prompt["content"]) == ("s", "say hi")
     assert "no sign of life" in retrofit["reason"]
     assert (finish["sid"], finish["from"]) == ("s", "daemon")
+
+
+def test_no_worker_is_judged_while_the_log_is_away(stack: Stack) -> None:
+    """No question would reach it, so it cannot be late with an answer."""
+    patience = 6 * BEAT_MS / 1000
+    with (
+        stack.client() as worker,
+        stack.client() as asker,
+        stack.client(reply_seconds=patience) as idle,
+    ):
+        about = {"bee": ["worker"], "models": ["slow"], "chis": ["drone"]}
+        worker.send(chi="hello", hive="slow", hid=f"wbee_{'5' * 64}", rid="h", **about)
+        worker.read_until("echo", rid="h")
+        asker.send(chi="prompt", rid="r", sid="s", modelId="slow", content="think")
+        worker.read_until("prompt")
+        assert idle.read()["chi"] == "breath"
+        stack.send_signal("thehum", signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            idle.read()
+        stack.send_signal("thehum", signal.SIGCONT)
+        worker.read_until("drone")
+        worker.send(chi="drone", sid="s", health="alert")
+        worker.send(chi="finish", sid="s", finishReason="end_turn")
+        tones = iter(asker.read, None)
+        ended = next(tone for tone in tones if tone["chi"] in ("finish", "error"))
+
+    assert (ended["chi"], ended["finishReason"]) == ("finish", "end_turn")

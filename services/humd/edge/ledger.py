@@ -9,6 +9,7 @@ then new work is refused, and at the end connections are reset, so that bees off
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 from humd.core.arrivals import ClientId, Effect
 from humd.core.clients import peer_of
@@ -190,8 +191,17 @@ class Ledger:
     @property
     def oldest_seq(self) -> int:
         """The first seq that is not confirmed."""
-        waiting = [*self._flying, *self._ready, *([self._filling] if self._filling else [])]
-        return waiting[0].first_seq if waiting else self.next_seq
+        oldest = self._oldest
+        return oldest.first_seq if oldest is not None else self.next_seq
+
+    def lag_ms(self, now_ms: int) -> int:
+        """How long the oldest event that is not on disk has waited; 0 when everything is."""
+        oldest = self._oldest
+        return max(0, now_ms - oldest.at_ms) if oldest is not None and oldest.count else 0
+
+    @property
+    def _oldest(self) -> Batch | None:
+        return next(chain(self._flying, self._ready), self._filling)
 
     def _close(self) -> None:
         if self._filling is not None and self._filling.count:

@@ -214,6 +214,18 @@ class TestWhenThehumIsBack:
         assert ledger.back(log.send, "an earlier start", 99) == []
         assert log.batches == [1, 1]
 
+    def test_how_long_the_oldest_event_waits_is_known(self, ledger: Ledger, log: Log) -> None:
+        assert ledger.lag_ms(10_000) == 0
+        ledger.add(ledger.batch(1_000), "C", b"parcel")
+        assert ledger.lag_ms(1_700) == 700
+
+        ledger.send = log.send
+        ledger.flush()
+        ledger.add(ledger.batch(1_500), "C", b"parcel")
+        assert ledger.lag_ms(1_700) == 700
+        ledger.durable(1)
+        assert ledger.lag_ms(1_700) == 200
+
     def test_the_oldest_unconfirmed_event_is_known(self, ledger: Ledger, log: Log) -> None:
         for _ in range(2):
             add(ledger, count=2)
