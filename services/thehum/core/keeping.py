@@ -34,8 +34,9 @@ INLINE_BODY_BYTES_MAX = LINE_BYTES_MAX - 4 * 1024
 """A body's JSON in its line; the rest is for names, hashes and the signature."""
 SALT_BYTES = 32
 ROUTING = (
-    "callId", "callee", "chunkType", "client", "cwd", "finishReason", "hearOnly", "hid", "hive",
-    "instance", "modelId", "name", "qualifier", "scope", "toolName",
+    "askId", "callId", "callee", "chunkType", "client", "code", "cwd", "decision", "finishReason",
+    "hearOnly", "hid", "hive", "instance", "modelId", "name", "permitId", "qualifier", "reason",
+    "scope", "tool", "toolName",
 )  # fmt: skip
 """Keys that stay in the line of a body that is elsewhere."""
 ROUTING_BYTES_MAX = 256
