@@ -82,6 +82,9 @@ const (
 	ChiBackfill        = "backfill"
 	ChiForget          = "forget"
 	ChiForgotten       = "forgotten"
+	ChiCheckpoint      = "checkpoint"
+	ChiCosign          = "cosign"
+	ChiWitnessed       = "witnessed"
 	ChiSnapshot        = "snapshot"
 	ChiBeeRetract      = "bee-retract"
 )
@@ -156,6 +159,9 @@ var AllChi = []string{
 	ChiBackfill,
 	ChiForget,
 	ChiForgotten,
+	ChiCheckpoint,
+	ChiCosign,
+	ChiWitnessed,
 	ChiSnapshot,
 	ChiBeeRetract,
 }
@@ -218,6 +224,9 @@ var Needs = map[string][]string{
 	"backfill":           {},
 	"forget":             {"sid"},
 	"forgotten":          {"sid", "order"},
+	"checkpoint":         {},
+	"cosign":             {"note", "pubkey"},
+	"witnessed":          {"origin", "pubkey"},
 	"snapshot":           {},
 	"bee-retract":        {},
 }
@@ -260,6 +269,9 @@ var Fields = map[string][]Field{
 	"backfill":           {},
 	"forget":             {{"by", "string"}, {"reason", "string"}},
 	"forgotten":          {{"order", "integer"}, {"bodies", "integer"}, {"bytes", "integer"}, {"whole", "boolean"}},
+	"checkpoint":         {{"old", "integer"}, {"note", "string"}, {"size", "integer"}, {"proof", "array"}, {"cosignature", "string"}, {"pubkey", "string"}},
+	"cosign":             {{"note", "string"}, {"pubkey", "string"}, {"proof", "array"}},
+	"witnessed":          {{"origin", "string"}, {"size", "integer"}, {"root", "string"}, {"note", "string"}, {"conflict", "array"}, {"pubkey", "string"}},
 	"snapshot":           {},
 	"bee-retract":        {{"name", "string"}, {"scope", "string"}, {"reason", "string"}},
 }

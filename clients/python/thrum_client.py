@@ -72,6 +72,9 @@ class Chi:
     BACKFILL = "backfill"
     FORGET = "forget"
     FORGOTTEN = "forgotten"
+    CHECKPOINT = "checkpoint"
+    COSIGN = "cosign"
+    WITNESSED = "witnessed"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -148,6 +151,9 @@ ALL_CHI: frozenset[str] = frozenset(
         Chi.BACKFILL,
         Chi.FORGET,
         Chi.FORGOTTEN,
+        Chi.CHECKPOINT,
+        Chi.COSIGN,
+        Chi.WITNESSED,
         Chi.SNAPSHOT,
         Chi.BEE_RETRACT,
     }
@@ -205,6 +211,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "backfill": (),
     "forget": ("sid",),
     "forgotten": ("sid", "order"),
+    "checkpoint": (),
+    "cosign": ("note", "pubkey"),
+    "witnessed": ("origin", "pubkey"),
     "snapshot": (),
     "bee-retract": (),
 }
@@ -415,6 +424,27 @@ FIELDS: dict[str, dict[str, str]] = {
         "bodies": "integer",
         "bytes": "integer",
         "whole": "boolean",
+    },
+    "checkpoint": {
+        "old": "integer",
+        "note": "string",
+        "size": "integer",
+        "proof": "array",
+        "cosignature": "string",
+        "pubkey": "string",
+    },
+    "cosign": {
+        "note": "string",
+        "pubkey": "string",
+        "proof": "array",
+    },
+    "witnessed": {
+        "origin": "string",
+        "size": "integer",
+        "root": "string",
+        "note": "string",
+        "conflict": "array",
+        "pubkey": "string",
     },
     "snapshot": {},
     "bee-retract": {

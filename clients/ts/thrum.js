@@ -57,6 +57,9 @@ export const Chi = {
   backfill: "backfill",
   forget: "forget",
   forgotten: "forgotten",
+  checkpoint: "checkpoint",
+  cosign: "cosign",
+  witnessed: "witnessed",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 };
@@ -150,6 +153,9 @@ export const NEEDS = {
   "backfill": [],
   "forget": ["sid"],
   "forgotten": ["sid", "order"],
+  "checkpoint": [],
+  "cosign": ["note", "pubkey"],
+  "witnessed": ["origin", "pubkey"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -192,6 +198,9 @@ export const FIELDS = {
   "backfill": {},
   "forget": { by: "string", reason: "string" },
   "forgotten": { order: "integer", bodies: "integer", bytes: "integer", whole: "boolean" },
+  "checkpoint": { old: "integer", note: "string", size: "integer", proof: "array", cosignature: "string", pubkey: "string" },
+  "cosign": { note: "string", pubkey: "string", proof: "array" },
+  "witnessed": { origin: "string", size: "integer", root: "string", note: "string", conflict: "array", pubkey: "string" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

@@ -303,6 +303,30 @@ export interface ForgottenTone extends Envelope {
   bytes?: number;
   whole?: boolean;
 }
+export interface CheckpointTone extends Envelope {
+  chi: "checkpoint";
+  old?: number;
+  note?: string;
+  size?: number;
+  proof?: unknown[];
+  cosignature?: string;
+  pubkey?: string;
+}
+export interface CosignTone extends Envelope {
+  chi: "cosign";
+  note: string;
+  pubkey: string;
+  proof?: unknown[];
+}
+export interface WitnessedTone extends Envelope {
+  chi: "witnessed";
+  origin: string;
+  pubkey: string;
+  size?: number;
+  root?: string;
+  note?: string;
+  conflict?: unknown[];
+}
 export interface SnapshotTone extends Envelope {
   chi: "snapshot";
 }
@@ -351,6 +375,9 @@ export type KnownTone =
   | BackfillTone
   | ForgetTone
   | ForgottenTone
+  | CheckpointTone
+  | CosignTone
+  | WitnessedTone
   | SnapshotTone
   | BeeRetractTone
   ;
@@ -395,6 +422,9 @@ export const Chi = {
   backfill: "backfill",
   forget: "forget",
   forgotten: "forgotten",
+  checkpoint: "checkpoint",
+  cosign: "cosign",
+  witnessed: "witnessed",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 } as const;
@@ -488,6 +518,9 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "backfill": [],
   "forget": ["sid"],
   "forgotten": ["sid", "order"],
+  "checkpoint": [],
+  "cosign": ["note", "pubkey"],
+  "witnessed": ["origin", "pubkey"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -530,6 +563,9 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "backfill": {},
   "forget": { by: "string", reason: "string" },
   "forgotten": { order: "integer", bodies: "integer", bytes: "integer", whole: "boolean" },
+  "checkpoint": { old: "integer", note: "string", size: "integer", proof: "array", cosignature: "string", pubkey: "string" },
+  "cosign": { note: "string", pubkey: "string", proof: "array" },
+  "witnessed": { origin: "string", size: "integer", root: "string", note: "string", conflict: "array", pubkey: "string" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

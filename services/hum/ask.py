@@ -113,7 +113,7 @@ def ask(*, prompt: str, model: str | None, sid: str | None, as_json: bool) -> in
                 _print("\n")
             raise
     milliseconds = round((time.monotonic() - begun) * 1000)
-    worker = worker_of(answer.model, read_bees(paths.bees_json))
+    worker = worker_of(answer.model, read_bees(paths))
     _report(answer, milliseconds, worker=worker, as_json=as_json)
     return EXIT_FAILED if answer.reason == "error" else 0
 

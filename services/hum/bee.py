@@ -43,7 +43,7 @@ def bee(*, name: str | None, _listed: bool, as_json: bool) -> None:
     paths = Paths.from_environment(os.environ)
     from hum.bees import read_manifests
 
-    found = listing(read_manifests(paths.bees_json), programs_of(paths))
+    found = listing(read_manifests(paths), programs_of(paths))
     if not found:
         raise DaemonAbsent("no bee is connected, and nobody supervises", hint="hum up")
     picked = [one for one in found if name in (None, one["name"], one["hid"])]

@@ -1,11 +1,13 @@
 """What humd says about who is connected: `bees.json`, and the addresses in it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import orjson
+
+from nest.paths import Paths
 
 BEES_BYTES_MAX = 16 * 1024 * 1024
 
@@ -24,10 +26,16 @@ class Address:
         return f"http://{host}:{self.port}"
 
 
-def read_manifests(path: Path) -> list[dict[str, Any]]:
-    """The manifest of each connected bee; empty when there is no readable file."""
+def read_manifests(paths: Paths) -> list[dict[str, Any]]:
+    """The manifest of each connected bee, as the running humd says.
+
+    Empty when there is no humd: a killed one leaves its file behind, and whoever is in it is not
+    connected to anybody.
+    """
     try:
-        with path.open("rb") as file:
+        if not _is_of_running_humd(paths):
+            return []
+        with paths.bees_json.open("rb") as file:
             found = orjson.loads(file.read(BEES_BYTES_MAX))
     except (OSError, orjson.JSONDecodeError):
         return []
@@ -38,9 +46,19 @@ def read_manifests(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def read_bees(path: Path) -> dict[str, dict[str, Any]]:
+def _is_of_running_humd(paths: Paths) -> bool:
+    """Whether bees.json was written since the humd that runs took its lock."""
+    lock = paths.lock("humd")
+    try:
+        os.kill(int(lock.read_text("ascii")), 0)
+    except (OSError, OverflowError, ValueError):
+        return False
+    return paths.bees_json.stat().st_mtime_ns >= lock.stat().st_mtime_ns
+
+
+def read_bees(paths: Paths) -> dict[str, dict[str, Any]]:
     """The same by name; of several with one name the last."""
-    return {manifest["name"]: manifest for manifest in read_manifests(path)}
+    return {manifest["name"]: manifest for manifest in read_manifests(paths)}
 
 
 def address(manifest: Mapping[str, Any] | None, host: str, port: int) -> Address:

@@ -86,7 +86,7 @@ def private_directories(paths: Paths) -> tuple[Path, ...]:
         paths.supervisor_programs,
         paths.bus_socket.parent,
         paths.thehum,
-        paths.worker_key("openai").parent,
+        paths.worker_keys,
     )
 
 

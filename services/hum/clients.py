@@ -39,7 +39,7 @@ def _key_names(environ: Mapping[str, str]) -> tuple[str, str]:
 
 def _front(paths: Paths, environ: Mapping[str, str]) -> Address:
     settings = load(paths, environ).front
-    found = address(read_bees(paths.bees_json).get("front"), settings.host, settings.port)
+    found = address(read_bees(paths).get("front"), settings.host, settings.port)
     if not found.port:
         raise absent("front.port is 0, so its port is known only while hum runs")
     return found

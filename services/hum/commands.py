@@ -18,6 +18,10 @@ HUM: Mapping[str, tuple[str, str]] = {
     "up": ("hum.up:up", "Start everything and wait until it is ready."),
     "down": ("hum.down:down", "Stop everything and see that nothing is left."),
     "status": ("hum.status:status", "Show what runs, since when and in how much memory."),
+    "doctor": (
+        "hum.doctor:doctor",
+        "Look at everything, and name what is wrong and what mends it.",
+    ),
     "ask": ("hum.ask:ask", "Ask a model and print its answer as it arrives."),
     "run": ("hum.clients:run", "Start a client that is already pointed at hum."),
     "env": ("hum.clients:env", "Print what points a client at hum."),
@@ -25,6 +29,10 @@ HUM: Mapping[str, tuple[str, str]] = {
     "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
     "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
     "bee": ("hum.bee:bee", "Show who is connected, and what each bee offers."),
+    "hum": (
+        "hum.conversation:conversation",
+        "Show one conversation: who, how long, what it spent.",
+    ),
     "drift": ("hum.drift:drift", "Show how long turns took, step by step."),
     "penny": ("hum.penny:penny", "Show the lifetime counters of tokens and turns."),
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),

@@ -16,6 +16,7 @@ import click
 from hum.errors import StillThere
 from hum.output import data_json, talk
 from nest.paths import Paths
+from nest.settings import SERVICE_KINDS
 from nest.supervisor import Supervisor, SupervisorFault
 from thrum.errors import DaemonAbsent
 
@@ -87,7 +88,8 @@ def stop_all(paths: Paths) -> Ended:
         alive = processes.of_this_hum(None, paths.supervisor)
         pid, within = None, KILL_SECONDS
     sweep(paths)
-    paths.worker_key("openai").unlink(missing_ok=True)
+    for kind in SERVICE_KINDS:
+        paths.worker_key(kind).unlink(missing_ok=True)
     return ended
 
 

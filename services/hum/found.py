@@ -1,55 +1,111 @@
 """What this machine has that hum can use, found without being told.
 
-Today: a model service of the OpenAI dialect, by hum.json or by the usual two variables. Its key
-goes to the worker through a 0600 file; no command line and no child's environment ever carries it.
+Model services: by hum.json, by the variables that their own clients read, and an Ollama that
+answers at its usual place. A key goes to its worker through a 0600 file; no command line and no
+child's environment ever carries it.
 """
 
-from collections.abc import Mapping
+import http.client
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from nest.paths import Paths
 from nest.private import replace_private
-from nest.settings import Settings
+from nest.settings import SERVICE_KINDS, OllamaSettings, ServiceKind, ServiceSettings, Settings
 
 OWN_KEY = "hum"
 """The key that clients of hum are given, as they insist on one; it opens no other service."""
+PROBE_SECONDS = 0.3
+"""How long an Ollama on this machine may take to say its version."""
+VERSION_BYTES_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Openai:
-    """What there is of a service of the OpenAI dialect."""
+class Found:
+    """What there is of one kind of model service."""
 
+    kind: ServiceKind
     wanted: bool
     """Whether its worker is started."""
     has_key: bool
+    place: str
+    """Its base URL."""
     key: str | None = field(default=None, repr=False)
     """A key from the environment, when hum.json names no file."""
 
 
-def openai(settings: Settings, environ: Mapping[str, str]) -> Openai:
-    """Look for a service in `settings` and a key in `environ`."""
-    chosen = settings.workers.openai
+Probe = Callable[[str], bool]
+
+
+def look(
+    settings: Settings, environ: Mapping[str, str], *, probe: Probe | None = None
+) -> dict[ServiceKind, Found]:
+    """Look for every kind of service in `settings`, in `environ`, and at its usual place."""
+    return {
+        kind: _look(kind, settings.workers.of(kind), environ, probe or answers_as_ollama)
+        for kind in SERVICE_KINDS
+    }
+
+
+def _look(
+    kind: ServiceKind, chosen: ServiceSettings, environ: Mapping[str, str], probe: Probe
+) -> Found:
     key = None if chosen.key_file else environ.get(chosen.key_env) or None
     if key == OWN_KEY:
         key = None
     has_key = bool(key or chosen.key_file)
-    configured = bool(chosen.base_url or has_key)
-    wanted = configured if chosen.enabled is None else chosen.enabled
-    return Openai(wanted=wanted, has_key=has_key, key=key if wanted else None)
+    wanted = bool(chosen.base_url or has_key)
+    if chosen.enabled is not None:
+        wanted = chosen.enabled
+    elif not wanted and isinstance(chosen, OllamaSettings):
+        wanted = probe(chosen.upstream)
+    return Found(
+        kind=kind,
+        wanted=wanted,
+        has_key=has_key,
+        place=chosen.upstream,
+        key=key if wanted else None,
+    )
 
 
-def leave_key(openai: Openai, paths: Paths) -> None:
-    """Make the worker's key file say what was found this time; no file when nothing was."""
-    path = paths.worker_key("openai")
-    if openai.key is None:
-        path.unlink(missing_ok=True)
-    else:
-        replace_private(path, openai.key.encode())
+def answers_as_ollama(base_url: str) -> bool:
+    """Whether an Ollama answers there; hum's own front, which says so too, is not meant."""
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_SECONDS)
+    try:
+        connection.request("GET", "/api/ps")
+        answer = connection.getresponse()
+        body = answer.read(VERSION_BYTES_MAX)
+        return answer.status == 200 and b'"models"' in body and b'"format":"hum"' not in body
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
-def sentence(openai: Openai, base_url: str | None) -> str:
+def leave_keys(found: Mapping[ServiceKind, Found], paths: Paths) -> None:
+    """Make each worker's key file say what was found this time; no file when nothing was."""
+    for service in found.values():
+        path = paths.worker_key(service.kind)
+        if service.key is None:
+            path.unlink(missing_ok=True)
+        else:
+            replace_private(path, service.key.encode())
+
+
+def sentences(found: Mapping[ServiceKind, Found]) -> list[str]:
     """What was found and, for what was not, the one line that adds it."""
-    if not openai.wanted:
-        return "scout only, which is no model; add one: export OPENAI_API_KEY=..., then hum up"
-    key = "with a key" if openai.has_key else "without a key; if it wants one: OPENAI_API_KEY"
-    return f"scout, and {base_url} ({key})"
+    services = [_sentence(service) for service in found.values() if service.wanted]
+    if not services:
+        return ["scout only, which is no model; add one: export OPENAI_API_KEY=..., then hum up"]
+    return ["scout, which is no model", *services]
+
+
+def _sentence(service: Found) -> str:
+    if service.has_key:
+        return f"{service.kind}: {service.place} (with a key)"
+    if service.kind == "ollama":
+        return f"{service.kind}: {service.place}"
+    variable = f"{service.kind.upper()}_API_KEY"
+    return f"{service.kind}: {service.place} (without a key; if it wants one: {variable})"

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import click
@@ -17,9 +18,11 @@ from hum.beside import Beside, files_beside, read_beside
 from nest.paths import Paths
 from thehum.core import sealed
 from thehum.core.audit import Author, Report, audit
+from thehum.core.base import read_base
 from thehum.core.beside import BodiesReport, audit_bodies
+from thehum.core.events import GENESIS, Head
 from thehum.core.keeping import Place
-from thehum.core.names import packed_name, segment_name, segment_seq
+from thehum.core.names import BASE, WITNESSED_DIR, is_record, packed_name, segment_name, segment_seq
 from thehum.core.pages import lines_of, offset_near
 from thehum.core.sealed import is_packed, unpack
 from thrum.errors import LocalError
@@ -62,10 +65,12 @@ class Files:
 
     def open(self, first_seq: int) -> BinaryIO:
         """A segment's file; the compressed one when the plain one is gone."""
-        try:
-            return (self.root / segment_name(first_seq)).open("rb")
-        except FileNotFoundError:
-            return (self.root / packed_name(first_seq)).open("rb")
+        for name in (segment_name(first_seq), packed_name(first_seq)):
+            with suppress(FileNotFoundError):
+                return (self.root / name).open("rb")
+        raise LocalError(
+            f"the segment of event {first_seq} went meanwhile", hint="look again: hum thehum status"
+        )
 
     def stored(self, first_seq: int) -> bytes:
         """What is in a segment's file."""
@@ -75,6 +80,14 @@ class Files:
     def plain(self, first_seq: int) -> bytes:
         """A segment's lines, and the zeros behind them."""
         return unpack(self.stored(first_seq))[0]
+
+    def begins_behind(self) -> Head:
+        """The last event that went, `GENESIS` when none did; raises `BadNote`."""
+        try:
+            data = (self.root / BASE).read_bytes()
+        except FileNotFoundError:
+            return GENESIS
+        return read_base(data, public=self.author.public).head
 
     def disk_bytes(self) -> int:
         """What the segments take on disk."""
@@ -96,6 +109,23 @@ class Files:
     def beside(self, seq: int, place: Place) -> bytes | None:
         """The body of event `seq` beside the log; None when it is gone. Raises `BrokenRecord`."""
         return read_beside(self.root, seq, place)
+
+    def witnessed(self) -> list[dict[str, Any]]:
+        """The newest known head of each log that this one witnesses, and whether it has two."""
+        folder = self.root / WITNESSED_DIR
+        names = sorted(os.listdir(folder)) if folder.is_dir() else []
+        found: dict[str, dict[str, Any]] = {}
+        for name in filter(is_record, names):
+            record = fields_of((folder / name).read_bytes())
+            if {"origin", "size"} <= record.keys():
+                old = found.get(record["origin"], {})
+                notes = record.get("conflict") or old.get("conflict")
+                size = max(record["size"], old.get("size", 0))
+                found[record["origin"]] = {**record, **old, "size": size, "conflict": notes}
+        return [
+            {key: record.get(key) for key in ("origin", "size", "root", "pubkey", "conflict")}
+            for record in found.values()
+        ]
 
     def lines_backwards(self) -> Iterator[bytes]:
         """Every whole line, newest first."""
@@ -153,6 +183,7 @@ class Files:
             self.author,
             every=every,
             remembered_seq=self.remembered_seq,
+            base=self.begins_behind() if newest is None else None,
             progress=show or (lambda _: None),
         )
         if show:

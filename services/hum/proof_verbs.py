@@ -16,18 +16,22 @@ if TYPE_CHECKING:
     from thehum.core.notes import Checkpoint
 
 EXIT_NOT_PROVEN = 1
+LINE_BYTES_MAX = 64 * 1024 * 1024
+"""Of an event that is handed in."""
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs; the fields stay.")
 
 
 @click.command()
 @click.argument("seq", type=click.IntRange(1))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it here.")
+@click.option("--event", type=click.File("rb"), help="The event as it was stored, if it went.")
 @JSON
-def prove(*, seq: int, out: Path | None, as_json: bool) -> None:
+def prove(*, seq: int, out: Path | None, event: Any, as_json: bool) -> None:
     """Prove that event SEQ is in the log: one JSON object that needs no log to be checked.
 
     The proof leads to the newest signed checkpoint. One is made every 30 seconds while the log
-    grows, and when hum stops.
+    grows, and when hum stops. The hashes of events that went to keep the log within its bound are
+    still there: whoever has such an event names it with --event.
     """
     import orjson
 
@@ -37,7 +41,7 @@ def prove(*, seq: int, out: Path | None, as_json: bool) -> None:
 
     log = Files()
     checkpoint, note = _checkpoint(log)
-    line, inclusion = _inclusion(log, checkpoint, seq)
+    line, inclusion = inclusion_of(log, checkpoint, seq, event and event.read(LINE_BYTES_MAX))
     proof = Proof(
         author=log.author.hid,
         public=log.author.public,
@@ -116,7 +120,9 @@ def _checkpoint(log: "Files") -> "tuple[Checkpoint, str]":
     return open_checkpoint(note, public=log.author.public), note
 
 
-def _inclusion(log: "Files", checkpoint: "Checkpoint", seq: int) -> tuple[bytes, list[bytes]]:
+def inclusion_of(
+    log: "Files", checkpoint: "Checkpoint", seq: int, given: bytes | None = None
+) -> tuple[bytes, list[bytes]]:
     """The line of event `seq` and what leads from it to the root of the checkpoint."""
     from hum.output import talk
     from thehum.core.events import MalformedEvent
@@ -131,9 +137,7 @@ def _inclusion(log: "Files", checkpoint: "Checkpoint", seq: int) -> tuple[bytes,
             f"the newest checkpoint covers events 1 to {size}, not yet {seq}",
             hint="it is made anew every 30 seconds, and when hum stops",
         )
-    at, line = next(log.lines_from(seq), (0, b""))
-    if at != seq:
-        raise LocalError(f"event {seq} is no longer in {log.root}", hint="hum thehum status")
+    line = _line(log, seq) if given is None else given.rstrip(b"\n")
     stored = whole(min(size, _tiled(log)))
     for have in sorted({stored, 0}, reverse=True):
         try:
@@ -148,10 +152,24 @@ def _inclusion(log: "Files", checkpoint: "Checkpoint", seq: int) -> tuple[bytes,
             return line, proof
         if have:
             talk("the tiles do not lead to the signed root; computing from the events", dim=True)
+    if given is not None:
+        raise LocalError(f"that is not event {seq} of this log, or its hash is gone too")
     raise LocalError(
         f"the events in {log.root} do not lead to the root that was signed for them",
         hint="hum thehum verify --full",
     )
+
+
+def _line(log: "Files", seq: int) -> bytes:
+    from thrum.errors import LocalError
+
+    at, line = next(log.lines_from(seq), (0, b""))
+    if at != seq:
+        raise LocalError(
+            f"event {seq} is no longer in {log.root}",
+            hint=f"if you have it: hum thehum prove {seq} --event FILE",
+        )
+    return line
 
 
 def _tiled(log: "Files") -> int:
@@ -177,7 +195,8 @@ def _tile(log: "Files", level: int, start: int, count: int) -> list[bytes] | Non
         return None
     if len(entries) < count * HASH_BYTES:
         return None
-    return [entries[at : at + HASH_BYTES] for at in range(0, len(entries), HASH_BYTES)]
+    found = [entries[at : at + HASH_BYTES] for at in range(0, len(entries), HASH_BYTES)]
+    return None if level == 0 and bytes(HASH_BYTES) in found else found  # a hole: it was dropped
 
 
 def _write(path: Path, content: bytes) -> None:

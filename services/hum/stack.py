@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orch.core
 from nest.paths import Paths
-from nest.settings import Settings
+from nest.settings import ServiceKind, Settings
 from orch.core.merge import merge
 from orch.core.orchfile import Orchfile, OrchfileRefused, parse
 from orch.core.programs import Place, Program, compile_programs, render_master
@@ -76,7 +76,11 @@ def _package() -> Path:
 
 
 def compile_stack(
-    paths: Paths, settings: Settings, environ: Mapping[str, str], *, openai: bool
+    paths: Paths,
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    wanted: Mapping[ServiceKind, bool],
 ) -> Stack:
     """Read and compile all Orchfiles; raises `SettingsRefused` with every mistake found."""
     place = Place(
@@ -94,7 +98,10 @@ def compile_stack(
         "ORCH_STATE_DIR": str(paths.state),
         "SIDECAR_URL": f"http://{settings.sidecar.host}:{settings.sidecar.port}",
     }
-    overrides = {"OPENAI_DISABLED": "false" if openai else "true"}
+    overrides = {
+        f"{kind.upper()}_DISABLED": "false" if is_wanted else "true"
+        for kind, is_wanted in wanted.items()
+    }
     overrides |= {
         name.removeprefix(ARG_PREFIX): value
         for name, value in environ.items()

@@ -6,6 +6,7 @@ grows meanwhile is read up to its last whole line.
 
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -108,19 +109,50 @@ def range_(*, author: str | None, from_seq: int, to_seq: int | None, as_json: bo
 
 @thehum.command()
 @click.option("--full", is_flag=True, help="Check every signature, not one for each segment.")
+@click.option(
+    "--witness",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A note about this log that somebody else kept: does the log still continue it?",
+)
 @JSON
-def verify(*, full: bool, as_json: bool) -> int:
+def verify(*, full: bool, witness: Path | None, as_json: bool) -> int:
     """Walk the whole chain; name the first event that is wrong, and what is wrong with it.
 
-    Bodies beside the log are compared with what their events say of them.
+    What was signed for the log, by itself and by witnesses, is compared with it, and so are the
+    bodies beside it.
     """
+    from hum.heads import check_heads, read_heads
     from hum.log_files import Files
-    from hum.verdicts import print_verdict
+    from hum.verdicts import Findings, print_verdict
 
-    log = Files()
+    signed, log = read_heads(witness), Files()
     report = log.audit(every=full)
-    bodies = log.audit_bodies(report.head.seq) if report.damage is None else None
-    return print_verdict(log, report, bodies, as_json=as_json)
+    if report.damage is not None:
+        return print_verdict(log, report, as_json=as_json)
+    found = Findings(
+        heads=check_heads(log, report.head.seq, signed), bodies=log.audit_bodies(report.head.seq)
+    )
+    return print_verdict(log, report, found, as_json=as_json)
+
+
+@thehum.command()
+@JSON
+def witnessed(*, as_json: bool) -> int:
+    """Show the logs that this one witnesses; 1 when one of them has two histories."""
+    from hum.log_files import Files
+    from hum.output import data, data_json, printable, table
+
+    found = Files().witnessed()
+    if as_json:
+        data_json(found)
+    else:
+        rows = [
+            (printable(one["origin"]), f"{one['size']:,} events", "TWO HISTORIES" if one["conflict"]
+             else "ok")
+            for one in found
+        ]  # fmt: skip
+        data(table(rows) if rows else "no other log is witnessed here")
+    return 1 if any(one["conflict"] for one in found) else 0
 
 
 thehum.add_command(cat)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, NoReturn
 
 import click
@@ -26,7 +27,7 @@ from hum.status import show_status
 from nest.identity import load_identity
 from nest.paths import Paths
 from nest.private import PRIVATE_FILE_MODE
-from nest.settings import Settings, load
+from nest.settings import ServiceKind, Settings, load
 from nest.supervisor import Supervisor
 from orch.core.environment import allowed
 from thrum.errors import LocalError, SettingsRefused
@@ -48,7 +49,7 @@ class Plan:
     settings: Settings
     stack: Stack
     environ: Mapping[str, str]
-    openai: found.Openai
+    services: Mapping[ServiceKind, found.Found]
 
 
 _UP_HELP = """Start everything and wait until it is ready.
@@ -86,7 +87,7 @@ def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
         checks.require_ports(plan.settings, paths)
         sweep(paths)
         write_stack(plan.stack, paths)
-        found.leave_key(plan.openai, paths)
+        found.leave_keys(plan.services, paths)
         if foreground:
             _report_foreground(plan)
             _become_supervisord(plan)
@@ -107,11 +108,12 @@ def prepare(paths: Paths, environ: Mapping[str, str], *, roots: tuple[str, ...])
         every = os.pathsep.join((*((earlier,) if earlier else ()), *absolute))
         environ = {**environ, "HUM_ROOTS": every}
     settings = load(paths, environ)
-    openai = found.openai(settings, environ)
-    stack = compile_stack(paths, settings, environ, openai=openai.wanted)
+    services = found.look(settings, environ)
+    wanted = {kind: service.wanted for kind, service in services.items()}
+    stack = compile_stack(paths, settings, environ, wanted=wanted)
     checks.require_sockets(paths)
     checks.require_ports(settings, paths)
-    return Plan(paths=paths, settings=settings, stack=stack, environ=environ, openai=openai)
+    return Plan(paths=paths, settings=settings, stack=stack, environ=environ, services=services)
 
 
 @contextmanager
@@ -179,7 +181,7 @@ def _wait(plan: Plan) -> tuple[ready.Unready, ...]:
     without = ready.wait_ready(
         plan.stack.started,
         programs=supervisor.programs,
-        manifests=lambda: read_bees(plan.paths.bees_json),
+        manifests=lambda: read_bees(plan.paths),
     )
     needed = next((late for late in without if not late.optional), None)
     if needed is None:
@@ -217,34 +219,42 @@ def _report_foreground(plan: Plan) -> None:
 
 def _described(plan: Plan) -> dict[str, Any]:
     paths, settings = plan.paths, plan.settings
-    manifests = read_bees(paths.bees_json)
+    manifests = read_bees(paths)
     front = address(manifests.get("front"), settings.front.host, settings.front.port)
     sidecar = address(manifests.get("sidecar"), settings.sidecar.host, settings.sidecar.port)
     return {
-        "urls": {"openai": f"{front.url}/v1", "admin": f"{sidecar.url}/"},
+        "urls": {
+            "openai": f"{front.url}/v1",
+            "anthropic": front.url,
+            "ollama": front.url,
+            "admin": f"{sidecar.url}/",
+        },
         "identity": _identity(paths),
         "log": str(paths.thehum),
+        "log_keeps": settings.humd.thehum.bound,
         "door": str(paths.thrum_socket),
         "roots": [f"{root.path} ({root.mode})" for root in settings.fs.roots],
         "services": [service.name for service in plan.stack.started],
         "found": {
-            "openai": plan.openai.wanted,
-            "openai_base_url": settings.workers.openai.upstream if plan.openai.wanted else None,
-            "openai_key": plan.openai.has_key,
+            kind: {"base_url": service.place, "key": service.has_key}
+            for kind, service in plan.services.items()
+            if service.wanted
         },
     }
 
 
 def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     yield f"  OpenAI clients   {report['urls']['openai']}"
+    yield f"  Anthropic, Ollama {report['urls']['anthropic']}"
     yield f"  admin            {report['urls']['admin']} (token in {plan.paths.sidecar_token})"
     yield f"  identity         {report['identity'] or 'minted at the first start'}"
-    yield f"  signed log       {report['log']}"
+    yield f"  signed log       {report['log']} (keeps {report['log_keeps']})"
     if report["roots"]:
         yield f"  file tools       {', '.join(report['roots'])}"
     else:
         yield "  file tools       no folder yet; add one: hum down && hum up --root ~/code"
-    yield f"  models           {found.sentence(plan.openai, report['found']['openai_base_url'])}"
+    for label, line in zip_longest(("models",), found.sentences(plan.services), fillvalue=""):
+        yield f"  {label:<17}{line}"
     yield '  try              hum ask "say hi"'
 
 

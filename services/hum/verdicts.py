@@ -1,11 +1,13 @@
 """What a verification says, on one line or as JSON; and the exit status."""
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, dataclass, field
 
 import click
 
+from hum.heads import OWN, HeadVerdict
 from hum.log_files import Files
-from hum.output import data, data_json
+from hum.output import data, data_json, printable
 from thehum.core.audit import Report
 from thehum.core.beside import BodiesReport
 
@@ -14,15 +16,30 @@ SHOWN_MAX = 10
 """Events that a line names."""
 
 
-def print_verdict(
-    log: Files, report: Report, bodies: BodiesReport | None = None, *, as_json: bool
-) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What was compared with the chain."""
+
+    heads: list[HeadVerdict] = field(default_factory=list)
+    bodies: BodiesReport | None = None
+    """None when there are none beside the log."""
+
+    @property
+    def is_good(self) -> bool:
+        is_one_broken = any(head.reason is not None for head in self.heads)
+        return not is_one_broken and (self.bodies is None or self.bodies.is_good)
+
+
+NOTHING = Findings()
+
+
+def print_verdict(log: Files, report: Report, found: Findings = NOTHING, *, as_json: bool) -> int:
     """Say what an audit found, in a line or two; the exit status."""
     damage = report.damage
     if as_json:
         data_json(
             {
-                "ok": damage is None and (bodies is None or bodies.is_good),
+                "ok": damage is None and found.is_good,
                 "author": log.author.hid,
                 "first_seq": report.first_seq,
                 "head_seq": report.head.seq,
@@ -38,15 +55,17 @@ def print_verdict(
                     "reason": str(damage.flaw),
                     "group_first_seq": damage.group_first_seq,
                 },
-                "bodies": bodies and asdict(bodies),
+                "heads": [asdict(head) for head in found.heads],
+                "bodies": found.bodies and asdict(found.bodies),
             }
         )
-        return _status(report, bodies)
+        return _status(report, found)
     if damage is None:
         data(click.style(f"{report.events:,} events, chain ok, signatures ok", fg="green"))
-        if bodies is not None:
-            _print_bodies(bodies)
-        return _status(report, bodies)
+        _print_heads(found.heads)
+        if found.bodies is not None:
+            _print_bodies(found.bodies)
+        return _status(report, found)
     data(click.style(f"damaged at {damage}", fg="red"))
     data(
         f"{report.events:,} events before it are good; nothing was changed; "
@@ -55,9 +74,18 @@ def print_verdict(
     return EXIT_DAMAGED
 
 
-def _status(report: Report, bodies: BodiesReport | None) -> int:
-    is_good = report.damage is None and (bodies is None or bodies.is_good)
-    return 0 if is_good else EXIT_DAMAGED
+def _status(report: Report, found: Findings) -> int:
+    return 0 if report.damage is None and found.is_good else EXIT_DAMAGED
+
+
+def _print_heads(heads: list[HeadVerdict]) -> None:
+    for head in heads:
+        if head.reason is not None:
+            signer = "its checkpoint" if head.by == OWN else f"what {printable(head.by)} signed"
+            data(click.style(f"it does not lead to {signer}: {printable(head.reason)}", fg="red"))
+        elif head.at_seconds is not None:
+            at = time.strftime("%Y-%m-%d %H:%M", time.localtime(head.at_seconds))
+            data(f"{head.size:,} events cosigned by {printable(head.by)} at {at}")
 
 
 def _print_bodies(bodies: BodiesReport) -> None:

@@ -36,7 +36,7 @@ from nest.identity import load_identity
 from nest.lifecycle import Context
 from nest.sockets import Poll
 from thrum import frames
-from thrum.chi import THRUM_VERSION, WORK, Chi, LinkChi
+from thrum.chi import LOGGED, THRUM_VERSION, WORK, Chi, LinkChi
 from thrum.errors import LogUnavailable, MalformedTone, Qualifier, SettingsRefused
 from thrum.frames import Header, Span
 from thrum.ids import base36, is_humd
@@ -54,7 +54,9 @@ REPLAY_PAGE_EVENTS = 4_096
 LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
 
-_UNLOGGED: frozenset[str] = frozenset({Chi.ECHO, Chi.LOG, Chi.BACKFILL, *LinkChi})
+_UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
+_ASKED_OF_LOG: frozenset[str] = frozenset({Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN})
+"""Questions that go to the log, and its answers."""
 _AWAY = Refusal(
     Qualifier.LOG_UNAVAILABLE,
     "the log cannot be written now, so no new work is taken; try again in a moment",
@@ -481,12 +483,12 @@ class Hub:
                 self._give_credit()
         elif chi == LinkChi.DURABLE and connection is self._log:
             self._on_durable(frames.read_body(raw))
-        elif chi == Chi.BACKFILL:
-            self._on_backfill(connection, header, raw)
+        elif chi in _ASKED_OF_LOG:
+            self._on_question(connection, header, raw)
         elif chi == LinkChi.VITALS:
             self._on_vitals(connection, header, raw)
 
-    def _on_backfill(self, connection: Connection, header: Header, raw: bytes) -> None:
+    def _on_question(self, connection: Connection, header: Header, raw: bytes) -> None:
         """A request goes to the log, an answer to who asked."""
         if connection is self._log:
             if header.to == REPLAYER:

@@ -6,6 +6,7 @@ bee, which keeps them while humd is away.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 
 import anyio
@@ -83,6 +84,7 @@ class Desk:
             tool=tone.tool_name or "",
             args=tone.body.get("args"),
             cwd=tone.text("cwd"),
+            received_ns=time.time_ns(),
         )
         key = (call.sid, call.call_id)
         verdict = Verdict.FULL if self._is_closing else self._calls.arrived(key)

@@ -2,8 +2,14 @@
 
 import anyio
 
+from humfs.core.memory import Memory
 from humfs.desk import CHIS, Desk
+from humfs.edge.journal import Journal
+from humfs.edge.landed import Landed
 from humfs.edge.roots import Roots
+from humfs.edge.writes import Writer
+from humfs.tools.changes import Changes
+from humfs.tools.code import DoCode
 from humfs.tools.read import Read
 from humfs.tools.tool import Tool
 from nest.bee import Bee, Hello
@@ -29,7 +35,13 @@ async def serve(context: Context) -> None:
         context.log.warning(
             "root.none", extra={"hint": "fs.roots in hum.json, or hum up --root DIR"}
         )
-    tools = [Read(roots)]
+    journal = Journal(context.paths.writes(HIVE))
+    swept = journal.sweep(roots)
+    if swept:
+        context.log.info("write.swept", extra={"files": swept})
+    landed = Landed(context.paths.landed)
+    changes = Changes(roots, Writer(roots, journal), Memory(), landed)
+    tools: list[Tool] = [Read(roots), DoCode(changes)]
     hello = Hello(
         roles=("forager",),
         hive=HIVE,
@@ -48,6 +60,7 @@ async def serve(context: Context) -> None:
         await desk.drain(DRAIN_SECONDS)
         tasks.cancel_scope.cancel()
     roots.close()
+    landed.close()
 
 
 def described(tool: Tool) -> Body:

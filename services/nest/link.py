@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from thrum import frames
-from thrum.chi import Chi, LinkChi
+from thrum.chi import LOGGED, Chi, LinkChi
 from thrum.errors import FrameTooLarge, MalformedTone, PeerError
 from thrum.frames import Header
 from thrum.ids import Hid
@@ -41,7 +41,7 @@ HELLO_CONTEXT = "hum-bus-hello-v1"
 """First words of what a hello signs, so that the signature serves no other purpose."""
 
 _LINK: frozenset[str] = frozenset(LinkChi)
-_NEVER_LOGGED: frozenset[str] = frozenset({Chi.ECHO, Chi.LOG, Chi.BACKFILL, *LinkChi})
+_NEVER_LOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
 
 
 class HelloRefused(PeerError):

@@ -45,6 +45,8 @@ SUPERVISOR_PID = "supervisord.pid"
 LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
+WRITES_DIR = "writes"
+LANDED_TABLE = "landed.table"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -160,6 +162,15 @@ class Paths:
     def worker_key(self, kind: str) -> Path:
         """The key of a model service as `hum up` found it: 0600, read by that worker."""
         return self.worker_keys / _name(kind)
+
+    def writes(self, kind: str, instance: str | None = None) -> Path:
+        """Where a bee notes each file that it is about to replace, until that is done."""
+        return self.state / WRITES_DIR / _name(kind, instance)
+
+    @property
+    def landed(self) -> Path:
+        """When which place of which file was last edited; deletable, starts empty."""
+        return self.state / WRITES_DIR / LANDED_TABLE
 
     @property
     def sidecar_token(self) -> Path:

@@ -14,6 +14,8 @@ reads pages of events (`backfill`).
     core/pages      cut pages out of segments
     core/sealed     a segment that is full, compressed
     core/columns    lines as columns, of which little has to be kept
+    core/retention  what of a log goes when it has a bound
+    core/base       where a log begins, once its oldest events went
     core/merkle     the tree over the event hashes, and its proofs
     core/tiles      which hashes of the tree are stored, and how the others follow
     core/notes      checkpoints: signed roots
@@ -23,6 +25,7 @@ reads pages of events (`backfill`).
     edge/segment    the segment being written, and the spare that comes after it
     edge/log        open and recover, append a group, read back
     edge/tiles      the stored hashes
+    edge/retention  drops the oldest segments
     edge/checkpoints  the tree follows the log; its root is signed now and then
     service         the poll loop
 

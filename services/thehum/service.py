@@ -29,12 +29,16 @@ from thehum.core.groups import GroupBuilder, Signing
 from thehum.core.keeping import SALT_BYTES, Aside, Keep
 from thehum.core.offers import Answer, BatchName, Offer, judge, read_offer
 from thehum.core.pages import Page, PageLimits
+from thehum.core.retention import Bound, Mode
 from thehum.core.sealed import BrokenSegment
 from thehum.edge.attached import attach_bodies
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.log import Log
+from thehum.edge.retention import Retention, steady_ms
+from thehum.edge.witness import Witness
 from thehum.errors import DiskFull, LogReadOnly
+from thehum.questions import Questions
 from thrum.chi import THRUM_VERSION, Chi, LinkChi
 from thrum.errors import LocalError, MalformedTone, Qualifier
 from thrum.ids import HUMID_RANDOM_BYTES, HumId, mint_humid
@@ -55,8 +59,10 @@ HELLO_SECONDS = 2.0
 RECONNECT_SECONDS_MIN = 0.05
 RECONNECT_SECONDS_MAX = 2.0
 """Waits between two tries, doubled from the first to the last, each jittered by half."""
+DAY_MS = 86_400_000
 SECRETS_SECONDS = 30.0
 """How often the files of this hum's secrets are looked at again."""
+LOG_CHIS = (LinkChi.APPEND, LinkChi.DURABLE, Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN)
 REPLAYER = "humd"
 """Whose name is on humd's own requests; only they get bulk pages."""
 
@@ -93,8 +99,24 @@ class Service:
         self._forgetting = Forgetting(self._log, context.paths.thehum)
         self._reports: dict[int, Order] = {}
         """Link numbers of reports that are not in the log yet."""
-        self._metrics = Metrics(context.metrics, self._log)
+        bound = Bound(
+            mode=Mode(settings.mode),
+            bytes_max=settings.bytes_max,
+            age_ms_max=settings.age_days_max * DAY_MS,
+            segment_bytes=settings.segment_bytes,
+        )
+        self._retention = Retention(
+            self._log, self._checkpoints, bound, wall_ms=_wall_ms(), steady_ms=steady_ms()
+        )
+        if self._log.head.seq == 0:
+            log.info("log.begun", extra={"mode": settings.mode, "keeps": settings.bound})
         self._link = Link(identity.hid, identity.key, _mint(), self._hello)
+        self._witness = Witness(self._log, context.paths.thehum, identity.key, say=self._link.offer)
+        self._metrics = Metrics(context.metrics, self._log)
+        self._metrics.witnessed(self._witness)
+        self._questions = Questions(
+            self._log, self._checkpoints, self._witness, say=self._link.offer
+        )
         self._offers: list[Offer] = []
         self._backfills: deque[Tone] = deque()
         self._has_more = False
@@ -129,6 +151,7 @@ class Service:
         self._link.opened()
         self._offers.clear()
         self._backfills.clear()
+        self._questions.forget()
         joined, patience_ends = False, time.monotonic() + HELLO_SECONDS
         try:
             while self._turn(socket) and not self._stop.requested:
@@ -147,10 +170,12 @@ class Service:
         is_open, took = self._receive(socket)
         self._commit()
         self._answer_backfill()
+        if self._questions.answer():
+            self._metrics.witnessed(self._witness)
         while (frame := self._link.take()) is not None:
             if not socket.send(frame):
                 return False
-        self._has_more = self._tidy(is_idle=not took) or bool(self._backfills)
+        self._has_more = self._tidy(is_idle=not took) or bool(self._backfills or self._questions)
         return is_open
 
     def _receive(self, socket: DealerSocket) -> tuple[bool, bool]:
@@ -183,6 +208,8 @@ class Service:
                 self._backfills.append(tone)
             else:
                 self._decline(tone, Qualifier.QUEUE_OVERFLOW, "too many requests wait; try again")
+        elif self._questions.take(tone):
+            pass
         elif tone.chi == LinkChi.VITALS and not tone.body:
             vitals = {"pid": os.getpid(), "hive": "thehum", "metrics": self._registry.snapshot()}
             self._say(Tone(chi=LinkChi.VITALS, rid=tone.rid, to=tone.sender, body=vitals))
@@ -345,7 +372,7 @@ class Service:
             "from": str(self._link.hid),
             "version": "",
             "protoVersion": THRUM_VERSION,
-            "chis": [str(chi) for chi in (LinkChi.APPEND, LinkChi.DURABLE, Chi.BACKFILL)],
+            "chis": [str(chi) for chi in LOG_CHIS],
             "head": {"seq": head.seq, "hash": head.hash, "ts_ms": head.ts_ms},
             "offer": {"epoch": last.epoch, "batch": last.number} if last else {},
             "state": "writable" if self._log.read_only is None else "read-only",
@@ -385,6 +412,8 @@ class Service:
     def _on_settled(self, settled: Settled) -> None:
         for number in [number for number in self._reports if number <= settled.upto]:
             self._forgetting.reported(self._reports.pop(number))
+        self._witness.settled(settled.upto, at_seconds=int(time.time()))
+        self._metrics.witnessed(self._witness)
 
     # --- housekeeping
 
@@ -398,12 +427,16 @@ class Service:
             if now >= self._secrets_due_at:
                 self._secrets_due_at = now + SECRETS_SECONDS
                 self._keep.secrets = KnownSecrets(self._known_secrets())
+            if self._retention.tick(wall_ms=_wall_ms(), steady_ms=steady_ms()):
+                self._metrics.kept(self._retention, self._log.first_seq)
+                return True
             if now < self._spare_due_at:
                 return False
             if self._forgetting.has_work:
                 return self._forget() or not is_idle
             has_more = (is_idle or self._log.is_half_full) and self._log.prepare()
             has_more = self._checkpoints.tick(now, is_idle=is_idle and not has_more) or has_more
+            has_more = self._witness.advance(is_idle=is_idle) or has_more
             return has_more or (is_idle and self._log.compress())
         except DiskFull as problem:
             self._spare_due_at = now + SPARE_RETRY_SECONDS
@@ -448,6 +481,21 @@ class Metrics:
         self._forgotten = registry.counter(
             "hum_log_bodies_forgotten_total", "Bodies erased because somebody asked for it."
         )
+        self._held = registry.gauge("hum_log_witnessed", "Other logs of which a head is held.")
+        self._caught = registry.gauge(
+            "hum_log_two_histories", "Other logs that were caught with two histories."
+        )
+        self._first = registry.gauge("hum_log_first", "Seq of the oldest event that is kept.")
+        self._kept_bytes = registry.gauge(
+            "hum_log_kept_bytes", "On disk for full segments, their bodies and all hashes."
+        )
+        self._dropped = registry.gauge(
+            "hum_log_dropped_segments",
+            "Segments dropped since the start, for the bound.",
+        )
+        self._over = registry.gauge(
+            "hum_log_over_bound", "1 when events stay beyond the bound because somebody needs them."
+        )
         self.refused = registry.counter("hum_log_refused_total", "Batches not taken.", ("reason",))
         self._head.set(opened.head.seq)
         recovered = registry.gauge(
@@ -465,6 +513,18 @@ class Metrics:
         self._seconds.observe(seconds)
         self._head.inc(events)
 
+    def witnessed(self, witness: Witness) -> None:
+        """Heads of other logs may have come."""
+        self._held.set(witness.held)
+        self._caught.set(witness.conflicts)
+
+    def kept(self, retention: Retention, first_seq: int) -> None:
+        """What the log keeps was looked at."""
+        self._first.set(first_seq)
+        self._kept_bytes.set(retention.kept_bytes)
+        self._dropped.set(retention.dropped)
+        self._over.set(retention.is_over)
+
     def aside(self, asides: Sequence[Aside]) -> None:
         """These bodies are on disk beside the log."""
         if asides:
@@ -476,5 +536,9 @@ class Metrics:
         self._forgotten.inc(done.bodies)
 
 
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _mint() -> HumId:
-    return mint_humid(time.time_ns() // 1_000_000, secrets.token_bytes(HUMID_RANDOM_BYTES))
+    return mint_humid(_wall_ms(), secrets.token_bytes(HUMID_RANDOM_BYTES))

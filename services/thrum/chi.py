@@ -44,6 +44,9 @@ class Chi(StrEnum):
     BACKFILL = "backfill"
     FORGET = "forget"
     FORGOTTEN = "forgotten"
+    CHECKPOINT = "checkpoint"
+    COSIGN = "cosign"
+    WITNESSED = "witnessed"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -121,6 +124,7 @@ LOGGED: frozenset[str] = frozenset(
         "kad-find-node-resp",
         "forget",
         "forgotten",
+        "witnessed",
         "snapshot",
         "bee-retract",
     }

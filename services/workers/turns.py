@@ -175,6 +175,18 @@ class Turn:
         await self._open("reasoning")
         await self._chunk("reasoning_delta", blockIdx=self._block_index, delta=text)
 
+    async def sign(self, signature: str) -> None:
+        """The model's service signed the reasoning so far, and wants it back with that."""
+        if self._block == "reasoning":
+            await self._chunk(
+                "reasoning_signature", blockIdx=self._block_index, signature=signature
+            )
+
+    async def warn_truncated(self) -> None:
+        """The prompt is longer than the model's context: it does not see all of it."""
+        log.warning("turn.truncated", extra={"sid": self.sid})
+        await self._chunk("truncated")
+
     async def call(self, calls: Sequence[Call]) -> list[Result]:
         """Call tools side by side; return their results in the order of the calls.
 

@@ -63,14 +63,19 @@ def timed(stack: Stack) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in lines.splitlines()]
 
 
-def said(stack: Stack, *arguments: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "hum", *arguments, "--json"],
+def hum(stack: Stack, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "hum", *arguments],
         env=stack.env,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+
+
+def said(stack: Stack, *arguments: str) -> Any:
+    done = hum(stack, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
     return orjson.loads(done.stdout)
 
 
@@ -109,6 +114,29 @@ def test_counters_and_timings_are_those_of_the_log_however_often_humd_dies(stack
     assert (sums["turns"], sums["ms"]["total"]["n"]) == (len(finishes), len(finishes))
     assert said(stack, "drift", "-n", "1")["seq"] == finishes[-1]["seq"]
     assert said(stack, "drift", "--sid", "s-0-0")["turns"] == 1
+
+
+def test_a_conversation_is_told_from_the_log(stack: Stack) -> None:
+    """Who, model, timing, cost and events; the name of a client, never its number."""
+    with join(stack, "worker", digit="1") as worker, join(stack, digit="2") as asker:
+        for rid, size in (("r1", 2), ("r2", 100_000)):
+            asker.send(chi="prompt", rid=rid, sid="s", modelId=MODEL, content="x" * size)
+            answer(worker, tokens=5)
+            asker.read_until("finish")
+    found = said(stack, "hum", "s")
+    stack.wait_for(lambda: len(timed(stack)) == 2, "two timing records")
+    listed = said(stack, "hum")
+
+    assert (found["askers"], found["workers"], found["models"]) == (["bee-2"], ["bee-1"], [MODEL])
+    assert found["tokens"] == {"input_tokens": 10, "output_tokens": 2}
+    assert [turn["outcome"] for turn in found["turns"]] == ["end_turn", "end_turn"]
+    assert found["events"] == len(found["newest_events"]) == 6
+    assert (listed["sid"], listed["turns"], listed["tokens"]) == ("s", 2, 12)
+    text = hum(stack, "hum", "s", "--events")
+    assert "bee-1" in text.stdout
+    assert text.stdout.count(" chunk  ") == 2
+    unknown = hum(stack, "hum", "no such")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
 
 
 def test_what_was_deleted_comes_back_from_the_log(stack: Stack) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -195,3 +196,76 @@ def test_run_starts_hum_asks_it_and_says_where_everything_is(home: Path) -> None
         assert "hum down" in done.stderr
     assert "running already" in second.stderr
     assert down.returncode == 0
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Path:
+    """A copy of what codegen reads and writes."""
+    for name in ("scripts/codegen", "services/thrum", "services/nest/version.py", "clients"):
+        source, place = ROOT / name, tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, place, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, place)
+    (tmp_path / "services/nest/__init__.py").touch()
+    return tmp_path
+
+
+def codegen(place: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return ran(sys.executable, place / "scripts/codegen", *arguments, cwd=place)
+
+
+def test_codegen_writes_what_it_checks(generated: Path) -> None:
+    shutil.rmtree(generated / "clients/go")
+    assert codegen(generated, "--check").returncode == 1
+
+    assert codegen(generated).returncode == 0
+
+    assert codegen(generated, "--check").returncode == 0
+    assert (generated / "clients/go/thrum.go").read_bytes() == (
+        ROOT / "clients/go/thrum.go"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "services/thrum/chi.py",
+        "clients/python/thrum_client.py",
+        "clients/python/pyproject.toml",
+        "clients/ts/thrum.ts",
+        "clients/ts/thrum.js",
+        "clients/ts/package.json",
+        "clients/go/thrum.go",
+        "clients/go/go.mod",
+    ],
+)
+def test_codegen_names_every_generated_file_that_was_changed(generated: Path, name: str) -> None:
+    """Features A5."""
+    with (generated / name).open("a") as file:
+        file.write("\n")
+
+    done = codegen(generated, "--check")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"{name} differs from the registry: run scripts/codegen"]
+
+
+def test_codegen_names_what_does_not_belong_there_and_what_the_registry_changed(
+    generated: Path,
+) -> None:
+    (generated / "clients/go/by_hand.go").touch()
+    registry = generated / "services/thrum/registry.json"
+    registry.write_text(registry.read_text().replace('"modelId": "string"', '"modelId": "any"'))
+
+    done = codegen(generated, "--check")
+
+    assert done.returncode == 1
+    assert [line.split(" ")[0] for line in done.stderr.splitlines()] == [
+        "clients/go/by_hand.go",
+        "clients/go/thrum.go",
+        "clients/python/thrum_client.py",
+        "clients/ts/thrum.js",
+        "clients/ts/thrum.ts",
+    ]

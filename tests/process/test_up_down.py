@@ -239,6 +239,7 @@ def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> 
         check=False,
     )
     status = home.json("status")
+    doctor = home.json("doctor")
     down = home.json("down")
     left = survivors(home)
     second = home.json("up")
@@ -252,6 +253,7 @@ def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> 
         *SERVICES, "orch",
     } - {"openai"}  # fmt: skip
     assert status["healthy"]
+    assert [one for one in doctor["checks"] if not one["ok"]] == []
     assert 0 < begun["log"]["head"] < status["log"]["head"]
     assert status["sockets"]["door"]["silence"] is None
     assert not status["runtime"]["stale"]

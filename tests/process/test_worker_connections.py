@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from workers.openai import connections
-from workers.openai.connections import (
+from workers import connections
+from workers.connections import (
     BrokenResponse,
     Connections,
     Silent,

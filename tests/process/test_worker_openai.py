@@ -328,7 +328,7 @@ def test_an_absent_service_delays_the_hello_until_its_models_are_known() -> None
     environment = {"OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1"}
     with Stack(services=CORE, env=environment) as stack:
         stack.start("openai")
-        stack.wait_for(lambda: "openai.no_models" in stack.log("openai"), "a first try")
+        stack.wait_for(lambda: "worker.no_models" in stack.log("openai"), "a first try")
         assert "openai" not in stack.hives()
 
         with ScriptedUpstream(port=port), stack.client() as asker:

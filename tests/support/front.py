@@ -11,12 +11,13 @@ KEY = "sk-0123456789"
 
 
 @contextmanager
-def serving(upstream: ScriptedUpstream) -> Iterator[Stack]:
-    """Every process between a client and `upstream`, ready."""
-    environment = {"OPENAI_BASE_URL": upstream.base_url, "OPENAI_API_KEY": KEY}
+def serving(upstream: ScriptedUpstream, kind: str = "openai") -> Iterator[Stack]:
+    """Every process between a client and `upstream`, ready; `kind` of worker speaks its dialect."""
+    place = "OLLAMA_HOST" if kind == "ollama" else f"{kind.upper()}_BASE_URL"
+    environment = {place: upstream.base_url, f"{kind.upper()}_API_KEY": KEY}
     with Stack(services=(*CORE, "front"), env=environment) as running:
-        running.start("openai")
-        running.wait_bee("openai")
+        running.start(kind)
+        running.wait_bee(kind)
         running.wait_bee("front")
         yield running
 

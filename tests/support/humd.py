@@ -95,13 +95,13 @@ class Humd:
         assert (answer.rid, answer.to, answer.seq) == ("b1", sender, 0)
         return answer.body
 
-    def read(self, chi: str) -> Tone:
-        """The next tone of this chi; others are passed over."""
+    def read(self, *chis: str) -> Tone:
+        """The next tone of one of these kinds; others are passed over."""
         until = time.monotonic() + ANSWER_SECONDS
         while True:
             while self._waiting:
                 tone = self._waiting.pop(0)
-                if tone.chi == chi:
+                if tone.chi in chis:
                     return tone
             received = self._router.receive()
             if received is not None:
@@ -112,5 +112,5 @@ class Humd:
                 if connection == self._connection:
                     self._waiting += tones
             else:
-                assert time.monotonic() < until, f"no {chi}"
+                assert time.monotonic() < until, f"no {chis}"
                 self._poll.wait(100)

@@ -34,6 +34,8 @@ CORE = ("thehum", "humd", "thrumd")
 MODULES = {
     "scout": "workers.scout",
     "openai": "workers.openai",
+    "anthropic": "workers.anthropic",
+    "ollama": "workers.ollama",
     "front": "foragers.front",
     "memory_log": "tests.support.memory_log",
 }

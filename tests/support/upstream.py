@@ -1,4 +1,4 @@
-"""A model service that follows a script: the chat-completions dialect over real sockets.
+"""A model service that follows a script, over real sockets, in any dialect (`speech`).
 
     with ScriptedUpstream() as upstream:
         upstream.script(Answer(calls=(WantedCall("c1", "look", {"at": "x"}),)))
@@ -17,7 +17,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import TracebackType
@@ -94,8 +94,15 @@ class Answer:
 class ScriptedUpstream:
     """See the module."""
 
-    def __init__(self, models: Sequence[str] = ("test-model",), *, port: int = 0) -> None:
+    def __init__(
+        self,
+        models: Sequence[str] = ("test-model",),
+        *,
+        port: int = 0,
+        speech: "Speech | None" = None,
+    ) -> None:
         self.models = tuple(models)
+        self.speech = speech or CHAT
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.connections = 0
@@ -113,7 +120,7 @@ class ScriptedUpstream:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}{self.speech.base}"
 
     def script(self, *answers: Answer) -> None:
         """Append answers to the script."""
@@ -173,20 +180,22 @@ class ScriptedUpstream:
     ) -> bool:
         """Answer one request; return whether the connection goes on."""
         method, path, _ = line.split(" ", 2)
-        if method == "GET" and path == "/v1/models":
-            entries = [{"id": model, "object": "model"} for model in self.models]
-            connection.sendall(_whole(200, {"object": "list", "data": entries}))
+        speech = self.speech
+        asked = json.JSONDecoder().decode(body.decode()) if body else {}
+        told = speech.told(method, path, asked, self.models)
+        if told is not None:
+            connection.sendall(_whole(200, told))
             return True
-        if method != "POST" or path != "/v1/chat/completions":
+        if method != "POST" or path != speech.path:
             connection.sendall(_whole(404, {"error": {"message": f"no such path {path}"}}))
             return True
-        request: dict[str, Any] = json.JSONDecoder().decode(body.decode())
+        request: dict[str, Any] = asked
         answer = self._next(request, headers)
         if answer is None:
             message = "a parameter is not supported"
             connection.sendall(_whole(400, {"error": {"message": message}}))
             return True
-        return _answer(connection, answer, request)
+        return _answer(connection, answer, request, speech)
 
     def _next(self, request: dict[str, Any], headers: dict[str, str]) -> Answer | None:
         with self._lock:
@@ -203,7 +212,28 @@ def _headers(reader: Any) -> Iterator[tuple[str, str]]:
         yield name.lower(), value.strip()
 
 
-def _answer(connection: socket.socket, answer: Answer, request: Mapping[str, Any]) -> bool:
+@dataclass(frozen=True)
+class Speech:
+    """A dialect, as its service speaks it."""
+
+    base: str
+    """What a base URL ends in."""
+    path: str
+    """Where answers are asked for."""
+    content_type: str
+    events: Callable[[Answer, Mapping[str, Any]], Iterator[bytes]]
+    """A streamed answer; what goes wrong happens after the first."""
+    whole: Callable[[Answer], dict[str, Any]]
+    error_event: Callable[[str], bytes]
+    told: Callable[[str, str, Mapping[str, Any], Sequence[str]], dict[str, Any] | None]
+    """The answer to what is no request for an answer; None when it is one."""
+    first: int = 1
+    """How many events come before anything goes wrong."""
+
+
+def _answer(
+    connection: socket.socket, answer: Answer, request: Mapping[str, Any], speech: Speech
+) -> bool:
     if answer.fault is Fault.RESET_BEFORE_HEAD:
         return _reset(connection)
     if answer.status != 200:
@@ -211,22 +241,21 @@ def _answer(connection: socket.socket, answer: Answer, request: Mapping[str, Any
         connection.sendall(_whole(answer.status, error, answer.headers))
         return True
     if answer.ignores_stream or not request.get("stream"):
-        connection.sendall(_whole(200, _completion(answer)))
+        connection.sendall(_whole(200, speech.whole(answer)))
         return True
-    connection.sendall(
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {speech.content_type}\r\n"
+    connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
     if answer.fault is Fault.RESET_AFTER_HEAD:
         return _reset(connection)
-    for place, event in enumerate(_events(answer, request)):
-        if place == 1 and not _go_on(connection, answer):
+    for place, event in enumerate(speech.events(answer, request)):
+        if place == speech.first and not _go_on(connection, answer, speech):
             return False
         connection.sendall(_chunked(event))
     connection.sendall(b"0\r\n\r\n")
     return True
 
 
-def _go_on(connection: socket.socket, answer: Answer) -> bool:
+def _go_on(connection: socket.socket, answer: Answer, speech: Speech) -> bool:
     """What goes wrong after the first piece; whether the answer goes on."""
     if answer.fault is Fault.RESET_IN_TEXT:
         return _reset(connection)
@@ -234,8 +263,7 @@ def _go_on(connection: socket.socket, answer: Answer) -> bool:
         connection.sendall(b'100\r\ndata: {"choices": [{"del')
         return _reset(connection)
     if answer.fault is Fault.ERROR_EVENT:
-        error = {"error": {"message": answer.message, "code": 503}}
-        connection.sendall(_chunked(_event(error)))
+        connection.sendall(_chunked(speech.error_event(answer.message)))
         connection.sendall(b"0\r\n\r\n")
         return False
     if answer.fault is Fault.NO_JSON:
@@ -355,3 +383,22 @@ def _whole(status: int, value: object, headers: Mapping[str, str] | None = None)
         *(f"{name}: {value}" for name, value in (headers or {}).items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _chat_told(
+    method: str, path: str, asked: Mapping[str, Any], models: Sequence[str]
+) -> dict[str, Any] | None:
+    if (method, path) != ("GET", "/v1/models"):
+        return None
+    return {"object": "list", "data": [{"id": model, "object": "model"} for model in models]}
+
+
+CHAT = Speech(
+    base="/v1",
+    path="/v1/chat/completions",
+    content_type="text/event-stream",
+    events=_events,
+    whole=_completion,
+    error_event=lambda message: _event({"error": {"message": message, "code": 503}}),
+    told=_chat_told,
+)

@@ -52,6 +52,8 @@ class Answer(ABC):
         self.failure: ApiError | None = None
         self.is_over = False
         """Whether nothing more is to be said in this answer."""
+        self.is_truncated = False
+        """Whether the model does not see the whole prompt."""
         self.id = answer_id
         self._model = model
         self._created = created
@@ -106,6 +108,8 @@ class Answer(ABC):
         elif kind == "reasoning_delta":
             if type(delta := body.get("delta")) is str and delta:
                 self._reasoning(delta, said)
+        elif kind == "truncated":
+            self.is_truncated = True
         elif kind == "reasoning_signature":
             if type(signature := body.get("signature")) is str:
                 self._signed(signature, said)

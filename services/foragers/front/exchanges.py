@@ -282,6 +282,8 @@ class _Exchange:
         is_last = self.answer.is_over and self.answer.failure is None
         if is_last and self.keep is not None:
             self.keep()
+        if self.answer.is_truncated:
+            self._reply.warn_truncated()
         await self._reply.write(piece, is_last=is_last)
 
     async def fail(self, failure: ApiError) -> None:

@@ -11,6 +11,8 @@ Headers = Iterable[tuple[bytes, bytes]]
 TEXT = b"text/plain; charset=utf-8"
 EVENT_STREAM = b"text/event-stream"
 
+TRUNCATED = (b"x-hum-truncated", b"prompt")
+
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 
 
@@ -53,6 +55,11 @@ class Reply:
         self._headers = [(b"content-type", kind), (dialect.request_id, request_id.encode())]
         if kind.startswith(EVENT_STREAM):
             self._headers += _STREAM_HEADERS
+
+    def warn_truncated(self) -> None:
+        """Tell with the status that the model does not see the whole prompt."""
+        if not self.has_begun:
+            self._headers.append(TRUNCATED)
 
     async def write(self, piece: bytes, *, is_last: bool) -> None:
         """Send the next piece; what is complete at once tells its length."""

@@ -12,6 +12,9 @@ DELTA_MAX = 2**32
 NAMES_MAX = 256
 """Counters; further names that askers bring are ignored."""
 NAME_CHARS_MAX = 64
+DELTAS_MAX = 24
+"""Counters that one prompt may bring: the first ones by name. The log keeps as many of a body that
+is beside it, so that a replay counts the same."""
 
 BLOOMS = "blooms"
 TASKS = "taskExecutions"
@@ -53,8 +56,11 @@ class Penny:
 
     def merge(self, delta: object) -> None:
         """Count what an asker brings in `pennyDelta`."""
-        for name, amount in delta.items() if isinstance(delta, dict) else ():
-            if isinstance(name, str) and self._has_room(name):
+        items = delta.items() if isinstance(delta, dict) else ()
+        brought = sorted((name, amount) for name, amount in items if _is_count(name, amount))
+        self.ignored += len(items) - len(brought[:DELTAS_MAX])
+        for name, amount in brought[:DELTAS_MAX]:
+            if self._has_room(name):
                 self._take(name, amount)
             else:
                 self.ignored += 1
@@ -75,6 +81,10 @@ class Penny:
 
 def _is_name(name: str) -> bool:
     return 0 < len(name) <= NAME_CHARS_MAX
+
+
+def _is_count(name: object, amount: object) -> bool:
+    return isinstance(name, str) and _is_name(name) and type(amount) is int
 
 
 def _whole(value: object) -> int | None:

@@ -22,6 +22,9 @@ from thrum.wane import WaneTracker
 REPEATED_BYTES_MAX = 256 * 1024
 """A longer prompt is not kept for a second try."""
 OUTCOME_CHARS_MAX = 64
+SNAPSHOT_BYTES_MAX = 16 * 1024
+"""A longer snapshot of counters is ignored: the log keeps it beside itself, and a replay would not
+see it."""
 
 SILENT = "silent"
 """Why humd cancels a turn whose worker gives no sign of life."""
@@ -108,7 +111,7 @@ class Watch:
             self.penny.add(penny.CURATES)
         elif arrival.client is None and chi in (Chi.CANCEL, Chi.BEE_RETRACT):
             self._note_loss(_body(arrival))
-        elif chi == Chi.WANE_SYNC:
+        elif chi == Chi.WANE_SYNC and len(arrival.raw) <= SNAPSHOT_BYTES_MAX:
             snapshot = _body(arrival).get("snapshot")
             self.wanes.merge(snapshot if isinstance(snapshot, dict) else {})
         return _NOTHING

@@ -45,6 +45,15 @@ class Text:
     source: bytes
     encoding: Encoding
 
+    def encoded(self, source: bytes) -> bytes:
+        """The bytes of a file that holds `source` and is otherwise like this one."""
+        if self.encoding is Encoding.UTF8_MARK:
+            return _UTF8_MARK + source
+        for mark, encoding in _UTF16_MARKS.items():
+            if self.encoding == encoding:
+                return mark + source.decode().encode(encoding)
+        return source
+
     @cached_property
     def _starts(self) -> list[int]:
         starts = [0, *(match.end() for match in _LINE_END.finditer(self.source))]

@@ -4,6 +4,9 @@ Two openers keep the same promise: the object opened was reached from the handle
 only, without a symbolic link and without `..`. `open_with_openat2` leaves it to the Linux kernel
 (5.6 and newer). `open_by_components` opens one name after the other, each on the handle of the one
 before, for kernels and sandboxes without that call and for macOS.
+
+Everything else is done with one name on an open directory: `rename_new` here, the rest in
+`edge.writes`.
 """
 
 import ctypes
@@ -33,8 +36,23 @@ class _OpenHow(ctypes.Structure):
     )
 
 
-_syscall = ctypes.CDLL(None, use_errno=True).syscall
+_libc = ctypes.CDLL(None, use_errno=True)
+_syscall = _libc.syscall
 _syscall.restype = ctypes.c_long
+
+
+def _exclusive_rename() -> tuple[Callable[[int, bytes, int, bytes, int], int], int] | None:
+    """The C library's rename that replaces nothing, with its flag: Linux, then macOS."""
+    for name, flag in (("renameat2", 1), ("renameatx_np", 4)):
+        call = getattr(_libc, name, None)
+        if call is not None:
+            path = ctypes.c_char_p
+            call.argtypes = (ctypes.c_int, path, ctypes.c_int, path, ctypes.c_uint)
+            return call, flag
+    return None
+
+
+_rename = _exclusive_rename()
 
 
 def open_with_openat2(directory: int, relative: str, flags: int) -> int:
@@ -67,6 +85,22 @@ def open_by_components(directory: int, relative: str, flags: int) -> int:
         return os.open(names[-1], flags | os.O_NOFOLLOW, dir_fd=here)
     finally:
         os.close(here)
+
+
+def rename_new(old_directory: int, old: str, new_directory: int, new: str) -> None:
+    """Rename so that nothing is replaced, in one step; raises `FileExistsError`.
+
+    Where the system has no such call, the new name is linked before the old one goes.
+    """
+    if _rename is not None:
+        call, flag = _rename
+        if call(old_directory, os.fsencode(old), new_directory, os.fsencode(new), flag) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise OSError(number, os.strerror(number), new)
+    os.link(old, new, src_dir_fd=old_directory, dst_dir_fd=new_directory, follow_symlinks=False)
+    os.unlink(old, dir_fd=old_directory)
 
 
 def best_opener() -> Opener:

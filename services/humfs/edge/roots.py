@@ -12,6 +12,10 @@ So the decision holds for the object that was opened: a link whose target lies i
 because step 1 followed it; a link planted after step 1 is never followed. Roots are opened once, at
 start, and stay pinned.
 
+Writing asks `writable` instead of `place`, and then works with single names on the open directory
+(`edge.writes`). A directory that is moved out of a root while it is open stays open; whoever can
+move it could as well have moved what was written there afterwards.
+
 Outside the roots nothing can be learnt: the refusal is the same whether or not something exists
 there, and `..` is not taken from a directory that neither lies in a root nor leads to one. Neither
 can the inside of a denied directory: a path that passes through it is denied, wherever it ends.
@@ -20,16 +24,18 @@ can the inside of a denied directory: a path that passes through it is denied, w
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from humfs.core import paths
+from humfs.core.denied import protecting
 from humfs.edge.kernel import READ_FLAGS, Opener, best_opener
 from humfs.errors import Code, PathsKeepChanging, Refusal
 
 Mode = Literal["rw", "ro"]
+Made = TypeVar("Made")
 
 LINKS_MAX = 40
 """Symbolic links followed for one path."""
@@ -37,6 +43,7 @@ ATTEMPTS_MAX = 16
 """Times a path is decided anew because it changed under us; then the call is refused."""
 MEND = "The owner of this machine can add one: fs.roots in hum.json, or hum up --root DIR"
 
+_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHANGED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN})
 
 
@@ -147,10 +154,50 @@ class Roots:
             raise refused_by_system(asked, walked.trouble)
         return Place(root, paths.below(root.path, walked.resolved), walked.exists)
 
+    def writable(self, asked: str, cwd: str | None = None) -> Place:
+        """Decide a path that is to be written, made, moved or removed; raises `Refusal`."""
+        place = self.place(asked, cwd)
+        within = paths.parent(place.root.path)
+        for path in (place.path, paths.normal(self.absolute(asked, cwd))):
+            name = protecting(paths.below(within, path) if paths.contains(within, path) else path)
+            if name is not None:
+                raise self._protected(asked, name)
+        if place.root.mode == "ro":
+            raise Refusal(
+                Code.READ_ONLY,
+                f"{asked} may only be read: its root {place.root.path} is ro in fs.roots.",
+                hint="Write below a root that is rw.",
+            )
+        return place
+
+    def at_place(
+        self,
+        asked: str,
+        cwd: str | None,
+        act: Callable[[Place], Made],
+        *,
+        writing: bool = False,
+    ) -> Made:
+        """Decide a path and act on its place, anew while it changes under us. Raises `Refusal`.
+
+        What `act` raises as `OSError` is what the system said about the path.
+        """
+        for _ in range(ATTEMPTS_MAX):
+            place = self.writable(asked, cwd) if writing else self.place(asked, cwd)
+            try:
+                return act(place)
+            except OSError as trouble:
+                if trouble.errno == errno.ENOENT:
+                    self._check_pinned(asked, place.root)
+                if trouble.errno not in _CHANGED or not place.exists:
+                    raise refused_by_system(asked, trouble, writing=writing) from trouble
+        changing = PathsKeepChanging(f"{asked} keeps changing")
+        raise Refusal(Code.IO, f"{asked} was changed each time it was opened.") from changing
+
     @contextmanager
     def open(self, asked: str, cwd: str | None = None) -> Iterator[Opened]:
         """Decide and open an existing regular file or directory. Raises `Refusal`."""
-        opened = self._open_asked(asked, cwd)
+        opened = self.at_place(asked, cwd, self._open_place)
         try:
             yield opened
         finally:
@@ -164,6 +211,10 @@ class Roots:
             yield opened
         finally:
             os.close(opened.handle)
+
+    def open_directory(self, root: Root, relative: str) -> int:
+        """A handle to a directory below a root, without following a link; raises `OSError`."""
+        return self._open(root.handle, relative, _DIRECTORY_FLAGS)
 
     def is_denied(self, resolved: str) -> bool:
         """Whether an absolute path equals or lies below a denied entry."""
@@ -199,14 +250,20 @@ class Roots:
             hint="Leave it alone. The owner of this machine can change fs.denied in hum.json",
         )
 
+    def _protected(self, asked: str, name: str) -> Refusal:
+        return Refusal(
+            Code.DENIED,
+            f"{asked} is denied for writing: other programs run or trust {name} (like fs.denied).",
+            hint="Reading it is allowed. Ask the user to change it.",
+        )
+
     def _pin(self, asked: Iterable[tuple[str, Mode]]) -> Iterator[Root]:
         for path, mode in asked:
             walked = self._walk(_from_home(path, self.home), anywhere=True)
             try:
                 if walked is None or walked.trouble or not walked.exists:
                     raise FileNotFoundError(errno.ENOENT, "no such directory", path)
-                flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-                yield Root(walked.resolved, mode, os.open(walked.resolved, flags))
+                yield Root(walked.resolved, mode, os.open(walked.resolved, _DIRECTORY_FLAGS))
             except OSError:
                 self.missing.append(path)
 
@@ -266,19 +323,6 @@ class Roots:
             here = step
         return _Walked(here, exists=True, denied=denied)
 
-    def _open_asked(self, asked: str, cwd: str | None) -> Opened:
-        for _ in range(ATTEMPTS_MAX):
-            place = self.place(asked, cwd)
-            try:
-                return self._open_place(place)
-            except OSError as trouble:
-                if trouble.errno == errno.ENOENT:
-                    self._check_pinned(asked, place.root)
-                if trouble.errno not in _CHANGED or not place.exists:
-                    raise refused_by_system(asked, trouble) from trouble
-        changing = PathsKeepChanging(f"{asked} keeps changing")
-        raise Refusal(Code.IO, f"{asked} was changed each time it was opened.") from changing
-
     def _open_place(self, place: Place) -> Opened:
         handle = self._open(place.root.handle, place.relative, READ_FLAGS)
         status = os.fstat(handle)
@@ -302,8 +346,9 @@ class Roots:
             )
 
 
-def refused_by_system(asked: str, trouble: OSError) -> Refusal:
+def refused_by_system(asked: str, trouble: OSError, *, writing: bool = False) -> Refusal:
     """The refusal for what the operating system said about a path inside the roots."""
+    verb = "written" if writing else "read"
     if trouble.errno in (errno.ENOENT, errno.ENOTDIR):
         return Refusal(Code.NOT_FOUND, f"{asked} does not exist (not found).")
     if trouble.errno in (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP):
@@ -312,7 +357,7 @@ def refused_by_system(asked: str, trouble: OSError) -> Refusal:
             f"{asked} is neither a regular file nor a directory.",
             hint="Fifos, sockets and devices are never opened; ask for a file.",
         )
-    return Refusal(Code.IO, f"{asked} cannot be read: {trouble.strerror or trouble}.")
+    return Refusal(Code.IO, f"{asked} cannot be {verb}: {trouble.strerror or trouble}.")
 
 
 def _unresolved(step: str, rest: list[str], *, denied: bool) -> _Walked | None:

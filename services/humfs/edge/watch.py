@@ -26,6 +26,11 @@ class Watch:
         """Ask the call to end; from any thread."""
         self._cancelled.set()
 
+    def pause(self, seconds: float) -> None:
+        """Wait before asking again for something that others hold; raises `Refusal` on a cancel."""
+        self._cancelled.wait(min(seconds, self.left))
+        self.check()
+
     @property
     def left(self) -> float:
         """Seconds left, not below zero."""

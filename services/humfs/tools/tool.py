@@ -1,5 +1,6 @@
 """What a tool is: a name, a description for models, and a function from a call to a result."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,6 +20,8 @@ class Call:
     args: object
     """Whatever stood there; the tool says what is wrong with it."""
     cwd: str | None = None
+    received_ns: int = field(default_factory=time.time_ns)
+    """When it came in, in nanoseconds of wall-clock time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

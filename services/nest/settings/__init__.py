@@ -4,22 +4,28 @@
 
 - `HUM_ROOTS`: more `fs.roots`, separated like `PATH`; `=ro` behind one makes it read-only.
 - `HUM_LOG_LEVEL`: beats `logLevel`.
-- `OPENAI_BASE_URL`: `workers.openai.baseUrl` where the file has none. Our own front is not meant.
-- `OPENAI_API_KEY`: the key of that service, unless the file names another place (`openai_key`).
+- `OPENAI_BASE_URL`, `ANTHROPIC_BASE_URL`, `OLLAMA_HOST`: `baseUrl` of that kind of worker where the
+  file has none. Our own front is not meant.
+- `OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `OLLAMA_API_KEY`: the key of that service, unless the file
+  names another place (`service_key`).
 
 What is wrong comes as one `SettingsRefused`: a line for each violation with file, path, what was
 there and what was wanted. The process exits 78 and has changed nothing.
 """
 
-from nest.settings.load import ENVIRONMENT_NAMES, load, openai_key
+from nest.settings.load import ENVIRONMENT_NAMES, SERVICE_KINDS, load, service_key
 from nest.settings.model import (
+    AnthropicSettings,
     FrontSettings,
     FsSettings,
     HumdSettings,
     LogLevel,
     NestSettings,
+    OllamaSettings,
     OpenaiSettings,
     Root,
+    ServiceKind,
+    ServiceSettings,
     Settings,
     SidecarSettings,
     ThehumSettings,
@@ -30,13 +36,18 @@ from nest.settings.model import (
 
 __all__ = [
     "ENVIRONMENT_NAMES",
+    "SERVICE_KINDS",
+    "AnthropicSettings",
     "FrontSettings",
     "FsSettings",
     "HumdSettings",
     "LogLevel",
     "NestSettings",
+    "OllamaSettings",
     "OpenaiSettings",
     "Root",
+    "ServiceKind",
+    "ServiceSettings",
     "Settings",
     "SidecarSettings",
     "ThehumSettings",
@@ -44,5 +55,5 @@ __all__ = [
     "is_loopback",
     "json_schema",
     "load",
-    "openai_key",
+    "service_key",
 ]

@@ -14,11 +14,13 @@ from nest.logs import register_secret
 from nest.paths import Paths
 from nest.private import read_private
 from nest.settings.model import (
+    OLLAMA_PORT,
     FrontSettings,
     FsSettings,
     LogLevel,
-    OpenaiSettings,
     Root,
+    ServiceKind,
+    ServiceSettings,
     Settings,
     is_base_url,
     is_loopback,
@@ -28,7 +30,14 @@ from thrum.errors import SettingsRefused
 
 HUM_JSON_BYTES_MAX = 1024 * 1024
 """Longest hum.json read."""
-ENVIRONMENT_NAMES = ("HUM_ROOTS", "HUM_LOG_LEVEL", "OPENAI_BASE_URL")
+SERVICE_KINDS: tuple[ServiceKind, ...] = ("openai", "anthropic", "ollama")
+PLACES: Mapping[ServiceKind, str] = {
+    "openai": "OPENAI_BASE_URL",
+    "anthropic": "ANTHROPIC_BASE_URL",
+    "ollama": "OLLAMA_HOST",
+}
+"""Where each kind of service is, by the variable that its own clients read."""
+ENVIRONMENT_NAMES = ("HUM_ROOTS", "HUM_LOG_LEVEL", *PLACES.values())
 """What a supervisor passes on, so that services read the same settings. No secret is here."""
 
 
@@ -39,9 +48,16 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
     """
     settings, in_file = decode(Settings, _read(paths.hum_json))
     settings = settings or Settings()
-    if _is_own_front(settings.workers.openai.base_url, settings.front):
-        in_file += (Violation("workers.openai.baseUrl", "hum's own front", "another service"),)
+    in_file += tuple(
+        Violation(f"workers.{kind}.baseUrl", "hum's own front", "another service")
+        for kind in SERVICE_KINDS
+        if _is_own_front(settings.workers.of(kind).base_url, settings.front)
+    )
     roots, in_roots = _environment_roots(environ.get("HUM_ROOTS", ""))
+    if settings.humd.thehum.is_bound_too_small:
+        least = 4 * settings.humd.thehum.segment_bytes
+        found = settings.humd.thehum.bytes_max
+        in_file += (Violation("humd.thehum.maxBytes", str(found), f"at least {least}"),)
     overrides, in_environment = decode(_Overrides, _overrides(environ, settings.front))
     violations = [f"{paths.hum_json}: {violation}" for violation in in_file]
     violations += [f"environment: {violation}" for violation in (*in_roots, *in_environment)]
@@ -53,10 +69,12 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
     return _resolved(settings, overrides, roots, paths)
 
 
-def openai_key(settings: OpenaiSettings, paths: Paths, environ: Mapping[str, str]) -> str | None:
-    """The key of the OpenAI service, or None: from `keyFile`, else the variable, else `hum up`.
+def service_key(
+    kind: ServiceKind, settings: ServiceSettings, paths: Paths, environ: Mapping[str, str]
+) -> str | None:
+    """The key of a model service, or None: from `keyFile`, else the variable, else `hum up`.
 
-    `hum up` leaves a key it found in `paths.worker_key("openai")`, so that no child needs it in its
+    `hum up` leaves a key it found in `paths.worker_key(kind)`, so that no child needs it in its
     environment. The key never shows in this process's log. Raises `SettingsRefused` when a named
     file is missing or empty, or when others may read it.
     """
@@ -64,13 +82,18 @@ def openai_key(settings: OpenaiSettings, paths: Paths, environ: Mapping[str, str
         key = _key_in(Path(settings.key_file))
         if not key:
             raise SettingsRefused(
-                f"workers.openai.keyFile: {settings.key_file} is missing or empty",
+                f"workers.{kind}.keyFile: {settings.key_file} is missing or empty",
                 hint=f"write the key into it and: chmod 600 {settings.key_file}",
             )
     else:
-        key = environ.get(settings.key_env, "").strip() or _key_in(paths.worker_key("openai"))
+        key = environ.get(settings.key_env, "").strip() or _key_in(paths.worker_key(kind))
     register_secret(key)
     return key or None
+
+
+_Place = Annotated[
+    str, Text(r"https?://[^\s?#]+", "http:// or https://", check=is_base_url, secret=True)
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,21 +101,32 @@ class _Overrides:
     """Environment variables that stand for a setting, checked like the setting."""
 
     log_level: LogLevel | None = field(default=None, metadata={"json": "HUM_LOG_LEVEL"})
-    base_url: (
-        Annotated[
-            str, Text(r"https?://[^\s?#]+", "http:// or https://", check=is_base_url, secret=True)
-        ]
-        | None
-    ) = field(default=None, metadata={"json": "OPENAI_BASE_URL"})
+    openai: _Place | None = field(default=None, metadata={"json": "OPENAI_BASE_URL"})
+    anthropic: _Place | None = field(default=None, metadata={"json": "ANTHROPIC_BASE_URL"})
+    ollama: _Place | None = field(default=None, metadata={"json": "OLLAMA_HOST"})
 
 
 def _overrides(environ: Mapping[str, str], front: FrontSettings) -> dict[str, str]:
-    names = ("HUM_LOG_LEVEL", "OPENAI_BASE_URL")
+    names = ("HUM_LOG_LEVEL", *PLACES.values())
     given = {name: environ[name] for name in names if environ.get(name)}
-    if _is_own_front(given.get("OPENAI_BASE_URL"), front):
-        # That is how clients find hum; a worker that followed it would ask itself.
-        del given["OPENAI_BASE_URL"]
+    if "OLLAMA_HOST" in given:
+        given["OLLAMA_HOST"] = _ollama_url(given["OLLAMA_HOST"])
+    for name in PLACES.values():
+        if _is_own_front(given.get(name), front):
+            # That is how clients find hum; a worker that followed it would ask itself.
+            del given[name]
     return given
+
+
+def _ollama_url(host: str) -> str:
+    """`OLLAMA_HOST` as its own clients read it: scheme and port may be left out."""
+    url = host if "://" in host else f"http://{host}"
+    try:
+        parts = urlsplit(url)
+        is_bare = parts.port is None and parts.scheme == "http" and bool(parts.hostname)
+    except ValueError:
+        return url
+    return f"{url.rstrip('/')}:{OLLAMA_PORT}" if is_bare and not parts.path.strip("/") else url
 
 
 def _resolved(
@@ -102,10 +136,10 @@ def _resolved(
     denied = [paths.expand(text) for text in settings.fs.denied]
     denied += [own for own in (paths.config, paths.state) if own not in denied]
     every = (*settings.fs.roots, *roots)
-    openai = settings.workers.openai
-    key_file = openai.key_file and str(paths.expand(openai.key_file))
-    base_url = openai.base_url or overrides.base_url
-    openai = replace(openai, base_url=base_url, key_file=key_file)
+    services = {
+        kind: _placed(settings.workers.of(kind), getattr(overrides, kind), paths)
+        for kind in SERVICE_KINDS
+    }
     return replace(
         settings,
         log_level=overrides.log_level or settings.log_level,
@@ -113,8 +147,14 @@ def _resolved(
             roots=tuple(replace(root, path=str(paths.expand(root.path))) for root in every),
             denied=tuple(map(str, denied)),
         ),
-        workers=replace(settings.workers, openai=openai),
+        workers=replace(settings.workers, **services),  # type: ignore[arg-type] # each its own
     )
+
+
+def _placed(service: ServiceSettings, place: str | None, paths: Paths) -> ServiceSettings:
+    """Where a service is and its key's file, the file's own words before the environment's."""
+    key_file = service.key_file and str(paths.expand(service.key_file))
+    return replace(service, base_url=service.base_url or place, key_file=key_file)
 
 
 def _read(path: Path) -> object:

@@ -9,6 +9,9 @@ from nest.settings.schema import Range, Text, schema_of
 from thrum.chi import Chi
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
+ANTHROPIC_BASE_URL = "https://api.anthropic.com"
+OLLAMA_PORT = 11_434
+OLLAMA_BASE_URL = f"http://127.0.0.1:{OLLAMA_PORT}"
 MIB = 1024 * 1024
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -79,6 +82,18 @@ class ThehumSettings:
     """Bytes of a segment file, preallocated. A full segment is sealed and the next one begins."""
     segment_events: Annotated[int, Range(1, 16_777_216)] = 65_536
     """Events of a segment; the earlier of the two bounds seals it."""
+    mode: Literal["archive", "rolling", "light"] = "rolling"
+    """What is kept: everything; what fits into the two bounds below (the default); or what is
+    behind the older of the two newest snapshots."""
+    bytes_max: Annotated[int, Range(16 * MIB)] = field(
+        default=512 * MIB, metadata={"json": "maxBytes"}
+    )
+    """Bytes of disk for the log when it rolls; at least four segments. The segment that is being
+    written comes on top."""
+    age_days_max: Annotated[int, Range(1, 36_500)] = field(
+        default=30, metadata={"json": "maxAgeDays"}
+    )
+    """Days that events are kept when the log rolls, if the bytes allow."""
     exclude: tuple[Excludable, ...] = ("echo", "log")
     """Kinds of tone that are never written. They carry no state; only such kinds can be named."""
     sensitive: tuple[ChiName, ...] = ()
@@ -87,6 +102,18 @@ class ThehumSettings:
     redact: tuple[ChiName, ...] = ()
     """Kinds of tone whose bodies are not stored at all, but for what routing needs; `*` means
     all."""
+
+    @property
+    def is_bound_too_small(self) -> bool:
+        """Whether a log that rolls has less room than four segments."""
+        return self.mode == "rolling" and self.bytes_max < 4 * self.segment_bytes
+
+    @property
+    def bound(self) -> str:
+        """What is kept, in words."""
+        if self.mode == "rolling":
+            return f"at most {self.bytes_max // MIB} MiB and {self.age_days_max} days"
+        return "everything" if self.mode == "archive" else "since the last snapshot but one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,34 +194,35 @@ class SidecarSettings:
     """TCP port. 0: any free one; clients find it in runtime.json."""
 
 
+BaseUrl = Annotated[
+    str,
+    Text(
+        r"https?://[^\s?#]+",
+        "http:// or https://, without a user, query or fragment",
+        check=is_base_url,
+        secret=True,
+    ),
+]
+KeyVariable = Annotated[
+    str, Text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable, not the key", secret=True)
+]
+KeyFile = Annotated[str, Text(r"(/|~/).+", "the path of a file, not the key", secret=True)]
+Model = Annotated[str, Text(r"\S+", "a model's name")]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenaiSettings:
     """A model service that speaks the OpenAI dialect."""
 
     enabled: bool | None = None
     """Absent: the worker runs when a base URL or a key is there."""
-    base_url: (
-        Annotated[
-            str,
-            Text(
-                r"https?://[^\s?#]+",
-                "http:// or https://, without a user, query or fragment",
-                check=is_base_url,
-                secret=True,
-            ),
-        ]
-        | None
-    ) = None
+    base_url: BaseUrl | None = None
     """Where the service is, usually ending in `/v1`. Absent: `OPENAI_BASE_URL`, else OpenAI."""
-    key_env: Annotated[
-        str, Text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a variable, not the key", secret=True)
-    ] = "OPENAI_API_KEY"
+    key_env: KeyVariable = "OPENAI_API_KEY"
     """The variable that holds the key."""
-    key_file: (
-        Annotated[str, Text(r"(/|~/).+", "the path of a file, not the key", secret=True)] | None
-    ) = None
+    key_file: KeyFile | None = None
     """A 0600 file with the key on one line; beats the variable."""
-    models: tuple[Annotated[str, Text(r"\S+", "a model's name")], ...] = ()
+    models: tuple[Model, ...] = ()
     """Models to offer. Empty: those the service lists."""
 
     @property
@@ -204,10 +232,69 @@ class OpenaiSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnthropicSettings:
+    """A model service that speaks the Anthropic dialect."""
+
+    enabled: bool | None = None
+    """Absent: the worker runs when a base URL or a key is there."""
+    base_url: BaseUrl | None = None
+    """Where the service is, without `/v1`. Absent: `ANTHROPIC_BASE_URL`, else Anthropic."""
+    key_env: KeyVariable = "ANTHROPIC_API_KEY"
+    """The variable that holds the key."""
+    key_file: KeyFile | None = None
+    """A 0600 file with the key on one line; beats the variable."""
+    models: tuple[Model, ...] = ()
+    """Models to offer. Empty: those the service lists."""
+    answer_tokens_max: Annotated[int, Range(1, 1_000_000)] = field(
+        default=8_192, metadata={"json": "answerTokensMax"}
+    )
+    """The bound on an answer when the asker names none: the dialect insists on one."""
+
+    @property
+    def upstream(self) -> str:
+        """The base URL to use, without a slash or `/v1` at its end."""
+        return (self.base_url or ANTHROPIC_BASE_URL).rstrip("/").removesuffix("/v1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OllamaSettings:
+    """A model service that speaks the Ollama dialect."""
+
+    enabled: bool | None = None
+    """Absent: the worker runs when a base URL is there, or a service answers at the usual place."""
+    base_url: BaseUrl | None = None
+    """Where the service is. Absent: `OLLAMA_HOST`, else 127.0.0.1:11434."""
+    key_env: KeyVariable = "OLLAMA_API_KEY"
+    """The variable that holds the key, where a service wants one."""
+    key_file: KeyFile | None = None
+    """A 0600 file with the key on one line; beats the variable."""
+    models: tuple[Model, ...] = ()
+    """Models to offer. Empty: those the service lists."""
+    context_tokens: Annotated[int, Range(256, 16_777_216)] | None = None
+    """Context that is asked for, in tokens. Absent: what the model can take, at most 32,768."""
+
+    @property
+    def upstream(self) -> str:
+        """The base URL to use, without a slash at its end."""
+        return (self.base_url or OLLAMA_BASE_URL).rstrip("/")
+
+
+ServiceSettings = OpenaiSettings | AnthropicSettings | OllamaSettings
+ServiceKind = Literal["openai", "anthropic", "ollama"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersSettings:
     """One section for each kind of worker."""
 
     openai: OpenaiSettings = OpenaiSettings()
+    anthropic: AnthropicSettings = AnthropicSettings()
+    ollama: OllamaSettings = OllamaSettings()
+
+    def of(self, kind: ServiceKind) -> ServiceSettings:
+        """The section of one kind of model service."""
+        found: ServiceSettings = getattr(self, kind)
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,15 +42,20 @@ def audit(
     *,
     every: bool = False,
     remembered_seq: int = 0,
+    base: Head | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
     """Verify the segments that start with `firsts`, oldest first; stops at the first wrong event.
 
     `read` returns a segment's file, plain or compressed; `progress` hears how many events are done.
     `remembered_seq` must have been read before the segments. Checks each segment's last signature,
-    with `every` each one.
+    with `every` each one. `base` is what the log begins behind, `GENESIS` when no event of it went;
+    None when `firsts` are not all of its segments.
     """
-    walk = Walk(author.hid, author.public, start_of(firsts[0]) if firsts else GENESIS, every=every)
+    begin = start_of(firsts[0]) if firsts else GENESIS
+    if base is not None and firsts and begin.seq >= base.seq:
+        begin = base  # segments before it are on their way out
+    walk = Walk(author.hid, author.public, begin, every=every)
     damage, unfinished = None, 0
     for first_seq, next_first in pairwise([*firsts, 0]):
         if first_seq != walk.seq + 1:
@@ -68,7 +73,7 @@ def audit(
     return Report(
         first_seq=firsts[0] if firsts else 0,
         head=walk.head,
-        events=walk.seq - firsts[0] + 1 if firsts else 0,
+        events=max(walk.seq - firsts[0] + 1, 0) if firsts else 0,
         signatures=walk.signatures,
         segments=len(firsts),
         unfinished_bytes=unfinished,

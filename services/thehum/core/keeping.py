@@ -34,13 +34,19 @@ INLINE_BODY_BYTES_MAX = LINE_BYTES_MAX - 4 * 1024
 """A body's JSON in its line; the rest is for names, hashes and the signature."""
 SALT_BYTES = 32
 ROUTING = (
-    "askId", "callId", "callee", "chunkType", "client", "code", "cwd", "decision", "finishReason",
-    "hearOnly", "hid", "hive", "instance", "modelId", "name", "permitId", "qualifier", "reason",
-    "scope", "tool", "toolName",
+    "askId", "callId", "callee", "chis", "chunkType", "client", "code", "cwd", "decision",
+    "finishReason", "flag", "hearOnly", "hid", "hive", "instance", "kind", "mark", "modelId",
+    "name", "permitId", "qualifier", "reason", "scope", "sentAt", "span", "thrum", "tool",
+    "toolName",
 )  # fmt: skip
 """Keys that stay in the line of a body that is elsewhere."""
 ROUTING_BYTES_MAX = 256
 """Of one such value's JSON; a longer one is no routing field."""
+COUNTED = ("pennyDelta", "usage")
+"""Keys whose whole numbers stay too: lifetime counters are counted from them."""
+COUNTS_MAX = 24
+"""Of such numbers in one body; of more the first ones by name."""
+COUNT_NAME_CHARS_MAX = 64
 TOOLS_BYTES_MAX = 8 * 1024
 """Of the names of a prompt's tools, which stay too."""
 
@@ -110,10 +116,11 @@ def redacted_stub(body: dict[str, Any], size: int) -> dict[str, Any]:
 
 
 def routing_fields(body: dict[str, Any]) -> dict[str, Any]:
-    """What humd decides by, as far as it is short; of tools their names."""
+    """What humd decides and counts by, as far as it is short; of tools their names."""
     kept = {
         key: body[key] for key in ROUTING if key in body and _fits(body[key], ROUTING_BYTES_MAX)
     }
+    kept |= {key: counts for key in COUNTED if (counts := _counts(body.get(key)))}
     tools = body.get("tools")
     if isinstance(tools, list):
         names = [
@@ -124,6 +131,16 @@ def routing_fields(body: dict[str, Any]) -> dict[str, Any]:
         if names and _fits(names, TOOLS_BYTES_MAX):
             kept["tools"] = names
     return kept
+
+
+def _counts(value: object) -> dict[str, int]:
+    """The whole numbers of a map, by name."""
+    found = sorted(
+        (name, number)
+        for name, number in (value.items() if isinstance(value, dict) else ())
+        if isinstance(name, str) and len(name) <= COUNT_NAME_CHARS_MAX and type(number) is int
+    )
+    return dict(found[:COUNTS_MAX])
 
 
 def _fits(value: object, bytes_max: int) -> bool:

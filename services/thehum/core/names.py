@@ -18,6 +18,9 @@ TILES_DIR = "tiles"
 CHECKPOINT = "checkpoint"
 """The newest signed root."""
 
+BASE = "base.json"
+"""Where the log begins, once its oldest events went."""
+
 UNFINISHED = ".tmp"
 """Behind the name of a segment that is being compressed."""
 
@@ -74,3 +77,20 @@ def forget_seq(name: str) -> int | None:
     """The seq of such a note by its name; None for any other file."""
     match = _FORGET.fullmatch(name)
     return int(match[1]) if match else None
+
+
+WITNESSED_DIR = "witnessed"
+"""Heads of other logs that we hold, and evidence against them. Read from the log when lost."""
+COSIGNED_DIR = "cosigned"
+"""Our own checkpoints with what others signed below them."""
+_RECORD = re.compile(r"(humd_[0-9a-f]{64})(\.conflict)?\.json")
+
+
+def record_name(author: str, *, is_conflict: bool = False) -> str:
+    """The file that says what is held of the log of `author`, or what speaks against it."""
+    return f"{author}.conflict.json" if is_conflict else f"{author}.json"
+
+
+def is_record(name: str) -> bool:
+    """Whether this is the name of such a file."""
+    return _RECORD.fullmatch(name) is not None

@@ -11,6 +11,7 @@ found again.
 
 import logging
 import os
+import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
@@ -102,10 +103,10 @@ class Bodies:
             os.close(self._handle)
             self._handle = -1
 
-    def size(self, from_seq: int = 0) -> int:
-        """Bytes of all files that begin at `from_seq` or later."""
-        paths = (self._path(first) for first in self.firsts if first >= from_seq)
-        return sum(path.stat().st_size for path in paths)
+    def size(self, from_seq: int = 0, upto_seq: int = sys.maxsize) -> int:
+        """Bytes of all files that begin within these events."""
+        firsts = (first for first in self.firsts if from_seq <= first <= upto_seq)
+        return sum(self._path(first).stat().st_size for first in firsts)
 
     # --- writing
 
@@ -292,12 +293,15 @@ class Bodies:
         sync_folder(self.folder)
 
     def drop(self, upto_seq: int) -> int:
-        """Remove the files whose events are all at or before `upto_seq`; the bytes that frees.
+        """Remove the files of segments that end at or before `upto_seq`; the bytes that frees.
 
-        Called once the segments that hold those events are gone.
+        Called once those segments are gone, with the last event of one; a file belongs to one.
         """
         freed = 0
-        while len(self.firsts) > 1 and self.firsts[1] <= upto_seq + 1:
+        while self.firsts and self.firsts[0] <= upto_seq:
+            if len(self.firsts) == 1:
+                self.close()
+                self._end = self._written_end = 0
             freed += self._path(self.firsts[0]).stat().st_size
             self._remove(self.firsts[0])
         return freed

@@ -15,8 +15,19 @@ import logging
 from pathlib import Path
 
 from nest.private import read_private, replace_private
+from thehum.core.base import Base
 from thehum.core.events import GENESIS, Head
-from thehum.core.merkle import HASH_BYTES, Frontier, frontier, leaf_hash
+from thehum.core.merkle import (
+    HASH_BYTES,
+    Frontier,
+    consistency,
+    frontier,
+    inclusion,
+    leaf_hash,
+    root,
+    verify_consistency,
+    verify_inclusion,
+)
 from thehum.core.names import CHECKPOINT
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint, origin, sign_checkpoint
 from thehum.core.pages import PageLimits
@@ -59,6 +70,8 @@ class Checkpoints:
         self.refused = opened.read_only
         """Why nothing is signed any more."""
         self.newest: Checkpoint | None = None
+        self.note = ""
+        """The newest checkpoint, signed."""
         if self.refused is None:
             self._resume()
 
@@ -120,10 +133,68 @@ class Checkpoints:
             self._give_up(f"event {head.seq} on disk is not the one that was written")
             return None
         made = Checkpoint(origin(self._log.author), self.size, self._front.root(self._tail))
+        note = sign_checkpoint(made, self._key)
         with told_apart(f"writing {self._path}"):
-            replace_private(self._path, sign_checkpoint(made, self._key).encode())
-        self.newest = made
+            replace_private(self._path, note.encode())
+        self.newest, self.note = made, note
         return made
+
+    def prove_from(self, old: int) -> list[bytes]:
+        """The proof that the newest checkpoint continues a log of `old` events, at most its own.
+
+        Raises `TilesLost`. Without a checkpoint there is nothing to prove.
+        """
+        size = self.newest.size if self.newest else 0
+        node = tile_nodes(self._tiles.read, self._front.size, self._tail)
+        return consistency(old, size, node)
+
+    # --- the base
+
+    @property
+    def safe_seq(self) -> int:
+        """Up to here the hashes of events are in whole tiles and below a signed root."""
+        return min(self._tiles.size, self.newest.size) if self.newest else 0
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the hashes take on disk."""
+        return self._tiles.disk_bytes
+
+    def drop_hashes(self, count: int) -> bool:
+        """Give the room of the oldest `count` leaf hashes back; False where that cannot be."""
+        return self._tiles.drop(count)
+
+    def base_at(self, seq: int) -> Base | None:
+        """The base of a log that begins behind event `seq`, which is at most `safe_seq`.
+
+        The hashes are on disk then, as nobody can compute them anew without the events. None, and a
+        reason in the log, when hashes and events do not agree.
+        """
+        lines = self._lines(seq + 1, PageLimits(events_max=1, bytes_max=1))
+        newest = self.newest
+        if newest is None or not lines:
+            return None
+        event_hash = _prev_hash(lines[0])
+        node = tile_nodes(self._tiles.read, self._front.size, self._tail)
+        try:
+            made = Checkpoint(origin(self._log.author), seq, root(seq, node))
+            proof = consistency(seq, newest.size, node)
+            included = inclusion(seq - 1, seq, node)
+        except TilesLost as problem:
+            log.error("log.not_dropped", extra={"seq": seq, "reason": problem.message})
+            return None
+        leaf = leaf_hash(bytes.fromhex(event_hash))
+        if not (
+            verify_consistency(made.root, newest.root, proof, old=seq, size=newest.size)
+            and verify_inclusion(leaf, included, made.root, index=seq - 1, size=seq)
+        ):
+            log.error("log.not_dropped", extra={"seq": seq, "reason": "the hashes do not agree"})
+            return None
+        self._tiles.sync()
+        note = sign_checkpoint(made, self._key)
+        return Base(seq=seq, hash=event_hash, inclusion=included, note=note)
+
+    # --- the tree
 
     def _take(self, lines: list[bytes]) -> bool:
         """Add the events on `lines` to the tree; False, and none is, when they do not follow.
@@ -197,7 +268,9 @@ class Checkpoints:
     def _stored(self) -> Checkpoint | None:
         try:
             note = read_private(self._path).decode()
-            return open_checkpoint(note, public=self._log.public)
+            found = open_checkpoint(note, public=self._log.public)
+            self.note = note
+            return found
         except FileNotFoundError:
             return None
         except (BadNote, UnicodeDecodeError) as problem:

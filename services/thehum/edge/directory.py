@@ -1,12 +1,14 @@
 """The folder of the log: who may write, whose log it is, which segments there are.
 
 What a crash can leave behind here: `spare.ndjson` half filled (made anew at the next start), a
-`.seq.bin.*.tmp` (nobody reads it), a remembered head that is behind the segments (they win).
+`.seq.bin.*.tmp` (nobody reads it), a remembered head that is behind the segments (they win),
+segments before the base (the next start removes them).
 """
 
 import fcntl
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import orjson
@@ -14,7 +16,8 @@ import orjson
 from nest.paths import ensure_private
 from nest.private import mint_private, read_private, replace_private
 from thehum.core import names
-from thehum.edge.disk import open_private, sync_folder, told_apart
+from thehum.core.base import Base, dump_base, read_base
+from thehum.edge.disk import allocated, open_private, sync_folder, told_apart
 from thrum.canonical import dumps
 from thrum.errors import SettingsRefused
 
@@ -56,10 +59,42 @@ class LogDirectory:
         """Where the segment that starts with `first_seq` is."""
         return self.root / names.segment_name(first_seq)
 
+    def segment_bytes(self, first_seq: int) -> int:
+        """What a segment takes on disk, in both its forms."""
+        packed = self.root / names.packed_name(first_seq)
+        return allocated(self.segment(first_seq)) + allocated(packed)
+
     @property
     def spare(self) -> Path:
         """Where the next segment is laid out."""
         return self.root / names.SPARE
+
+    def base(self, public: bytes) -> Base | None:
+        """Where the log begins; None when its first event is there. Raises `BadNote`."""
+        try:
+            data = read_private(self.root / names.BASE)
+        except FileNotFoundError:
+            return None
+        return read_base(data, public=public)
+
+    def move_base(self, base: Base) -> None:
+        """Let the log begin behind `base`; once this returns that is on disk.
+
+        Raises `DiskFull`, `WriteFailed`.
+        """
+        with told_apart(f"writing {self.root / names.BASE}"):
+            replace_private(self.root / names.BASE, dump_base(base))
+
+    def remove(self, first_seqs: Sequence[int]) -> None:
+        """Remove these segments, the first one first; once this returns that is on disk.
+
+        Raises `WriteFailed`. A crash leaves the last of them.
+        """
+        for first_seq in first_seqs:
+            for name in (names.segment_name(first_seq), names.packed_name(first_seq)):
+                with told_apart(f"removing {name}"):
+                    (self.root / name).unlink(missing_ok=True)
+        sync_folder(self.root)
 
     def remembered_seq(self) -> int:
         """The last seq known to be durable when it was last written down; 0 when it never was."""

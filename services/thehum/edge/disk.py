@@ -1,5 +1,6 @@
 """System calls on files of the log: private, synced, never through a link."""
 
+import ctypes
 import errno
 import os
 import stat
@@ -13,6 +14,10 @@ from thehum.errors import DiskFull, WriteFailed
 from thrum.errors import SettingsRefused
 
 FILE_MODE = 0o600
+BLOCK_BYTES = 512
+"""The unit of `st_blocks`."""
+_PUNCH_HOLE = 0x03
+"""FALLOC_FL_PUNCH_HOLE and FALLOC_FL_KEEP_SIZE."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -88,6 +93,31 @@ def sync_data(handle: int) -> None:
             os.fdatasync(handle)
     except OSError as problem:  # no room is no excuse here: what was written may be dropped
         raise WriteFailed(f"syncing the log failed: {problem}", hint="look at dmesg") from problem
+
+
+def allocated(path: Path) -> int:
+    """The bytes that a file takes on disk; 0 when there is none."""
+    try:
+        return path.stat().st_blocks * BLOCK_BYTES
+    except FileNotFoundError:
+        return 0
+
+
+def punch(handle: int, length: int) -> bool:
+    """Make the first `length` bytes a hole, which reads as zeros; False where there are no holes.
+
+    Raises `WriteFailed`.
+    """
+    if sys.platform != "linux":
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    arguments = (ctypes.c_int(handle), ctypes.c_int(_PUNCH_HOLE), ctypes.c_int64(0))
+    if libc.fallocate(*arguments, ctypes.c_int64(length)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EOPNOTSUPP, errno.ENOSYS):
+        return False
+    raise WriteFailed(f"making a hole failed: {os.strerror(number)}", hint="look at dmesg")
 
 
 def sync_folder(folder: Path) -> None:

@@ -70,7 +70,9 @@ class Forgetting:
             self._files = [first for first in self.bodies.firsts if first < order.seq]
             self._erased, self._is_whole = Erased(), True
         if self._files:
-            self._erase(order, self._files.pop(0))
+            first_seq = self._files.pop(0)
+            if first_seq in self.bodies.firsts:  # otherwise its segment was dropped meanwhile
+                self._erase(order, first_seq)
             return None
         done = Done(self._erased.bodies, self._erased.bytes, self._is_whole)
         self._write(order, done)

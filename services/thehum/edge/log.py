@@ -2,15 +2,20 @@
 
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from nest.identity import Identity
+from thehum.core import names
+from thehum.core.base import Base
 from thehum.core.events import GENESIS, Head, read_event
 from thehum.core.groups import Group, GroupBuilder, Signing
 from thehum.core.keeping import Aside, place_of
+from thehum.core.notes import BadNote
 from thehum.core.offers import BatchName, batch_of
 from thehum.core.pages import Page, PageLimits
 from thehum.core.recovery import Clean, Damaged, Scan, TornTail, scan_segment
+from thehum.core.retention import Kept
 from thehum.core.sealed import unpack
 from thehum.core.verify import Damage, Flaw, Walk, start_of
 from thehum.edge.bodies import Bodies
@@ -57,6 +62,8 @@ class Log:
         self.read_only: str | None = None
         self.recovered_bytes = 0
         """Bytes of a torn tail that this start put into quarantine."""
+        self.base: Base | None = None
+        """What the log begins behind, once its oldest events went."""
         self._segment: Segment | None = None
         self._bodies_bytes = 0
         """Of bodies beside the open segment."""
@@ -69,6 +76,8 @@ class Log:
                 self._compressor = Compressor(root)
                 self.bodies = Bodies(root)
                 self._recover()
+                if self.read_only is None:
+                    self._find_base()
                 if self.read_only is None:
                     self.bodies.recover(self.head.seq, self._has_bodies_behind)
                 if self.read_only is None and self._segment is None:
@@ -188,6 +197,54 @@ class Log:
         if self._segment is None:
             return False
         return self._compressor.advance(self._reader.firsts, self._segment.first_seq)
+
+    # --- retention
+
+    def kept(self) -> list[Kept]:
+        """The segments that are full, the oldest first."""
+        firsts = self._reader.firsts
+        return [
+            Kept(
+                first_seq=first_seq,
+                last_seq=next_first - 1,
+                size=self._directory.segment_bytes(first_seq)
+                + self.bodies.size(first_seq, next_first - 1),
+            )
+            for first_seq, next_first in pairwise(firsts)
+        ]
+
+    def drop(self, base: Base) -> None:
+        """Remove the segments that end at or before `base`, and the bodies of their events.
+
+        `base` is on disk before anything goes; the next start removes what a crash left. Raises
+        `DiskFull`, then nothing went, or `WriteFailed`.
+        """
+        self._compressor.leave(base.seq)
+        self._directory.move_base(base)
+        self.base = base
+        self._remove_before_base(base)
+
+    def _remove_before_base(self, base: Base) -> None:
+        gone = [first for first in self._reader.firsts if first <= base.seq]
+        self._directory.remove(gone)
+        self.bodies.drop(base.seq)
+        self._reader.refresh()
+
+    def _find_base(self) -> None:
+        """See where the log begins; read-only when something in front is missing."""
+        try:
+            self.base = self._directory.base(self.public)
+        except BadNote as problem:
+            self._refuse_writes(f"{names.BASE}: {problem.message}")
+            return
+        firsts = self._reader.firsts
+        begin = self.base.seq + 1 if self.base else 1
+        if firsts and firsts[0] > begin:
+            self._refuse_writes(f"events {begin} to {firsts[0] - 1} are missing")
+        elif self.base and begin not in firsts:
+            self._refuse_writes(f"the log begins with event {begin}, and no segment does")
+        elif self.base:
+            self._remove_before_base(self.base)
 
     @property
     def is_head_remembered(self) -> bool:

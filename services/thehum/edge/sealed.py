@@ -109,6 +109,11 @@ class Compressor:
         self.close()
         return True
 
+    def leave(self, upto_seq: int) -> None:
+        """Let go of a segment that begins at or before `upto_seq`: it is about to be removed."""
+        if self._job is not None and self._job.first_seq <= upto_seq:
+            self.close()
+
     def close(self) -> None:
         """Drop what is unfinished."""
         if self._job is not None:

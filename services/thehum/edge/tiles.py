@@ -1,8 +1,10 @@
 """Tiles on disk: a file for each level, `tiles/0` to `tiles/6`, with 32 bytes for each entry.
 
 Bytes 8192 n to 8192 (n + 1) of a file are tile `n` of its level. `tiles/0` grows by whole tiles,
-and nothing in it changes again. Nothing is synced: what a crash or the disk spoils does not lead to
-the signed root, and is then computed anew from the segments.
+and nothing in it changes again. Nothing is synced as it comes: what a crash or the disk spoils does
+not lead to the signed root, and is then computed anew from the segments. Before segments are
+dropped all of it is synced. Of a very long log the oldest leaf hashes are dropped: a hole in
+`tiles/0`.
 """
 
 import os
@@ -13,8 +15,18 @@ from nest.paths import ensure_private
 from thehum.core.merkle import HASH_BYTES, perfect_root
 from thehum.core.names import TILES_DIR
 from thehum.core.tiles import TILE_HASHES, whole
-from thehum.edge.disk import open_private, told_apart, write_all
+from thehum.edge.disk import (
+    allocated,
+    open_private,
+    punch,
+    sync_data,
+    sync_folder,
+    told_apart,
+    write_all,
+)
 
+GONE = bytes(HASH_BYTES)
+"""What is read of a leaf hash that was dropped."""
 LEVELS = 7
 """256^7 is more than there will be events."""
 
@@ -63,7 +75,7 @@ class Tiles:
         return root
 
     def read(self, level: int, start: int, count: int = TILE_HASHES) -> list[bytes] | None:
-        """Entries of a level, unverified; None when they are not all there."""
+        """Entries of a level, unverified; None when they are not all there, or were dropped."""
         try:
             handle = open_private(self._path(level))
         except FileNotFoundError:
@@ -74,7 +86,43 @@ class Tiles:
             os.close(handle)
         if len(data) < count * HASH_BYTES:
             return None
-        return [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+        entries = [data[at : at + HASH_BYTES] for at in range(0, len(data), HASH_BYTES)]
+        return None if level == 0 and GONE in entries else entries
+
+    def sync(self) -> None:
+        """Return once what was added is on disk: it can no longer be computed anew.
+
+        Raises `WriteFailed`.
+        """
+        for level in range(LEVELS):
+            try:
+                handle = open_private(self._path(level))
+            except FileNotFoundError:
+                continue
+            try:
+                sync_data(handle)
+            finally:
+                os.close(handle)
+        sync_folder(self._folder)
+
+    def drop(self, leaves: int) -> bool:
+        """Give the room of so many of the first leaf hashes back; False where that cannot be.
+
+        The levels above stay. Raises `WriteFailed`.
+        """
+        length = whole(leaves) * HASH_BYTES
+        if not length:
+            return True
+        handle = open_private(self._path(0), write=True)
+        try:
+            return punch(handle, length)
+        finally:
+            os.close(handle)
+
+    @property
+    def disk_bytes(self) -> int:
+        """What the tiles take on disk."""
+        return sum(allocated(self._path(level)) for level in range(LEVELS))
 
     def _path(self, level: int) -> Path:
         return self._folder / str(level)

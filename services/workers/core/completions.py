@@ -1,13 +1,15 @@
-"""One streamed chat completion: decoded events in, what they add up to out.
+"""One streamed completion: decoded events in, what they add up to out.
 
-The service's dialect is read leniently where services differ (a missing `index`, a whole completion
-instead of a stream, usage in the last event or in each) and strictly where leniency would invent an
-answer: an error inside the stream, or a stream without `finish_reason`, is a failure.
+`Completion` is what all dialects share. `ChatCompletion` reads that of OpenAI leniently where
+services differ (a missing `index`, a whole completion instead of a stream, usage in the last event
+or in each) and strictly where leniency would invent an answer: an error inside the stream, or a
+stream without `finish_reason`, is a failure.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -26,14 +28,6 @@ WORD_CHARS_MAX = 64
 TEXT_CHARS_MAX = 8 * 1024 * 1024
 """Characters of one answer."""
 
-_FINISH = {
-    "stop": "end_turn",
-    "tool_calls": "end_turn",
-    "function_call": "end_turn",
-    "length": "length",
-    "content_filter": "content_filter",
-}
-
 
 class CompletionFailed(PeerError):
     """The service said so inside its stream, or sent what is no completion."""
@@ -50,18 +44,22 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
     cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
 
     def add(self, other: "Usage") -> None:
         """Add what one more completion cost."""
         self.input_tokens += other.input_tokens
         self.output_tokens += other.output_tokens
         self.cache_read_input_tokens += other.cache_read_input_tokens
+        self.cache_creation_input_tokens += other.cache_creation_input_tokens
 
     def body(self) -> Body:
         """As it goes into `finish`."""
         body: Body = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
         if self.cache_read_input_tokens:
             body["cache_read_input_tokens"] = self.cache_read_input_tokens
+        if self.cache_creation_input_tokens:
+            body["cache_creation_input_tokens"] = self.cache_creation_input_tokens
         return body
 
 
@@ -73,6 +71,13 @@ class ToolCall:
     name: str = ""
     pieces: list[str] = field(default_factory=list)
     chars: int = 0
+
+    def add(self, arguments: str) -> None:
+        """One more piece of the arguments. Raises `CompletionFailed`."""
+        self.pieces.append(arguments)
+        self.chars += len(arguments)
+        if self.chars > ARGUMENTS_CHARS_MAX:
+            raise CompletionFailed(f"arguments longer than {ARGUMENTS_CHARS_MAX} characters")
 
     @property
     def arguments(self) -> str:
@@ -86,12 +91,25 @@ class Delta:
 
     reasoning: str
     text: str
+    signature: str = ""
+    """What the service signed its reasoning with, when the reasoning is complete."""
 
 
 @dataclass(slots=True)
-class Completion:
+class Said:
+    """What one read says, collected."""
+
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    signature: str = ""
+
+
+@dataclass(slots=True)
+class Completion(ABC):
     """What has been streamed so far."""
 
+    reasons: ClassVar[Mapping[str, str]] = {}
+    """The dialect's words for why it ended, in hum's."""
     finish_reason: str | None = None
     usage: Usage = field(default_factory=Usage)
     calls: dict[int, ToolCall] = field(default_factory=dict)
@@ -106,14 +124,13 @@ class Completion:
     def take(self, events: Iterable[bytes]) -> Delta:
         """Take the events of one read. Raises `CompletionFailed`; what came before it is kept."""
         self.has_begun = True
-        text: list[str] = []
-        reasoning: list[str] = []
+        said = Said()
         for event in events:
             if event == DONE:
                 self.is_done = True
                 break
-            self._event(_object(event), text, reasoning)
-        delta = Delta("".join(reasoning), "".join(text))
+            self._event(_object(event), said)
+        delta = Delta("".join(said.reasoning), "".join(said.text), said.signature)
         self.chars += len(delta.text) + len(delta.reasoning)
         if self.chars > TEXT_CHARS_MAX:
             raise CompletionFailed(f"an answer longer than {TEXT_CHARS_MAX} characters")
@@ -125,7 +142,7 @@ class Completion:
     def stop(self) -> str:
         """Why it ended, in hum's words."""
         reason = self.finish_reason or ""
-        return _FINISH.get(reason, reason[:WORD_CHARS_MAX])
+        return self.reasons.get(reason, reason[:WORD_CHARS_MAX])
 
     @property
     def wants_calls(self) -> bool:
@@ -146,7 +163,32 @@ class Completion:
             ]
         return message
 
-    def _event(self, event: Mapping[str, Any], text: list[str], reasoning: list[str]) -> None:
+    def open_call(self, index: int, identity: str = "") -> ToolCall:
+        """The call at `index`, made when it is new. Raises `CompletionFailed`."""
+        call = self.calls.get(index)
+        if call is None:
+            if len(self.calls) >= CALLS_MAX:
+                raise CompletionFailed(f"more than {CALLS_MAX} tool calls in one completion")
+            call = self.calls[index] = ToolCall(id=identity or f"call_{index}")
+        return call
+
+    @abstractmethod
+    def _event(self, event: Mapping[str, Any], said: Said) -> None:
+        """Take one event. Raises `CompletionFailed`."""
+
+
+class ChatCompletion(Completion):
+    """In the OpenAI dialect."""
+
+    reasons: ClassVar[Mapping[str, str]] = {
+        "stop": "end_turn",
+        "tool_calls": "end_turn",
+        "function_call": "end_turn",
+        "length": "length",
+        "content_filter": "content_filter",
+    }
+
+    def _event(self, event: Mapping[str, Any], said: Said) -> None:
         if "error" in event and event["error"] is not None:
             raise CompletionFailed(error_message(event), code=error_code(event))
         usage = event.get("usage")
@@ -160,10 +202,10 @@ class Completion:
         if type(delta) is dict:
             content = delta.get("content") or delta.get("refusal")
             if type(content) is str and content:
-                text.append(content)
+                said.text.append(content)
             thought = delta.get("reasoning_content") or delta.get("reasoning")
             if type(thought) is str and thought:
-                reasoning.append(thought)
+                said.reasoning.append(thought)
             if type(calls := delta.get("tool_calls")) is list:
                 for position, call in enumerate(calls):
                     if type(call) is dict:
@@ -175,11 +217,7 @@ class Completion:
         index = delta.get("index")
         if type(index) is not int:
             index = self._position_of(delta.get("id"), position)
-        call = self.calls.get(index)
-        if call is None:
-            if len(self.calls) >= CALLS_MAX:
-                raise CompletionFailed(f"more than {CALLS_MAX} tool calls in one completion")
-            call = self.calls[index] = ToolCall(id=f"call_{index}")
+        call = self.open_call(index)
         if type(identity := delta.get("id")) is str and identity:
             call.id = identity
         function = delta.get("function")
@@ -191,10 +229,7 @@ class Completion:
         if type(arguments) is dict:
             arguments = orjson.dumps(arguments).decode()
         if type(arguments) is str and arguments:
-            call.pieces.append(arguments)
-            call.chars += len(arguments)
-            if call.chars > ARGUMENTS_CHARS_MAX:
-                raise CompletionFailed(f"arguments longer than {ARGUMENTS_CHARS_MAX} characters")
+            call.add(arguments)
 
     def _position_of(self, identity: object, position: int) -> int:
         """The place of a call without an index: by its id when it has one, else where it stands."""
@@ -207,9 +242,9 @@ class Completion:
 def usage_of(usage: Mapping[str, Any]) -> Usage:
     """What a service says a completion cost; cached input is part of its prompt tokens."""
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    prompt = _count(usage.get("prompt_tokens"))
-    return Usage(max(prompt - cached, 0), _count(usage.get("completion_tokens")), cached)
+    cached = count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    prompt = count(usage.get("prompt_tokens"))
+    return Usage(max(prompt - cached, 0), count(usage.get("completion_tokens")), cached)
 
 
 def read_arguments(text: str) -> Body | None:
@@ -252,5 +287,6 @@ def _object(event: bytes) -> Mapping[str, Any]:
     return value
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """A number of tokens; 0 for what is none."""
     return value if type(value) is int and value > 0 else 0

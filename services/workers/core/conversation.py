@@ -14,8 +14,15 @@ SAMPLING: Mapping[str, str] = {
     "seed": "seed",
     "frequencyPenalty": "frequency_penalty",
     "presencePenalty": "presence_penalty",
+    "responseFormat": "response_format",
+    "reasoningEffort": "reasoning_effort",
+    "verbosity": "verbosity",
+    "topK": "top_k",
+    "contextTokens": "num_ctx",
+    "thinking": "thinking",
+    "think": "think",
 }
-"""Sampling parameters that go to the service as they are, by their name on the wire."""
+"""Sampling parameters by their name on the wire; each dialect leaves out what it does not have."""
 
 
 def user_text(prompt: Mapping[str, Any]) -> str:
@@ -87,7 +94,7 @@ def _is_message(entry: object) -> bool:
 def _message(entry: Mapping[str, Any]) -> Body:
     """The keys of one earlier message that a service understands."""
     message: Body = {"role": entry["role"], "content": entry.get("content")}
-    for key in ("tool_calls", "tool_call_id", "name"):
+    for key in ("tool_calls", "tool_call_id", "name", "thinking", "is_error"):
         if entry.get(key) is not None:
             message[key] = entry[key]
     if message["content"] is None and not message.get("tool_calls"):

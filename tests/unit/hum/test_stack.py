@@ -48,19 +48,25 @@ def taken() -> Iterator[int]:
 def test_the_bundled_stack_compiles_and_starts_one_of_each(
     paths: Paths, environ: dict[str, str]
 ) -> None:
-    stack = compile_stack(paths, load(paths, environ), environ, openai=False)
+    stack = compile_stack(paths, load(paths, environ), environ, wanted={})
 
     assert sorted(service.name for service in stack.services) == [
+        "anthropic",
         "front",
         "humd",
         "humfs",
+        "ollama",
         "openai",
         "scout",
         "sidecar",
         "thehum",
         "thrumd",
     ]
-    assert {s.name for s in stack.services} - {s.name for s in stack.started} == {"openai"}
+    assert {s.name for s in stack.services} - {s.name for s in stack.started} == {
+        "anthropic",
+        "ollama",
+        "openai",
+    }
     assert all("${" not in program.section for program in stack.programs)
 
 
@@ -76,13 +82,15 @@ def test_the_openai_worker_is_started_when_there_is_a_service(
         content for program in plan.stack.programs for content in program.files.values()
     )
     assert b"sk-secret-of-mine" not in everything
-    assert "sk-secret-of-mine" not in repr(plan.openai)
+    assert "sk-secret-of-mine" not in repr(plan.services)
 
 
 def test_our_own_clients_key_is_no_key(paths: Paths, environ: dict[str, str]) -> None:
     environ |= client_environment(Address(host="127.0.0.1", port=14620), {})
 
-    assert not found.openai(load(paths, environ), environ).has_key
+    services = found.look(load(paths, environ), environ, probe=lambda _: False)
+
+    assert not any(service.has_key for service in services.values())
 
 
 def test_a_key_is_left_in_a_private_file_and_taken_away_again(
@@ -92,17 +100,19 @@ def test_a_key_is_left_in_a_private_file_and_taken_away_again(
     path = paths.worker_key("openai")
     settings = load(paths, environ)
 
-    found.leave_key(found.openai(settings, {**environ, "OPENAI_API_KEY": "sk-1"}), paths)
+    keyed = {**environ, "OPENAI_API_KEY": "sk-1"}
+
+    found.leave_keys(found.look(settings, keyed), paths)
     assert path.read_text() == "sk-1"
     assert path.stat().st_mode & 0o777 == 0o600
-    found.leave_key(found.openai(settings, environ), paths)
+    found.leave_keys(found.look(settings, environ), paths)
     assert not path.exists()
 
 
 def test_a_users_orchfile_lies_over_the_bundled_ones(paths: Paths, environ: dict[str, str]) -> None:
     (paths.orch_d / "mine.orch").write_text("SERVICE scout\nDISABLED true\nSERVICE me\nRUN x\n")
 
-    stack = compile_stack(paths, load(paths, environ), environ, openai=False)
+    stack = compile_stack(paths, load(paths, environ), environ, wanted={})
 
     names = {service.name for service in stack.started}
     assert "me" in names
@@ -117,7 +127,7 @@ def test_an_orchfile_that_others_can_change_is_refused(
     mine.chmod(0o622)
 
     with pytest.raises(SettingsRefused, match="other users can change it"):
-        compile_stack(paths, load(paths, environ), environ, openai=False)
+        compile_stack(paths, load(paths, environ), environ, wanted={})
 
 
 def test_a_mistake_in_an_orchfile_is_told_with_file_and_line(
@@ -126,7 +136,7 @@ def test_a_mistake_in_an_orchfile_is_told_with_file_and_line(
     (paths.orch_d / "mine.orch").write_text("SERVICE me\nRUN\n")
 
     with pytest.raises(OrchfileRefused, match=r"mine\.orch:2: RUN needs a value"):
-        compile_stack(paths, load(paths, environ), environ, openai=False)
+        compile_stack(paths, load(paths, environ), environ, wanted={})
 
 
 def test_a_taken_port_is_told_with_its_setting_and_nothing_is_changed(
@@ -175,16 +185,43 @@ def test_a_directory_that_others_may_enter_is_refused_before_any_is_made(paths: 
     assert not paths.supervisor.exists()
 
 
-def test_a_bee_says_where_it_listens(tmp_path: Path) -> None:
-    (tmp_path / "bees.json").write_text(
+def running_humd(paths: Paths, pid: int) -> None:
+    """A humd took its lock, and then wrote that it has one bee."""
+    for folder in (paths.state, paths.locks):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    paths.lock("humd").write_text(f"{pid}\n")
+    paths.bees_json.write_text(
         '{"c1": {"name": "front", "bind": {"host": "::1", "port": 9}}, "c2": {}, "c3": 1}'
     )
 
-    bees = read_bees(tmp_path / "bees.json")
+
+def test_a_bee_says_where_it_listens(home: Path) -> None:
+    paths = Paths.from_environment(os.environ)
+    assert read_bees(paths) == {}
+    running_humd(paths, os.getpid())
+
+    bees = read_bees(paths)
 
     assert address(bees["front"], "127.0.0.1", 1).url == "http://[::1]:9"
     assert address(None, "127.0.0.1", 1).url == "http://127.0.0.1:1"
-    assert read_bees(tmp_path / "none.json") == {}
+
+
+def test_nobody_is_connected_to_a_humd_that_was_killed(home: Path) -> None:
+    """Features A11: what a crash leaves behind is not believed."""
+    paths = Paths.from_environment(os.environ)
+    running_humd(paths, 2**22 + 1)
+
+    assert read_bees(paths) == {}
+
+
+def test_what_an_earlier_humd_wrote_is_not_believed(home: Path) -> None:
+    """The next one holds the lock already and has not written yet."""
+    paths = Paths.from_environment(os.environ)
+    running_humd(paths, os.getpid())
+    written = paths.bees_json.stat().st_mtime_ns
+    os.utime(paths.lock("humd"), ns=(written + 1, written + 1))
+
+    assert read_bees(paths) == {}
 
 
 def test_the_end_of_a_log_is_read_line_by_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from humd.core.penny import COUNTER_MAX, DELTA_MAX, NAME_CHARS_MAX, NAMES_MAX, Penny
+from humd.core.penny import COUNTER_MAX, DELTA_MAX, DELTAS_MAX, NAME_CHARS_MAX, NAMES_MAX, Penny
 
 amounts = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
 deltas = st.dictionaries(st.text(max_size=NAME_CHARS_MAX + 2), amounts) | amounts
@@ -60,9 +60,19 @@ def test_a_counter_stays_at_its_end() -> None:
     assert penny.counters["blooms"] == COUNTER_MAX
 
 
+def test_one_prompt_brings_a_bounded_number_of_counters() -> None:
+    penny = Penny()
+
+    penny.merge({f"n{number:03}": 1 for number in range(100)})
+
+    assert sorted(penny.counters) == [f"n{number:03}" for number in range(DELTAS_MAX)]
+    assert penny.ignored == 100 - DELTAS_MAX
+
+
 def test_further_names_are_ignored_and_known_ones_go_on() -> None:
     penny = Penny()
-    penny.merge({f"n{number}": 1 for number in range(NAMES_MAX)})
+    for number in range(NAMES_MAX):
+        penny.merge({f"n{number}": 1})
 
     penny.merge({"one too many": 1, "n0": 1, "x" * (NAME_CHARS_MAX + 1): 1})
 

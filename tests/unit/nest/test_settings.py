@@ -8,7 +8,7 @@ import pytest
 
 from nest.paths import Paths
 from nest.private import replace_private
-from nest.settings import Settings, json_schema, load, openai_key
+from nest.settings import Settings, json_schema, load, service_key
 from nest.settings.load import HUM_JSON_BYTES_MAX
 from thrum.errors import SettingsRefused
 
@@ -277,13 +277,15 @@ def test_a_key_comes_from_the_file_then_the_variable_then_hum_up(paths: Paths) -
     named = load(paths, {}).workers.openai
     environ = {"OPENAI_API_KEY": "from-the-variable"}
 
-    assert openai_key(named, paths, environ) == "from-the-file"
-    assert openai_key(plain, paths, environ) == "from-the-variable"
-    assert openai_key(plain, paths, {}) == "from-hum-up"
+    assert service_key("openai", named, paths, environ) == "from-the-file"
+    assert service_key("openai", plain, paths, environ) == "from-the-variable"
+    assert service_key("openai", plain, paths, {}) == "from-hum-up"
 
 
 def test_without_any_key_there_is_none(paths: Paths) -> None:
-    assert openai_key(load(paths, {}).workers.openai, paths, {"OPENAI_API_KEY": ""}) is None
+    assert (
+        service_key("openai", load(paths, {}).workers.openai, paths, {"OPENAI_API_KEY": ""}) is None
+    )
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])
@@ -293,7 +295,7 @@ def test_a_named_key_file_without_a_key_is_refused(paths: Paths, content: bytes 
     write(paths, {"workers": {"openai": {"keyFile": "~/key"}}})
 
     with pytest.raises(SettingsRefused, match=str(paths.home / "key")):
-        openai_key(load(paths, {}).workers.openai, paths, {"OPENAI_API_KEY": "other"})
+        service_key("openai", load(paths, {}).workers.openai, paths, {"OPENAI_API_KEY": "other"})
 
 
 def test_a_key_file_open_to_others_is_refused(paths: Paths) -> None:
@@ -302,7 +304,7 @@ def test_a_key_file_open_to_others_is_refused(paths: Paths) -> None:
     write(paths, {"workers": {"openai": {"keyFile": "~/key"}}})
 
     with pytest.raises(SettingsRefused, match="chmod 600"):
-        openai_key(load(paths, {}).workers.openai, paths, {})
+        service_key("openai", load(paths, {}).workers.openai, paths, {})
 
 
 def test_the_schema_is_closed_and_explains_every_key() -> None:

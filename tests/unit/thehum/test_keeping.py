@@ -14,6 +14,7 @@ from thehum.core.bodies import Via, read_drafts, restore_body
 from thehum.core.events import GENESIS, opening, read_event
 from thehum.core.groups import GroupBuilder
 from thehum.core.keeping import (
+    COUNTS_MAX,
     INLINE_BODY_BYTES_MAX,
     LINE_BYTES_MAX,
     ROUTING,
@@ -23,6 +24,7 @@ from thehum.core.keeping import (
     digest_of,
     place_in,
     place_of,
+    routing_fields,
 )
 from thrum import frames
 from thrum.frames import Header
@@ -193,3 +195,14 @@ def test_a_body_that_is_no_map_of_texts_goes_beside_whole() -> None:
 )
 def test_what_only_resembles_a_place_is_none(body: bytes) -> None:
     assert place_of(b'{"author":"humd_0","body":' + body + b',"chi":"x"') is None
+
+
+def test_what_lifetime_counters_are_counted_from_stays_in_the_line() -> None:
+    usage = {"input_tokens": 7, "output_tokens": 2, "details": {"deep": "x" * 300}, "flag": True}
+    many = {f"n{number:02}": number for number in range(COUNTS_MAX + 9)}
+
+    kept = routing_fields({"usage": usage, "pennyDelta": many, "content": "x"})
+
+    assert kept["usage"] == {"input_tokens": 7, "output_tokens": 2}
+    assert list(kept["pennyDelta"]) == list(many)[:COUNTS_MAX]
+    assert routing_fields({"usage": None, "pennyDelta": [1]}) == {}

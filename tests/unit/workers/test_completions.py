@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from workers.core import completions
 from workers.core.completions import (
     DONE,
+    ChatCompletion,
     Completion,
     CompletionFailed,
     Usage,
@@ -31,13 +32,13 @@ def call(index: int | None, arguments: object = None, **fields: Any) -> dict[str
 
 
 def completed(*events: bytes) -> Completion:
-    completion = Completion()
+    completion = ChatCompletion()
     completion.take(events)
     return completion
 
 
 def test_the_text_of_one_read_comes_as_one_piece() -> None:
-    completion = Completion()
+    completion = ChatCompletion()
 
     piece = completion.take([delta(content="Hel"), delta(content="lo")])
 
@@ -47,7 +48,7 @@ def test_the_text_of_one_read_comes_as_one_piece() -> None:
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_reasoning_is_no_part_of_the_message(field: str) -> None:
-    completion = Completion()
+    completion = ChatCompletion()
 
     piece = completion.take([delta(**{field: "Hm"}), delta(content="x")])
 
@@ -186,7 +187,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_any_json_is_taken_or_refused_as_documented(value: object) -> None:
-    completion = Completion()
+    completion = ChatCompletion()
     try:
         completion.take([orjson.dumps(value)])
     except CompletionFailed:

@@ -1,5 +1,7 @@
 """Shell: functions in both spellings, at any depth, and variables at the top level."""
 
+import re
+
 import tree_sitter_bash
 from tree_sitter import Language as Grammar
 from tree_sitter import Node
@@ -7,6 +9,8 @@ from tree_sitter import Node
 from humfs.core.languages.language import TreeLanguage
 from humfs.core.languages.walk import Level, Table, Walk, declares
 from humfs.core.syntax import Blocks, Syntax, Walks, types
+
+_NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 SYNTAX = Syntax(
     name="bash",
@@ -23,6 +27,14 @@ SYNTAX = Syntax(
         holders={"redirected_statement": "body"},
     ),
 )
+
+
+def plain(source: bytes) -> bytes:
+    """A copy without a character that the grammar looks up in a table of 256: it would crash.
+
+    None of them is anything but part of a word.
+    """
+    return _NOT_ASCII.sub(b"x", source)
 
 
 def _variable(walk: Walk, node: Node) -> None:
@@ -58,4 +70,5 @@ LANGUAGE = TreeLanguage(
         results=(),
     ),
     Grammar(tree_sitter_bash.language()),
+    prepare=plain,
 )

@@ -3,6 +3,7 @@
 The rules are shared with C++. A declarator hides its name below pointers, arrays and brackets.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,13 +12,15 @@ from tree_sitter import Language as Grammar
 from tree_sitter import Node
 
 from humfs.core.languages.language import TreeLanguage
-from humfs.core.languages.walk import Level, Rule, Table, Walk, descend, span_of
+from humfs.core.languages.macros import blanked
+from humfs.core.languages.walk import Level, Rule, Table, Walk, cut, descend, span_of
 from humfs.core.symbols import TYPE_KINDS, Symbol
 from humfs.core.syntax import Blocks, Syntax, Walks, types
 from humfs.core.text import Span
 
 _HOLDERS = TYPE_KINDS | {"field"}
 """What is bound directly inside one of these is its member."""
+_DEFINE = re.compile(rb"#[ \t]*define[ \t]+(\w+)(\([^()]*\))?")
 DECLARATOR_DEPTH_MAX = 64
 """A name below more pointers and brackets is not looked for."""
 
@@ -219,13 +222,14 @@ def _typedef(walk: Walk, node: Node) -> None:
 
 
 def _macro(walk: Walk, node: Node) -> None:
-    name = node.child_by_field_name("name")
-    if name is not None:
+    """A macro by its text: the grammar loses its name to comments inside."""
+    text = walk.source[node.start_byte : node.end_byte]
+    named = _DEFINE.match(text)
+    if named is not None:
         # The node ends behind the line's end.
-        text = walk.source[node.start_byte : node.end_byte]
         span = Span(node.start_byte, node.start_byte + len(text.rstrip()))
-        sign = walk.signature(node) if node.type == "preproc_function_def" else ""
-        walk.add("macro", walk.text(name), node, span=span, signature=sign)
+        name, sign = (part.decode("utf-8", "replace") for part in named.groups(b""))
+        walk.add("macro", name, node, span=span, signature=cut(" ".join(sign.split())))
 
 
 RULES: Mapping[str, Rule] = {
@@ -256,4 +260,5 @@ LANGUAGE = TreeLanguage(
     SYNTAX,
     Table(rules=RULES, inside=INSIDE, local=LOCAL, closed=frozenset(_KINDS), results=()),
     Grammar(tree_sitter_c.language()),
+    prepare=blanked,
 )

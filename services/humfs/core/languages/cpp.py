@@ -8,6 +8,7 @@ from tree_sitter import Node
 
 from humfs.core.languages import c
 from humfs.core.languages.language import TreeLanguage
+from humfs.core.languages.macros import blanked
 from humfs.core.languages.walk import Table, Walk, declares
 from humfs.core.syntax import types
 
@@ -49,4 +50,5 @@ LANGUAGE = TreeLanguage(
         results=(),
     ),
     Grammar(tree_sitter_cpp.language()),
+    prepare=blanked,
 )

@@ -47,15 +47,20 @@ WALKS = Walks(
 
 def callable_value(node: Node | None) -> str:
     """`fn` or `class` for an expression that is one; empty for any other."""
-    while node is not None and node.type == "parenthesized_expression":
-        node = node.named_child(0)
-    if node is None:
-        return ""
-    return "fn" if node.type in _FUNCTIONS else "class" if node.type == "class" else ""
+    kind = _bare(node).type if node is not None else ""
+    return "fn" if kind in _FUNCTIONS else "class" if kind == "class" else ""
+
+
+def _bare(value: Node) -> Node:
+    """An expression without the brackets around it."""
+    while value.type == "parenthesized_expression" and value.named_child_count:
+        value = value.named_children[0]
+    return value
 
 
 def signature(walk: Walk, function: Node) -> str:
     """The parameters of a function; a single one may stand without brackets."""
+    function = _bare(function)
     single = function.child_by_field_name("parameter")
     if single is None:
         return walk.signature(function)
@@ -65,8 +70,6 @@ def signature(walk: Walk, function: Node) -> str:
 def valued(walk: Walk, name: str, node: Node, value: Node) -> bool:
     """Add a name whose value is a function or a class; False when it is neither."""
     kind = callable_value(value)
-    while value.type == "parenthesized_expression" and value.named_child_count:
-        value = value.named_children[0]
     if kind:
         sign = signature(walk, value) if kind == "fn" else ""
         _into(walk, walk.add(kind, name, node, signature=sign), value)
@@ -74,6 +77,7 @@ def valued(walk: Walk, name: str, node: Node, value: Node) -> bool:
 
 
 def _into(walk: Walk, symbol: Symbol, value: Node) -> None:
+    value = _bare(value)
     walk.members(symbol, value.child_by_field_name("parameters"), value.child_by_field_name("body"))
 
 
@@ -130,17 +134,17 @@ def _names(pattern: Node) -> Iterator[Node]:
 
 
 def _assignment(walk: Walk, node: Node) -> None:
-    """A function or class that is assigned to a member is named as it is written there."""
+    """A function or class that is assigned to something is named as that is written."""
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if left is None or right is None:
         return
-    is_member = left.type == "member_expression"
-    name = walk.written(left).replace(" ", "") if is_member else ""
+    is_named = left.type in ("member_expression", "identifier")
+    name = walk.written(left).replace(" ", "") if is_named else ""
     if name and valued(walk, name, node, right):
         if walk.last is not None:
             walk.last.owner, _, walk.last.member = name.rpartition(".")
     else:
-        walk.visit(right, level=Level.BOUND if is_member else Level.LOCAL)
+        walk.visit(right, level=Level.BOUND if is_named else Level.LOCAL)
 
 
 def _pair(walk: Walk, node: Node) -> None:

@@ -1,6 +1,6 @@
 """What a language offers, and how one made of a single grammar does it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,6 +35,8 @@ class TreeLanguage:
     syntax: Syntax
     table: Table
     grammar: Grammar
+    prepare: Callable[[bytes], bytes] | None = None
+    """Makes a copy of a source, of equal length, that the grammar can read."""
 
     @property
     def name(self) -> str:
@@ -43,7 +45,8 @@ class TreeLanguage:
 
     def outline(self, source: bytes, should_stop: ShouldStop = lambda: False) -> Outline:
         """Parse and outline one file."""
-        tree = parse(self.grammar, source, should_stop)
+        text = self.prepare(source) if self.prepare is not None else source
+        tree = parse(self.grammar, text, should_stop)
         outline = Outline(self.name, trees=[tree])
         outline.imports = import_block(tree.root_node.named_children, self.syntax)
         outline.symbols = self.symbols(tree, source, should_stop)

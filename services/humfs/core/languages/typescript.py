@@ -28,6 +28,10 @@ def _property(walk: Walk, node: Node) -> None:
             walk.members(symbol, typed)
 
 
+def _construct(walk: Walk, node: Node) -> None:
+    walk.add("method", "new", node, signature=walk.signature(node))
+
+
 def _index(walk: Walk, node: Node) -> None:
     text = walk.written(node)
     walk.add("prop", text[text.index("[") : text.rindex("]") + 1] if "]" in text else text, node)
@@ -88,6 +92,7 @@ TABLE = Table(
         "public_field_definition": javascript.RULES["field_definition"],
         "property_signature": _property,
         "index_signature": _index,
+        "construct_signature": _construct,
         "type_alias_declaration": _alias,
         "enum_declaration": _enum,
         "module": _module,
@@ -100,8 +105,8 @@ TABLE = Table(
     statements=javascript.STATEMENTS,
     leading=types("decorator"),
     closed=types("""
-        public_field_definition property_signature method_signature index_signature
-        abstract_method_signature
+        public_field_definition property_signature method_signature abstract_method_signature
+        index_signature construct_signature
     """),
 )
 LANGUAGE = TreeLanguage(SYNTAX, TABLE, Grammar(tree_sitter_typescript.language_typescript()))

@@ -6,14 +6,14 @@ from thrum.tones import Body
 from workers.core.completions import Completion, Delta, ToolCall, Usage, read_arguments
 from workers.core.conversation import definitions_of, messages_of, sampling_of
 from workers.core.memory import Memory
-from workers.openai.upstream import Upstream
 from workers.turns import Call, Result, Turn
+from workers.upstream import Upstream
 
 ROUNDS_MAX = 32
 """Completions of one turn; a model that still wants tools then has its turn ended with `length`."""
 
 
-class OpenaiAgent:
+class ModelAgent:
     """Answers prompts with the models of one service."""
 
     def __init__(self, upstream: Upstream, models: tuple[str, ...]) -> None:
@@ -27,6 +27,8 @@ class OpenaiAgent:
         messages = messages_of(turn.prompt, () if has_history else self._memory.recall(turn.sid))
         request = self._request(turn, messages)
         usage = Usage()
+        if self._upstream.cuts(request):
+            await turn.warn_truncated()
         for _ in range(ROUNDS_MAX):
             completion = await self._complete(turn, request, usage)
             if not completion.wants_calls:
@@ -58,6 +60,8 @@ class OpenaiAgent:
         async def hear(delta: Delta) -> None:
             if delta.reasoning:
                 await turn.think(delta.reasoning)
+            if delta.signature:
+                await turn.sign(delta.signature)
             if delta.text:
                 await turn.say(delta.text)
 

@@ -22,6 +22,14 @@ import orjson
 from nest.metrics import Registry
 from thrum.errors import Qualifier
 from thrum.tones import Body
+from workers.connections import (
+    SILENCE_SECONDS,
+    Answer,
+    BrokenResponse,
+    Connections,
+    Silent,
+    Unreachable,
+)
 from workers.core.completions import (
     Completion,
     CompletionFailed,
@@ -30,15 +38,8 @@ from workers.core.completions import (
     error_message,
 )
 from workers.core.retries import is_passing, wait_seconds
-from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge, SseParser
-from workers.openai.connections import (
-    SILENCE_SECONDS,
-    Answer,
-    BrokenResponse,
-    Connections,
-    Silent,
-    Unreachable,
-)
+from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge
+from workers.core.wires import Wire
 from workers.turns import TurnFailed
 
 LINGER_SECONDS = 0.2
@@ -47,8 +48,6 @@ ERROR_BYTES_MAX = 64 * 1024
 """Of an error's body, the part that is read."""
 WHOLE_BYTES_MAX = 4 * EVENT_BYTES_MAX
 """Bytes of an answer that is not streamed, or of a list of models."""
-MODELS_MAX = 1_000
-MODEL_CHARS_MAX = 256
 BAD_GATEWAY = 502
 GATEWAY_TIMEOUT = 504
 
@@ -75,23 +74,18 @@ class UpstreamFailed(TurnFailed):
 
 
 async def _tell(hear: Hear, delta: Delta) -> None:
-    if delta.text or delta.reasoning:
+    if delta.text or delta.reasoning or delta.signature:
         await hear(delta)
 
 
 class Upstream:
     """One service. Whoever makes it closes it."""
 
-    def __init__(self, base_url: str, key: str | None, metrics: Registry) -> None:
+    def __init__(self, base_url: str, key: str | None, wire: Wire, metrics: Registry) -> None:
+        self._wire = wire
         self._host = urlsplit(base_url).netloc
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        self._connections = Connections(base_url, headers)
-        self._takes_usage_option: bool | None = None
-        """Whether the service takes `stream_options`; None until it has answered."""
-        self._max_tokens = "max_tokens"
-        """What the service calls the bound on its answer."""
+        self._connections = Connections(base_url, {**headers, **wire.headers(key)})
         self._requests = metrics.counter(
             "hum_upstream_requests_total", "Requests to the model service.", ("status",)
         )
@@ -108,14 +102,17 @@ class Upstream:
 
     async def models(self) -> tuple[str, ...]:
         """The models that the service lists. Raises `UpstreamFailed`."""
-        async with self._exchange("GET", "/models") as response:
-            body = orjson.loads(await self._whole(response, WHOLE_BYTES_MAX))
-        entries = body.get("data") if isinstance(body, dict) else None
-        names = [entry.get("id") for entry in entries or () if isinstance(entry, dict)]
-        known = [
-            name for name in names if isinstance(name, str) and 0 < len(name) <= MODEL_CHARS_MAX
-        ]
-        return tuple(dict.fromkeys(known))[:MODELS_MAX]
+        return self._wire.models(await self.get("GET", self._wire.models_path))
+
+    async def get(self, method: str, path: str, body: bytes = b"") -> object:
+        """The JSON of one answer that is not streamed. Raises `UpstreamFailed`."""
+        async with self._exchange(method, path, body) as response:
+            found: object = orjson.loads(await self._whole(response, WHOLE_BYTES_MAX))
+        return found
+
+    def cuts(self, request: Body) -> bool:
+        """Whether the service would read only a part of the prompt, and say nothing of it."""
+        return self._wire.cuts(request)
 
     async def complete(self, request: Body, hear: Hear, usage: Usage) -> Completion:
         """Have the service complete `request`, telling `hear` what comes as it comes.
@@ -125,14 +122,14 @@ class Upstream:
         """
         tries = 0
         while True:
-            completion = Completion()
-            variant = self._variant(request)
+            completion = self._wire.completion()
+            variant = self._wire.body(request)
             try:
                 await self._attempt(variant, completion, hear)
             except UpstreamFailed as failed:
                 if completion.has_begun:
                     raise
-                if self._learn(variant, failed):
+                if self._wire.learn(variant, failed.code, failed.message):
                     continue
                 tries += 1
                 wait = wait_seconds(
@@ -144,37 +141,15 @@ class Upstream:
                 log.info("upstream.retry", extra={"code": failed.code, "wait_seconds": wait})
                 await anyio.sleep(wait)
             else:
-                if "stream_options" in variant:
-                    self._takes_usage_option = True
+                self._wire.accepted(variant)
                 return completion
             finally:
                 usage.add(completion.usage)
 
-    def _variant(self, request: Body) -> Body:
-        """The request in the dialect of this service, as far as it is known."""
-        variant = {**request, "stream": True}
-        if self._takes_usage_option is not False:
-            variant["stream_options"] = {"include_usage": True}
-        if self._max_tokens != "max_tokens" and "max_tokens" in variant:
-            variant[self._max_tokens] = variant.pop("max_tokens")
-        return variant
-
-    def _learn(self, variant: Body, failed: UpstreamFailed) -> bool:
-        """Whether a refusal taught us another way to ask; each lesson is learnt once."""
-        if failed.code not in (400, 422):
-            return False
-        if "max_tokens" in variant and "max_completion_tokens" in failed.message:
-            self._max_tokens = "max_completion_tokens"
-            return True
-        if "stream_options" in variant and self._takes_usage_option is None:
-            self._takes_usage_option = False
-            return True
-        return False
-
     async def _attempt(self, request: Body, completion: Completion, hear: Hear) -> None:
         """Ask once; `completion` has its finish reason then, or this raises `UpstreamFailed`."""
         body = orjson.dumps(request)
-        async with self._exchange("POST", "/chat/completions", body) as response:
+        async with self._exchange("POST", self._wire.path, body) as response:
             if (response.header("content-type") or "").startswith("application/json"):
                 whole = await self._whole(response, WHOLE_BYTES_MAX)
                 await _tell(hear, completion.take([whole]))
@@ -185,7 +160,7 @@ class Upstream:
 
     async def _stream(self, response: Answer, completion: Completion, hear: Hear) -> None:
         """Read events until the service is done. What one read brings is told at once."""
-        parser = SseParser()
+        parser = self._wire.parser()
         try:
             while not completion.is_done and (piece := await response.read()):
                 await _tell(hear, completion.take(parser.feed(piece)))
@@ -234,7 +209,8 @@ class Upstream:
             body = None
         reason = error_message(body) if isinstance(body, dict) else "it gives no reason"
         if status in (401, 403):
-            reason += "; check the key: OPENAI_API_KEY, or workers.openai in hum.json"
+            wire = self._wire
+            reason += f"; check the key: {wire.key_variable}, or workers.{wire.hive} in hum.json"
         return self._failed(
             f"answered {status}: {reason}",
             code=status,

@@ -1,0 +1,55 @@
+"""A file as an edit sees it, and what an edit would make of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from humfs.core.edits.gate import Change
+from humfs.core.languages.language import Language
+from humfs.core.symbols import Outline, Symbol
+from humfs.core.text import Span, Text
+
+Parse = Callable[[bytes], Outline]
+"""Parses would-be content of the same file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeFile:
+    """A parsed file."""
+
+    path: str
+    """As asked for."""
+    text: Text
+    language: Language
+    outline: Outline
+    parse: Parse
+
+    @property
+    def source(self) -> bytes:
+        """Its content."""
+        return self.text.source
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The would-be content of a file. Nothing outside `change` differs from the old one."""
+
+    source: bytes
+    outline: Outline
+    change: Change
+    region: Span
+    """What stands where new text was asked for, in the new source; empty when text only went."""
+    notes: tuple[str, ...] = ()
+
+    def symbols(self) -> list[Symbol]:
+        """The symbols declared in the new text."""
+        return [
+            one
+            for one in self.outline
+            if self.region.start <= one.declaration.start < self.region.end
+        ]
+
+
+def spliced(source: bytes, old: Span, new: bytes) -> tuple[bytes, Change]:
+    """`source` with a span replaced, and that as a change."""
+    result = source[: old.start] + new + source[old.end :]
+    return result, Change(old, Span(old.start, old.start + len(new)))

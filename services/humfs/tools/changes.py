@@ -1,0 +1,140 @@
+"""What both edit tools do around an edit: who may, what is remembered, what is answered."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+from humfs.core import views
+from humfs.core.edits import report
+from humfs.core.memory import WHOLE, Memory
+from humfs.core.text import Span, Text, decode, is_binary
+from humfs.edge import files
+from humfs.edge.landed import Landed
+from humfs.edge.roots import Place, Roots
+from humfs.edge.writes import Held, Writer
+from humfs.errors import Code, Refusal
+from humfs.tools.tool import Call, Result
+from thrum.tones import Body
+
+SHOWN_CHARS_MAX = 3_000
+"""Of the present text that a stale edit is answered with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The parts that the edit tools share with each other and with `humfs_read`."""
+
+    roots: Roots
+    writer: Writer
+    memory: Memory
+    landed: Landed
+
+    def content(self, held: Held, *, bytes_max: int) -> tuple[bytes, Text]:
+        """A held file; raises `Refusal` for one that is never edited."""
+        content = files.read_whole(held.opened, bytes_max=bytes_max)
+        if is_binary(content):
+            raise Refusal(
+                Code.ENCODING,
+                f"{held.asked} is binary; it is never edited.",
+                hint="It can be moved and removed as a whole.",
+            )
+        return content, decode(content)
+
+    def require_fresh(self, call: Call, held: Held, key: str, text: Text, span: Span) -> None:
+        """Raise `Refusal` (`stale`) when others changed a place since the session saw it.
+
+        The refusal shows the present text, and that counts as shown.
+        """
+        path, content = held.place.path, text.source[span.start : span.end]
+        if not (
+            self.landed.is_edited_since(path, key, call.received_ns)
+            or self.memory.is_stale(call.sid, path, key, content)
+        ):
+            return
+        self.memory.showed(call.sid, path, key, content)
+        shown = views.numbered_span(text, span) if text.lines else ""
+        what = f"{key} of {held.asked}" if key else held.asked
+        raise Refusal(
+            Code.STALE,
+            f"{what} has changed since you saw it; nothing was written. It is now:\n"
+            f"{shown[:SHOWN_CHARS_MAX]}",
+            hint="Make the edit again from this text.",
+        )
+
+    def require_fresh_file(self, call: Call, held: Held, content: bytes, text: Text) -> None:
+        """The same for a whole file, which is known by the digest of its bytes."""
+        path = held.place.path
+        if not (
+            self.landed.is_edited_since(path, WHOLE, call.received_ns)
+            or self.memory.is_stale(call.sid, path, WHOLE, content)
+        ):
+            return
+        self.memory.showed(call.sid, path, WHOLE, content)
+        shown = views.numbered(text, 1, text.lines)[:SHOWN_CHARS_MAX]
+        raise Refusal(
+            Code.STALE,
+            f"{held.asked} has changed since you saw it; nothing was written. It is now:\n{shown}",
+            hint="Make the edit again from this text.",
+        )
+
+    def write(self, call: Call, held: Held, key: str, old: bytes, new: bytes) -> None:
+        """Replace a held file, and remember that."""
+        self.writer.replace(held, new)
+        self.landed.mark(held.place.path, key, time.time_ns())
+        if key == WHOLE:
+            self.memory.showed(call.sid, held.place.path, WHOLE, new)
+        else:
+            self.memory.wrote(call.sid, held.place.path, old=old, new=new)
+
+    def create(self, call: Call, asked: str, content: bytes) -> Place:
+        """Make a file, and remember that."""
+        place = self.writer.create(asked, call.cwd, content)
+        self.landed.mark(place.path, WHOLE, time.time_ns())
+        self.memory.showed(call.sid, place.path, WHOLE, content)
+        return place
+
+    def move(self, call: Call, held: Held, new_path: str) -> Result:
+        """Give a held file another path."""
+        old = held.place
+        new = self.writer.move(held, new_path, call.cwd)
+        self.landed.mark(old.path, WHOLE, time.time_ns())
+        metadata = _of_file(new, "move", held.opened.status.st_size)
+        metadata |= {"from": views.clean_name(old.path)}
+        output = f"Moved {held.asked} to {new_path}"
+        return Result(output=views.clean_name(output), title=held.asked, metadata=metadata)
+
+    def remove(self, call: Call, held: Held) -> Result:
+        """Take a held file away."""
+        size = held.opened.status.st_size
+        self.writer.remove(held, call.cwd)
+        self.landed.mark(held.place.path, WHOLE, time.time_ns())
+        output = views.clean_name(f"Removed {held.asked} ({size} bytes)")
+        metadata = _of_file(held.place, "remove", size)
+        return Result(output=output, title=held.asked, metadata=metadata)
+
+
+def _of_file(place: Place, operation: str, size: int) -> Body:
+    return {"path": views.clean_name(place.path), "operation": operation, "bytes": size}
+
+
+def answer(
+    first: str, *, diff: str = "", notes: tuple[str, ...] = (), title: str, metadata: Body
+) -> Result:
+    """The answer of an edit: what was done, what changed, what to know about it."""
+    parts = [views.clean_name(first), *([diff] if diff else []), *(f"note: {one}" for one in notes)]
+    return Result(
+        output="\n".join(parts)[: views.OUTPUT_CHARS_MAX],
+        title=views.clean_name(title),
+        metadata=metadata | {"notes": list(notes)},
+    )
+
+
+def sha256(content: bytes) -> str:
+    """The digest that `humfs_read` shows of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def line_range(text: Text, span: Span) -> Body:
+    """A span as `metadata.before` and `metadata.after` tell it."""
+    first, last = report.lines_of(text, span)
+    return {"start": first, "end": last}

@@ -1,0 +1,281 @@
+"""The Anthropic dialect: a request, and what the events of its answer add up to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import orjson
+
+from thrum.tones import Body
+from workers.core.completions import (
+    Completion,
+    CompletionFailed,
+    Said,
+    Usage,
+    count,
+    error_code,
+    error_message,
+    read_arguments,
+)
+from workers.core.wires import Wire, names_of
+
+VERSION = "2023-06-01"
+ANSWER_TOKENS = 8_192
+"""The bound on an answer when the asker names none: the dialect insists on one."""
+OUR_SIGNATURE = "hum"
+"""What our front signs the thinking of other services with; this one would refuse it."""
+ERROR_STATUS: Mapping[str, int] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "overloaded_error": 529,
+}
+_JSON_ONLY = "Answer with one JSON value and nothing else."
+
+
+@dataclass(slots=True)
+class MessageCompletion(Completion):
+    """One message, as it is streamed."""
+
+    reasons: ClassVar[Mapping[str, str]] = {
+        "end_turn": "end_turn",
+        "tool_use": "end_turn",
+        "stop_sequence": "end_turn",
+        "pause_turn": "end_turn",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "refusal": "content_filter",
+    }
+    thinking: dict[int, Body] = field(default_factory=dict)
+    """Blocks of thinking by their place, to be sent back as they came."""
+
+    def message(self) -> Body:
+        """As for any completion, with the thinking."""
+        message = Completion.message(self)
+        if self.thinking:
+            message["thinking"] = list(self.thinking.values())
+        return message
+
+    def _event(self, event: Mapping[str, Any], said: Said) -> None:
+        kind = event.get("type")
+        if kind == "content_block_delta":
+            self._delta(event.get("index"), event.get("delta") or {}, said)
+        elif kind == "content_block_start":
+            self._block(event.get("index"), event.get("content_block") or {}, said)
+        elif kind == "message_start":
+            self._count((event.get("message") or {}).get("usage") or {})
+        elif kind == "message_delta":
+            self._count(event.get("usage") or {})
+            reason = (event.get("delta") or {}).get("stop_reason")
+            self.finish_reason = reason if type(reason) is str else self.finish_reason
+        elif kind == "message_stop":
+            self.is_done = True
+        elif kind == "message":
+            self._whole(event, said)
+        elif kind == "error":
+            code = error_code(event)
+            raise CompletionFailed(error_message(event), code=ERROR_STATUS.get(str(code), code))
+
+    def _whole(self, message: Mapping[str, Any], said: Said) -> None:
+        for index, block in enumerate(message.get("content") or ()):
+            self._block(index, block, said)
+            if block.get("type") == "tool_use":
+                self.calls[index].pieces = [_json(block.get("input") or {})]
+        self._count(message.get("usage") or {})
+        self.finish_reason = message.get("stop_reason")
+        self.is_done = True
+
+    def _block(self, index: object, block: Mapping[str, Any], said: Said) -> None:
+        kind = block.get("type")
+        if type(index) is not int:
+            return
+        if kind == "tool_use":
+            call = self.open_call(index, str(block.get("id") or ""))
+            call.name = str(block.get("name") or "")
+        elif kind in ("thinking", "redacted_thinking"):
+            self.thinking[index] = dict(block)
+            self._add(block.get("thinking"), said.reasoning)
+        elif kind == "text":
+            self._add(block.get("text"), said.text)
+
+    def _delta(self, index: object, delta: Mapping[str, Any], said: Said) -> None:
+        kind = delta.get("type")
+        if kind == "text_delta":
+            self._add(delta.get("text"), said.text)
+        elif kind == "thinking_delta":
+            self._add(delta.get("thinking"), said.reasoning)
+            self._append(index, "thinking", delta.get("thinking"))
+        elif kind == "signature_delta":
+            self._append(index, "signature", delta.get("signature"))
+            said.signature = str(delta.get("signature") or "")
+        elif kind == "input_json_delta" and type(index) is int and index in self.calls:
+            self.calls[index].add(str(delta.get("partial_json") or ""))
+
+    def _append(self, index: object, key: str, piece: object) -> None:
+        block = self.thinking.get(index) if type(index) is int else None
+        if block is not None and type(piece) is str:
+            block[key] = f"{block.get(key) or ''}{piece}"
+
+    def _add(self, piece: object, to: list[str]) -> None:
+        if type(piece) is str and piece:
+            to.append(piece)
+
+    def _count(self, usage: Mapping[str, Any]) -> None:
+        """Counts are totals; a later event repeats or raises them."""
+        before = self.usage
+        self.usage = Usage(
+            max(before.input_tokens, count(usage.get("input_tokens"))),
+            max(before.output_tokens, count(usage.get("output_tokens"))),
+            max(before.cache_read_input_tokens, count(usage.get("cache_read_input_tokens"))),
+            max(
+                before.cache_creation_input_tokens,
+                count(usage.get("cache_creation_input_tokens")),
+            ),
+        )
+
+
+class AnthropicWire(Wire):
+    """Messages."""
+
+    hive = "anthropic"
+    path = "/v1/messages"
+    models_path = "/v1/models?limit=1000"
+    key_variable = "ANTHROPIC_API_KEY"
+
+    def __init__(self, answer_tokens: int = ANSWER_TOKENS) -> None:
+        self._answer_tokens = answer_tokens
+
+    def headers(self, key: str | None) -> dict[str, str]:
+        """The key, and the version of the dialect."""
+        keyed = {} if key is None else {"x-api-key": key}
+        return {"anthropic-version": VERSION, **keyed}
+
+    def body(self, request: Mapping[str, Any]) -> Body:
+        """The request, system text apart and messages in turn."""
+        messages: Sequence[Body] = request["messages"]
+        system = [str(m["content"]) for m in messages if m["role"] == "system"]
+        wanted = request.get("response_format")
+        if isinstance(wanted, dict):
+            system.append(_format_told(wanted))
+        body: Body = {
+            "model": request["model"],
+            "max_tokens": request.get("max_tokens") or self._answer_tokens,
+            "messages": _messages([m for m in messages if m["role"] != "system"]),
+            "stream": True,
+        }
+        if text := "\n\n".join(part for part in system if part):
+            body["system"] = text
+        for name in ("temperature", "top_p", "top_k", "thinking"):
+            if request.get(name) is not None:
+                body[name] = request[name]
+        if stop := request.get("stop"):
+            body["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+        if tools := request.get("tools"):
+            body["tools"] = [_tool(tool["function"]) for tool in tools]
+            if choice := _choice(request):
+                body["tool_choice"] = choice
+        return body
+
+    def completion(self) -> Completion:
+        """A message."""
+        return MessageCompletion()
+
+    def models(self, body: object) -> tuple[str, ...]:
+        """The ids of `data`."""
+        return names_of(body, "data", "id")
+
+
+def _messages(messages: Sequence[Body]) -> list[Body]:
+    """Blocks of one role after the other: the dialect wants roles to take turns."""
+    turns: list[Body] = []
+    for message in messages:
+        role = "assistant" if message["role"] == "assistant" else "user"
+        blocks = _said(message) if role == "assistant" else _asked(message)
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += blocks
+        elif blocks:
+            turns.append({"role": role, "content": blocks})
+    return turns
+
+
+def _said(message: Body) -> list[Body]:
+    blocks = [
+        block
+        for block in message.get("thinking") or ()
+        if isinstance(block, dict) and block.get("signature") != OUR_SIGNATURE
+    ]
+    if text := message.get("content"):
+        blocks.append({"type": "text", "text": text})
+    for call in message.get("tool_calls") or ():
+        function = call["function"]
+        tool_input = read_arguments(function.get("arguments") or "") or {}
+        blocks.append(
+            {
+                "type": "tool_use", "id": call["id"],
+                "name": function["name"], "input": tool_input,
+            }
+        )  # fmt: skip
+    return blocks
+
+
+def _asked(message: Body) -> list[Body]:
+    content = message.get("content")
+    if message["role"] == "tool":
+        block: Body = {
+            "type": "tool_result", "tool_use_id": message.get("tool_call_id"),
+            "content": content or "",
+        }  # fmt: skip
+        if message.get("is_error"):
+            block["is_error"] = True
+        return [block]
+    if isinstance(content, list):
+        return [_part(part) for part in content]
+    return [{"type": "text", "text": content}] if content else []
+
+
+def _part(part: Body) -> Body:
+    if part.get("type") != "image_url":
+        return {"type": "text", "text": part.get("text") or ""}
+    url = str(part["image_url"]["url"])
+    head, comma, data = url.partition(",")
+    if url.startswith("data:") and comma:
+        media = head.removeprefix("data:").partition(";")[0] or "image/png"
+        source: Body = {"type": "base64", "media_type": media, "data": data}
+    else:
+        source = {"type": "url", "url": url}
+    return {"type": "image", "source": source}
+
+
+def _tool(function: Body) -> Body:
+    return {
+        "name": function["name"], "description": function.get("description") or "",
+        "input_schema": function.get("parameters") or {"type": "object", "properties": {}},
+    }  # fmt: skip
+
+
+def _choice(request: Mapping[str, Any]) -> Body | None:
+    asked = request.get("tool_choice")
+    is_serial = request.get("parallel_tool_calls") is False
+    choice: Body | None = {"type": "auto"} if is_serial else None
+    if isinstance(asked, dict):
+        choice = {"type": "tool", "name": (asked.get("function") or {}).get("name")}
+    elif asked in ("auto", "required", "none"):
+        choice = {"type": "any" if asked == "required" else asked}
+    if choice is not None and is_serial and choice["type"] != "none":
+        choice["disable_parallel_tool_use"] = True
+    return choice
+
+
+def _format_told(wanted: Mapping[str, Any]) -> str:
+    """The dialect has no word for a format, so the model is told."""
+    schema = (wanted.get("json_schema") or {}).get("schema")
+    if wanted.get("type") == "json_schema" and schema:
+        return f"{_JSON_ONLY} It follows this JSON Schema: {_json(schema)}"
+    return _JSON_ONLY if wanted.get("type") == "json_object" else ""
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
