@@ -9,9 +9,11 @@ the frames that arrive and sends the frames that `take` returns. The rules kept 
 - Nothing but the greeting is sent before humd has answered the hello.
 - What arrives is counted, and its highest log seq remembered, so that humd can resume where we
   stopped.
+- What was missed on a sid, asked for by an `attach` with `wane`, may come twice after a loss: what
+  has no higher number than the last one of that sid is dropped.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -28,6 +30,8 @@ UNSETTLED_PARCELS_MAX = 4_096
 """Parcels kept until they are settled; then a sender waits."""
 BODY_BYTES_MAX = 20 * 1024 * 1024
 """One body on the bus: a frame has room for it, its header and what humd adds."""
+FOLLOWED_MAX = 16_384
+"""Sids whose last number is remembered, over all clients; the one attached first is forgotten."""
 CREDIT_EVERY = 256
 """Parcels received before we say so, unless something is sent anyway."""
 FRAME_PARCELS_MAX = 1_024
@@ -106,6 +110,8 @@ class Link:
     """Tones skipped because their body could not be read: another bee's doing, not humd's."""
     unsettled: deque[_Offer] = field(default_factory=deque)
     _unsent: deque[_Offer] = field(default_factory=deque)
+    _followed: OrderedDict[tuple[str | None, str | None], int] = field(default_factory=OrderedDict)
+    """By client and sid: the number of the last tone heard, where one asked for what it missed."""
     _control: list[bytes] = field(default_factory=list)
     _state: _State = _State.DOWN
     _number: int = 0
@@ -152,12 +158,32 @@ class Link:
             raise FrameTooLarge(f"a body of {len(body)} bytes; at most {BODY_BYTES_MAX} can travel")
         if len(body) > frames.ITEMS_MAX:
             frames.read_body(body)
+        if tone.chi in (Chi.ATTACH, Chi.DETACH):
+            self._follow(tone)
         self._number += 1
         offer = _Offer(self._number, header._replace(seq=self._number, fan=0), body)
         self.unsettled.append(offer)
         if self._state is _State.JOINED:
             self._unsent.append(offer)
         return offer.number
+
+    def _follow(self, tone: Tone) -> None:
+        key = (tone.client, tone.sid)
+        self._followed.pop(key, None)
+        if tone.chi == Chi.ATTACH and tone.wane is not None:
+            self._followed[key] = tone.wane
+            if len(self._followed) > FOLLOWED_MAX:
+                self._followed.popitem(last=False)
+
+    def _is_known(self, header: Header) -> bool:
+        """Whether this tone of a sid was received before."""
+        last = self._followed.get((header.client, header.sid))
+        if last is None or header.wane is None:
+            return False
+        if header.wane <= last:
+            return True
+        self._followed[header.client, header.sid] = header.wane
+        return False
 
     def take(self) -> bytes | None:
         """The next frame to send; None when there is nothing to say."""
@@ -190,6 +216,8 @@ class Link:
             else:
                 self._received += 1
                 self.cursor = max(self.cursor, header.seq)
+                if self._followed and header.fan and self._is_known(header):
+                    continue
                 try:
                     events.append(frames.read_tone(parcel))
                 except MalformedTone:

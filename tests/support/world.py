@@ -13,7 +13,7 @@ so `world.replayed()` is the state that a new humd would have.
 import base64
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -41,6 +41,7 @@ from thrum.snapshots import Leaf
 
 START_MS = 1_700_000_000_000
 MODEL = "m"
+NO_SLOTS: Mapping[str, Any] = {}
 BEAT_MS = 5_000
 """How long a worker may be silent before it is asked for a sign of life."""
 
@@ -57,8 +58,8 @@ class World:
     """See the module."""
 
     def __init__(self, default_hive: str = "scout") -> None:
-        self.basis = Basis(default_hive=default_hive)
-        self.state = State(self.basis)
+        self.basis = Basis(humd=OURS, default_hive=default_hive)
+        self.state = self._new_state()
         self.now_ms = START_MS
         self.seq = 0
         self.lines: list[bytes] = []
@@ -67,6 +68,8 @@ class World:
         self._mail: dict[ClientId, list[Heard]] = defaultdict(list)
         self._links: dict[ClientId, int] = defaultdict(int)
         self._rids = 0
+        self.keeps_log = True
+        """False where a test is long and never asks for a replay."""
 
     def joins(self, client: ClientId, *roles: str, hid: str = "", **body: Any) -> None:
         """A bee says hello: a proven one on the bus, anyone behind a door."""
@@ -86,9 +89,10 @@ class World:
         rid: str | None = None,
         link: int | None = None,
         raw: bytes | None = None,
+        slots: Mapping[str, Any] = NO_SLOTS,
         **body: Any,
     ) -> Refusal | Duplicate | None:
-        """A tone from a client; None when it was taken."""
+        """A tone from a client; None when it was taken. `slots` are those of its header."""
         if rid is None:
             self._rids += 1
             rid = f"r-{self._rids}"
@@ -96,7 +100,7 @@ class World:
         if link is None:
             link = self._links[instance] + 1
         name = client[len(instance) + 1 :] if instance != client else None
-        header = Header(chi, rid, sid, seq=link, client=name)
+        header = Header(chi, rid, sid, seq=link, client=name, **slots)
         raw = frames.pack_body(body) if raw is None else raw
         arrival = Arrival(self.seq + 1, self.now_ms, client, header, raw)
         verdict = authority.judge(self.state, arrival)
@@ -112,7 +116,7 @@ class World:
     def loses(self, client: ClientId) -> None:
         """The connection of a bus bee ends."""
         known = self.state.clients.get(client)
-        self.emits(router.lost(client, is_door=known is not None and "door" in known.roles))
+        self.emits(router.lost(client, is_door=known is not None and known.is_door))
 
     def boots(self) -> None:
         """Humd was killed and has replayed its log."""
@@ -137,7 +141,7 @@ class World:
 
     def replayed(self, lines: Iterable[bytes] | None = None) -> State:
         """The state after a replay of the log, or of other lines."""
-        return self.replayed_from(State(self.basis), self.lines if lines is None else lines)
+        return self.replayed_from(self._new_state(), self.lines if lines is None else lines)
 
     def replayed_from(self, state: State, lines: Iterable[bytes]) -> State:
         """The same state once the events of these lines were applied to it."""
@@ -160,9 +164,11 @@ class World:
         for client, header, raw in waiting:
             self.seq += 1
             event = Arrival(self.seq, self.now_ms, client, header, raw)
-            self._store(event)
+            if self.keeps_log:
+                self._store(event)
             for effect in router.apply(self.state, event):
-                self.effects.append((event, effect))
+                if self.keeps_log:
+                    self.effects.append((event, effect))
                 if isinstance(effect, Emit):
                     said = Header(effect.chi, effect.rid, effect.sid)
                     waiting.append((None, said, frames.pack_body(effect.body)))
@@ -198,6 +204,9 @@ class World:
         self.lines.append(dumps(line))
         self.events.append(event)
 
+    def _new_state(self) -> State:
+        return State(self.basis)
+
     def _known_link(self, client: ClientId) -> int:
         known = self.state.clients.get(client)
         return known.links.upto if known is not None else 0
@@ -206,6 +215,10 @@ class World:
 def hid_named(name: str, *, prefix: str = "wbee") -> str:
     """A well-formed hid that depends on nothing but `name`."""
     return str(hid_of(prefix, hashlib.sha256(name.encode()).digest()))
+
+
+OURS = hid_named("ours", prefix="humd")
+"""The hid of this world's own humd."""
 
 
 def tables(state: State) -> Any:

@@ -18,8 +18,8 @@ PENDING_MAX = 4_096
 """Asks that wait; one more is refused."""
 OVER_MAX = 1_024
 """Asks that are over and still listed; all of them are in the log."""
-SHOWN_CHARS = 512
-"""Characters of a text that a listing shows."""
+TOOL_CHARS_MAX = 64
+"""The longest name of a tool that is kept; no model takes a longer one."""
 
 
 class AskState(StrEnum):
@@ -43,8 +43,7 @@ class Ask:
     sid: str
     worker: ClientId
     tool: str
-    path: str | None
-    question: str | None
+    """Empty when its name is too long. What else was asked is content, and only in the log."""
     asked_ms: int
     due_ms: int
     state: AskState = AskState.ASKED
@@ -110,7 +109,7 @@ class Asks:
         """Keep nothing that was said in the asks of a sid: its bodies were forgotten."""
         for ask in [*self._over.values(), *self.of_sid(sid)]:
             if ask.sid == sid:
-                ask.tool, ask.path, ask.question = "", None, None
+                ask.tool = ""
 
     def of_sid(self, sid: str) -> list[Ask]:
         """What waits on a sid."""

@@ -88,7 +88,7 @@ def _judge_output(state: State, arrival: Arrival) -> Refusal | None:
     session = state.sessions.get(header.sid)
     if session is not None and session.worker == client:
         if header.chi == Chi.PERMISSION_ASK:
-            return _judge_ask(state, arrival)
+            return _judge_ask(state, session, arrival)
         if header.chi == Chi.TENDRIL_REACH:
             return _judge_reach(state, session, arrival)
         return None
@@ -99,7 +99,9 @@ def _judge_output(state: State, arrival: Arrival) -> Refusal | None:
     return Refusal(Qualifier.AUTH_DENIED, f"{header.chi}: you are not the worker of {header.sid!r}")
 
 
-def _judge_ask(state: State, arrival: Arrival) -> Refusal | None:
+def _judge_ask(state: State, session: Session, arrival: Arrival) -> Refusal | None:
+    if not session.is_open:
+        return Refusal(Qualifier.AUTH_DENIED, "permission-ask: no turn runs on this sid")
     ask_id = ask_id_of(arrival)
     if not ask_id:
         return Refusal(Qualifier.TONE_MALFORMED, "permission-ask: no askId, so nobody could answer")

@@ -149,7 +149,10 @@ def _with_digest(base: str, of: str) -> str:
 
 def _once(tools: Iterable[Body]) -> Iterable[Body]:
     """The tools of one bee, the first of each name."""
-    return {tool["name"]: tool for tool in reversed(list(tools))}.values()
+    first: dict[str, Body] = {}
+    for tool in tools:
+        first.setdefault(tool["name"], tool)
+    return first.values()
 
 
 def _has_schema(tool: object) -> bool:

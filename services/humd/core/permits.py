@@ -1,7 +1,7 @@
 """Permission asks on their way: asked by a worker, answered by who may, or by time."""
 
 from humd.core.arrivals import Arrival, ClientId, Effect, Emit, Why
-from humd.core.asks import SHOWN_CHARS, Ask, AskState
+from humd.core.asks import TOOL_CHARS_MAX, Ask, AskState
 from humd.core.said import beside, deliver
 from humd.core.sessions import Session
 from humd.core.state import State
@@ -16,25 +16,23 @@ def ask_id_of(arrival: Arrival) -> str:
 
 
 def ask(state: State, session: Session, arrival: Arrival, worker: ClientId) -> list[Effect]:
-    """Wait for consent until the ask's dusk, and let everyone on the sid hear of it."""
+    """A turn waits for consent until the ask's dusk; everyone on the sid hears of it."""
     due_ms = arrival.header.dusk
     if due_ms is None:
         due_ms = arrival.at_ms + state.permission_dusk_ms
+    tool = arrival.text("tool") or ""
     state.asks.add(
         Ask(
             id=arrival.seq,
             ask_id=ask_id_of(arrival),
             sid=session.sid,
             worker=worker,
-            tool=_shown(arrival, "tool") or "",
-            path=_shown(arrival, "path"),
-            question=_shown(arrival, "question"),
+            tool=tool if len(tool) <= TOOL_CHARS_MAX else "",
             asked_ms=arrival.at_ms,
             due_ms=due_ms,
         )
     )
-    if session.is_open:
-        state.sessions.heard(session, arrival.at_ms)
+    state.sessions.heard(session, arrival.at_ms)
     return fan_out(state, session, arrival, besides=worker, dusk=due_ms)
 
 
@@ -45,11 +43,6 @@ def forgotten(state: State, arrival: Arrival) -> list[Effect]:
         state.asks.blank(sid)
         state.watch.blank(sid)
     return []
-
-
-def _shown(arrival: Arrival, key: str) -> str | None:
-    text = arrival.text(key)
-    return text if text is None else text[:SHOWN_CHARS]
 
 
 def release(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:

@@ -188,8 +188,11 @@ def cleanup(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         return effects
     if session.is_open:
         _cancel_waiting(session)
+        rids, session.cancelled = session.cancelled, []
         body = {"finishReason": "cancelled", "reason": "cleanup"}
-        return [*effects, Emit(Chi.FINISH, body, session.sid), Emit(Chi.CLEANUP, {}, session.sid)]
+        effects.append(Emit(Chi.FINISH, body, session.sid))
+        effects += [said.cancelled(session.sid, rid) for rid in rids]
+        return [*effects, Emit(Chi.CLEANUP, {}, session.sid)]
     return effects + _forget(state, session)
 
 

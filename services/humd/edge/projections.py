@@ -133,8 +133,6 @@ def asks_of(asks: Asks) -> list[Body]:
             "askId": ask.ask_id,
             "sid": ask.sid,
             "tool": ask.tool,
-            "path": ask.path,
-            "question": ask.question,
             "state": str(ask.state),
             "asked_ms": ask.asked_ms,
             "due_ms": ask.due_ms,

@@ -36,7 +36,8 @@ SALT_BYTES = 32
 ROUTING = (
     "askId", "callId", "callee", "chis", "chunkType", "client", "code", "cwd", "decision",
     "finishReason", "flag", "hearOnly", "hid", "hive", "instance", "kind", "mark", "modelId",
-    "name", "permitId", "qualifier", "reason", "scope", "sentAt", "span", "thrum", "toolName",
+    "name", "permitId", "qualifier", "reason", "scope", "sentAt", "span", "thrum", "tool",
+    "toolName",
 )  # fmt: skip
 """Keys that stay in the line of a body that is elsewhere."""
 ROUTING_BYTES_MAX = 256

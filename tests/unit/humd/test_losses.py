@@ -6,7 +6,7 @@ from tests.support.world import World
 from humd.core import router
 from humd.core.arrivals import Forget, Inherit
 from humd.core.clients import ADRIFT_MS
-from humd.core.sessions import ORPHAN_MS
+from humd.core.sessions import ORPHAN_MS, SILENT_MS
 from thrum.errors import Qualifier
 
 
@@ -122,6 +122,73 @@ class TestALostAsker:
         world.loses("A")
 
         world.says("W", "chunk", sid="s")
+
+        assert world.chis("A") == []
+
+
+class TestASlowReader:
+    def test_that_its_door_gave_up_has_its_turns_cancelled_at_once(self, world: World) -> None:
+        world.says("D/a", "bee-retract", scope="client", reason="slow-reader")
+        world.waits(0)
+
+        assert world.chis("W") == ["cancel"]
+
+
+class TestAnAskerThatComesBack:
+    def test_under_another_connection_attaches_and_drives_its_turn_again(
+        self, world: World
+    ) -> None:
+        world.says("D/a", "bee-retract", scope="client")
+        world.joins("D/b", "asker", hid="a")
+        world.says("D/b", "attach", sid="door")
+        world.waits(ORPHAN_MS)
+        world.says("W", "tool-call", sid="door", callId="c", toolName="nope")
+
+        session = world.state.sessions.get("door")
+        assert session is not None
+        assert session.owner == "D/b"
+        assert "cancel" not in world.chis("W")
+
+    def test_only_to_listen_keeps_the_turn_running_and_does_not_drive(self, world: World) -> None:
+        world.loses("A")
+        world.joins("B", "asker")
+        world.says("B", "attach", sid="s", hearOnly=True)
+        world.waits(0)
+        kept = world.chis("W")
+
+        world.says("B", "detach", sid="s")
+        world.waits(ORPHAN_MS)
+
+        assert (kept, world.chis("W")) == ([], ["cancel"])
+
+
+class TestASilentWorker:
+    def test_that_promised_nothing_is_given_up_in_the_end(self, world: World) -> None:
+        world.waits(SILENT_MS - 1)
+        early = world.chis("A")
+
+        world.waits(1)
+
+        (error,) = world.hears("A")
+        assert early == []
+        assert error.body["qualifier"] == Qualifier.WORKER_LOST
+        assert "cancel" in world.chis("W")
+
+    def test_is_left_alone_while_it_asks_for_consent(self, world: World) -> None:
+        slots = {"dusk": world.now_ms + 10 * SILENT_MS}
+        world.says("W", "permission-ask", sid="s", slots=slots, askId="a", tool="Bash")
+        world.hears("A")
+
+        world.waits(SILENT_MS)
+
+        assert world.chis("A") == []
+
+    def test_is_not_one_that_still_speaks(self, world: World) -> None:
+        world.waits(SILENT_MS - 1)
+        world.says("W", "chunk", sid="s")
+        world.hears("A")
+
+        world.waits(SILENT_MS - 1)
 
         assert world.chis("A") == []
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.world import World
 
 from humd.core import sessions
-from humd.core.arrivals import Refusal
+from humd.core.arrivals import Refusal, Why
 from humd.core.catalogue import DEFAULT_CWD
 from humd.core.clients import ADRIFT_MS
 from humd.core.sessions import KEEP_MS, PROMPTS_WAITING_MAX, Session
@@ -198,6 +198,75 @@ class TestWhatTheWorkerGets:
         assert body.items() <= prompt.body.items()
 
 
+class TestCapacity:
+    def test_of_a_full_worker_leaves_the_turn_to_another(self, world: World) -> None:
+        world.loses("W")
+        world.joins("X", "worker", models=["m"], capacity=1)
+        world.joins("Y", "worker", models=["m"])
+        for sid in "123":
+            open_turn(world, sid=sid)
+
+        assert (len(world.hears("X")), len(world.hears("Y"))) == (1, 2)
+
+    def test_that_is_used_up_everywhere_is_an_error(self, world: World) -> None:
+        world.loses("W")
+        world.joins("X", "worker", models=["m"], capacity=1)
+        open_turn(world, sid="1")
+
+        open_turn(world, sid="2")
+
+        (error,) = world.hears("A")
+        assert error.body["qualifier"] == Qualifier.OVERFLOW_NO_ROUTE
+
+    @pytest.mark.parametrize("capacity", [0, -1, True, "4", None])
+    def test_that_is_none_means_as_many_as_come(self, world: World, capacity: object) -> None:
+        world.loses("W")
+        world.joins("X", "worker", models=["m"], capacity=capacity)
+        for sid in "123":
+            open_turn(world, sid=sid)
+
+        assert len(world.hears("X")) == 3
+
+
+class TestWhy:
+    """Every decision of the router says why (features A13)."""
+
+    def whys(self, world: World) -> list[str]:
+        return [effect.text for _, effect in world.effects if isinstance(effect, Why)]
+
+    def test_a_worker_was_chosen(self, world: World) -> None:
+        open_turn(world)
+        world.joins("X", "worker", models=["m"])
+        world.says("W", "finish", sid="s")
+        open_turn(world)
+        open_turn(world, sid="other")
+        open_turn(world, sid="none", modelId="nope")
+
+        first, again, other, none = self.whys(world)
+        assert "no other has the model" in first
+        assert "it served this sid before" in again
+        assert "least busy of 2" in other
+        assert "no worker has it" in none
+
+    def test_a_waiting_prompt_was_started(self, world: World) -> None:
+        open_turn(world)
+        world.says("A", "prompt", sid="s", rid="later", modelId="m")
+        world.says("W", "finish", sid="s")
+
+        assert "'later' waited" in self.whys(world)[-1]
+
+    def test_a_tool_went_where_it_went(self, world: World) -> None:
+        world.joins("F", "forager", tools=[{"name": "t"}])
+        open_turn(world, tools=[{"name": "mine", "inputSchema": {}}])
+        for tool in ("t", "mine", "nope"):
+            world.says("W", "tool-call", sid="s", callId=tool, toolName=tool)
+
+        _, forager, asker, nobody = self.whys(world)
+        assert forager.startswith("'t' to F wbee_")
+        assert asker == "'mine' to the asker: it came with the prompt"
+        assert nobody == "'nope' to nobody"
+
+
 class TestPromptsOfOneSid:
     def test_wait_for_the_turn_that_runs(self, world: World) -> None:
         open_turn(world)
@@ -376,6 +445,17 @@ class TestTheEndOfATurn:
         assert worker is not None
         assert worker.turns_open == 1
 
+    def test_makes_the_forager_of_an_unanswered_call_stop(self, world: World) -> None:
+        world.joins("F", "forager", tools=[{"name": "t"}])
+        open_turn(world)
+        world.says("W", "tool-call", sid="s", callId="c", toolName="t")
+        world.hears("F")
+
+        world.says("W", "finish", sid="s")
+
+        (cancel,) = world.hears("F")
+        assert (cancel.chi, cancel.body["callId"]) == ("cancel", "c")
+
     def test_voids_the_calls_of_the_turn(self, world: World) -> None:
         world.joins("F", "forager", tools=[{"name": "t"}])
         open_turn(world)
@@ -397,6 +477,49 @@ class TestTheEndOfATurn:
 
 
 class TestCancelAndCleanup:
+    def test_what_was_cancelled_while_it_waited_is_answered_when_the_turn_ends(
+        self, world: World
+    ) -> None:
+        open_turn(world)
+        world.says("A", "prompt", sid="s", rid="second", modelId="m")
+        world.says("A", "cancel", sid="s")
+        during = world.chis("A")
+
+        world.says("W", "finish", sid="s", finishReason="cancelled")
+
+        first, second = world.hears("A")
+        assert during == []
+        assert (first.chi, first.body["finishReason"]) == ("finish", "cancelled")
+        assert (second.header.rid, second.body["finishReason"]) == ("second", "cancelled")
+
+    def test_what_was_cancelled_still_counts_for_the_bound(self, world: World) -> None:
+        open_turn(world)
+        for _ in range(PROMPTS_WAITING_MAX):
+            open_turn(world)
+        world.says("A", "cancel", sid="s")
+
+        verdict = world.says("A", "prompt", sid="s", modelId="m")
+
+        assert isinstance(verdict, Refusal)
+
+    def test_a_cleanup_ends_the_turn_and_answers_everything_that_waits(self, world: World) -> None:
+        open_turn(world)
+        open_turn(world)
+
+        world.says("A", "cleanup", sid="s")
+
+        heard = world.hears("A")
+        assert [one.body["finishReason"] for one in heard] == ["cancelled", "cancelled"]
+        assert world.state.sessions.get("s") is None
+
+    @pytest.mark.parametrize("chi", ["cleanup", "curate"])
+    def test_of_a_sid_that_nobody_knows_reach_every_worker(self, world: World, chi: str) -> None:
+        world.joins("X", "worker", models=["m"])
+
+        world.says("A", chi, sid="unknown")
+
+        assert (world.chis("W"), world.chis("X")) == ([chi], [chi])
+
     def test_a_cancel_reaches_the_worker_and_drops_what_waits(self, world: World) -> None:
         open_turn(world)
         open_turn(world)

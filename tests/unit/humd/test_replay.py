@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.support.world import World, tables
+from tests.support.world import World, hid_named, tables
 
 from humd.core import router
 from humd.core.arrivals import Arrival, Deliver
@@ -19,6 +19,7 @@ from thrum.chi import OUTPUT, Chi
 from thrum.errors import MalformedTone
 from thrum.snapshots import Leaf, root_of
 
+PEER = f"M/{hid_named('peer', prefix='humd')}"
 ROLES: dict[str, tuple[str, dict[str, object]]] = {
     "W": ("worker", {"models": ["m"], "chis": ["drone"]}),
     "X": ("worker", {"models": ["m", "n"]}),
@@ -31,6 +32,9 @@ ROLES: dict[str, tuple[str, dict[str, object]]] = {
     "E/a": ("asker", {"hid": "a"}),
     "D/w": ("worker", {"hid": "w", "models": ["n"]}),
     "E/w": ("worker", {"hid": "w", "models": ["n"]}),
+    "O": ("operator", {}),
+    "M": ("ensemble", {}),
+    PEER: ("peer", {"grants": ["prompt", "tool-call", "attach"]}),
 }
 CLIENTS = sorted(ROLES)
 BUS = [name for name in CLIENTS if "/" not in name]
@@ -57,10 +61,31 @@ class Traffic(RuleBasedStateMachine):
     def join(self, client: str) -> None:
         self.joins(client)
 
-    @rule(client=st.sampled_from(CLIENTS), sid=st.sampled_from(SIDS), model=st.sampled_from("mno"))
-    def prompt(self, client: str, sid: str, model: str) -> None:
+    @rule(
+        client=st.sampled_from(CLIENTS),
+        sid=st.sampled_from(SIDS),
+        model=st.sampled_from("mno"),
+        to=st.sampled_from([None, None, PEER[2:], "humd"]),
+    )
+    def prompt(self, client: str, sid: str, model: str, to: str | None) -> None:
         tools = [{"name": "ask"}]
-        self.world.says(client, "prompt", sid=sid, modelId=model, tools=tools)
+        slots = {"to": to}
+        self.world.says(client, "prompt", sid=sid, slots=slots, modelId=model, tools=tools)
+
+    @precondition(lambda self: self.turns())
+    @rule(data=st.data(), dusk=st.sampled_from([None, 1, 10**15]))
+    def ask(self, data: st.DataObject, dusk: int | None) -> None:
+        sid, worker = data.draw(st.sampled_from(self.turns()))
+        slots = {"dusk": dusk}
+        self.world.says(worker, "permission-ask", sid=sid, slots=slots, askId="a", tool="Bash")
+
+    @rule(
+        client=st.sampled_from(CLIENTS),
+        sid=st.sampled_from([*SIDS, None]),
+        decision=st.sampled_from(["allow", "deny"]),
+    )
+    def release(self, client: str, sid: str | None, decision: str) -> None:
+        self.world.says(client, "release-permit", sid=sid, askId="a", decision=decision)
 
     @rule(
         client=st.sampled_from(CLIENTS),
@@ -90,9 +115,18 @@ class Traffic(RuleBasedStateMachine):
         client = call.caller if chi == "cancel" else call.callee
         self.world.says(client, chi, sid=call.sid, callId=call.call_id)
 
-    @rule(client=st.sampled_from(CLIENTS), sid=st.sampled_from(SIDS), hear_only=st.booleans())
-    def attach(self, client: str, sid: str, hear_only: bool) -> None:
-        self.world.says(client, "attach", sid=sid, hearOnly=hear_only)
+    @rule(
+        client=st.sampled_from(CLIENTS),
+        sid=st.sampled_from(SIDS),
+        hear_only=st.booleans(),
+        wane=st.sampled_from([None, 0, 3]),
+        to=st.sampled_from([None, None, PEER[2:]]),
+    )
+    def attach(
+        self, client: str, sid: str, hear_only: bool, wane: int | None, to: str | None
+    ) -> None:
+        slots = {"wane": wane, "to": to}
+        self.world.says(client, "attach", sid=sid, slots=slots, hearOnly=hear_only)
 
     @rule(client=st.sampled_from(CLIENTS), link=st.integers(1, 5))
     def offer_again(self, client: str, link: int) -> None:
@@ -175,6 +209,24 @@ class Traffic(RuleBasedStateMachine):
             assert state.knows(call.caller)
 
     @invariant()
+    def asks_wait_only_for_workers_that_are_here(self) -> None:
+        for ask in self.world.state.asks.pending.values():
+            session = self.world.state.sessions.get(ask.sid)
+            assert session is not None
+            assert self.world.state.knows(ask.worker)
+
+    @invariant()
+    def sessions_are_found_by_whoever_takes_part(self) -> None:
+        sessions = self.world.state.sessions
+        by_client: dict[str, set[str]] = {}
+        for session in sessions.by_sid.values():
+            for client in (session.owner, session.worker, *session.watchers):
+                if client is not None:
+                    by_client.setdefault(client, set()).add(session.sid)
+        assert sessions._by_client == by_client
+        assert all(self.world.state.knows(client) for client in by_client)
+
+    @invariant()
     def calls_are_found_by_callee_and_by_caller(self) -> None:
         calls = self.world.state.calls
         by_caller = [call for mine in calls._by_caller.values() for call in mine.values()]
@@ -191,8 +243,9 @@ class Traffic(RuleBasedStateMachine):
         chi, header = delivery.header.chi, delivery.header
         if header.fan or chi in OUTPUT:
             assert delivery.client != cause.client, "its own words came back"
-        if chi in OUTPUT and not header.fan:
+        if chi in OUTPUT and not header.fan and header.to is None and chi != Chi.DRONE:
             assert "callId" in frames.read_body(delivery.raw)
+        assert (header.to is not None) == (delivery.client == PEER) or header.to == "humd"
         assert header.seq == cause.seq
         assert header.client is None
         if header.wane is not None:

@@ -292,6 +292,42 @@ class TestAReset:
         assert len(link.unsettled) == 2
 
 
+class TestFollowingASid:
+    @staticmethod
+    def heard(link: Link, wane: int, **slots: Any) -> bool:
+        return link.receive(parcel("chunk", sid="s", wane=wane, fan=1, **slots)) != []
+
+    def test_drops_what_was_heard_before(self, link: Link) -> None:
+        join(link)
+        link.offer(Tone(chi="attach", sid="s", wane=3))
+
+        assert [self.heard(link, wane) for wane in (3, 4, 5, 4, 5, 6)] == [
+            False, True, True, False, False, True,
+        ]  # fmt: skip
+
+    def test_is_over_after_a_detach(self, link: Link) -> None:
+        join(link)
+        link.offer(Tone(chi="attach", sid="s", wane=3))
+        link.offer(Tone(chi="detach", sid="s"))
+
+        assert self.heard(link, 1)
+
+    def test_is_for_one_client_behind_a_door(self, link: Link) -> None:
+        join(link)
+        link.offer(Tone(chi="attach", sid="s", wane=3, client="a"))
+
+        assert not self.heard(link, 1, client="a")
+        assert self.heard(link, 1, client="b")
+
+    def test_has_a_bound(self, link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(limits, "FOLLOWED_MAX", 1)
+        join(link)
+        link.offer(Tone(chi="attach", sid="s", wane=3))
+        link.offer(Tone(chi="attach", sid="t", wane=3))
+
+        assert self.heard(link, 1)
+
+
 class TestHostileBytes:
     def test_that_are_no_frame_are_malformed(self, link: Link) -> None:
         join(link)
