@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import re2
-
 from humfs.errors import Code, Refusal
 
 PATTERN_CHARS_MAX = 1_000
@@ -58,6 +56,8 @@ def compiled(pattern: str) -> Expression:
     """The expression, ready to search; raises `Refusal` (`bad_pattern`) with the reason."""
     if len(pattern) > PATTERN_CHARS_MAX:
         raise _bad(f"longer than {PATTERN_CHARS_MAX} characters")
+    import re2  # here, because it is megabytes that an idle service does without
+
     options = re2.Options()
     options.log_errors, options.never_nl = False, True
     try:

@@ -11,8 +11,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import re2
-
 from humfs.core.symbols import Symbol
 
 SUBSEQUENCE_CHARS_MIN = 3
@@ -48,6 +46,8 @@ class Hint:
 
 def hint(query: str) -> Hint:
     """What to look for before parsing."""
+    import re2  # here, because it is megabytes that an idle service does without
+
     words = re.findall(r"\w+", query.lower())
     is_word = len(words) == 1 and words[0] == query.lower()
     if not query.isascii():
