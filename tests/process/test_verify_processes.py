@@ -1,4 +1,4 @@
-"""A log verified by several processes: they say what one says, and one that dies costs only time."""
+"""A log verified by several processes: they find what one finds, and may be killed."""
 
 import os
 import signal
