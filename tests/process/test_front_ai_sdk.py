@@ -1,4 +1,4 @@
-"""The AI SDK (npm `ai`) with its OpenAI, OpenAI-compatible and Anthropic providers (features D16; hives 19.2).
+"""The AI SDK (npm `ai`) with its OpenAI, compatible and Anthropic providers (features D16).
 
 `tests/node/drive.mjs` makes the calls; `scripts/test-packages` brings the packages where npm is.
 """
@@ -26,9 +26,7 @@ pytestmark = [
 
 PROVIDERS = ("chat", "responses", "compatible", "anthropic")
 HI: Any = [{"role": "user", "content": "hi"}]
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 
 class Driver:
