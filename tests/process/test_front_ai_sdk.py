@@ -26,7 +26,7 @@ pytestmark = [
 
 PROVIDERS = ("chat", "responses", "compatible", "anthropic")
 HI: Any = [{"role": "user", "content": "hi"}]
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 class Driver:
@@ -133,14 +133,14 @@ def test_an_object_is_made_to_a_schema(
 def test_a_picture_reaches_the_model(
     sdk: Driver, upstream: ScriptedUpstream, provider: str
 ) -> None:
-    image = {"type": "image", "image": PIXEL, "mediaType": "image/png"}
+    image = {"type": "image", "image": PIXEL, "mediaType": "image/gif"}
     content = [{"type": "text", "text": "what is this?"}, image]
 
     answer = sdk.ask("generate", provider, messages=[{"role": "user", "content": content}])
 
     assert answer["ok"], answer
     _, seen = upstream.requests[0]["messages"][-1]["content"]
-    assert seen["image_url"]["url"] == f"data:image/png;base64,{PIXEL}"
+    assert seen["image_url"]["url"] == f"data:image/gif;base64,{PIXEL}"
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
