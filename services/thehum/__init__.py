@@ -26,6 +26,9 @@ reads pages of events (`backfill`).
     edge/tiles      the stored hashes
     edge/retention  drops the oldest segments
     edge/checkpoints  the tree follows the log; its root is signed now and then
+    commits         offers become one commit group: written, synced, answered
+    backfills       pages of events for whoever asks
+    questions       signed roots, and signatures below those of others
     service         the poll loop
 
 Read `core/events` first. Offline tools (`hum thehum ...`) use `core` alone.

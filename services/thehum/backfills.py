@@ -1,0 +1,97 @@
+"""Requests for events, answered a page at a time, one request a turn."""
+
+import logging
+from collections import deque
+
+from thehum.core.pages import Page, PageLimits
+from thehum.core.sealed import BrokenSegment
+from thehum.edge.attached import attach_bodies
+from thehum.edge.log import Log
+from thehum.edge.witness import Say
+from thrum.chi import Chi
+from thrum.errors import Qualifier
+from thrum.tones import Body, Tone
+
+BACKFILLS_MAX = 1_024
+"""Requests for pages that wait; then they are refused."""
+REPLAYER = "humd"
+"""Whose name is on humd's own requests; only they get bulk pages."""
+
+log = logging.getLogger(__name__)
+
+
+class Backfills:
+    """See the module. Call `take` for each request, and `answer` once a turn."""
+
+    def __init__(self, opened: Log, say: Say) -> None:
+        self._log, self._say = opened, say
+        self._waiting: deque[Tone] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def forget(self) -> None:
+        """The connection is over: nobody waits for answers any more."""
+        self._waiting.clear()
+
+    def take(self, tone: Tone) -> bool:
+        """Whether `tone` is a request for events; then it is answered later, or refused now."""
+        if tone.chi != Chi.BACKFILL or "events" in tone.body:
+            return False
+        if len(self._waiting) < BACKFILLS_MAX:
+            self._waiting.append(tone)
+        else:
+            self._decline(tone, Qualifier.QUEUE_OVERFLOW, "too many requests wait; try again")
+        return True
+
+    def answer(self) -> None:
+        """Answer the oldest request with one page."""
+        if not self._waiting:
+            return
+        tone = self._waiting.popleft()
+        try:
+            body = self._page(tone)
+        except (TypeError, ValueError) as problem:
+            self._decline(tone, Qualifier.TONE_MALFORMED, f"not a backfill: {problem}")
+            return
+        except BrokenSegment as problem:
+            log.error("log.broken_segment", extra={"reason": problem.message})
+            self._decline(tone, Qualifier.LOG_UNAVAILABLE, problem.message)
+            return
+        self._say(Tone(chi=Chi.BACKFILL, rid=tone.rid, sid=tone.sid, to=tone.sender, body=body))
+
+    def _page(self, tone: Tone) -> Body:
+        asked = tone.body
+        author, sid = asked.get("author") or self._log.author, tone.sid or asked.get("sid")
+        from_seq = max(1, int(asked.get("from_seq") or 1))
+        is_bulk = asked.get("bulk") is True and tone.sender == REPLAYER
+        limits = PageLimits.bulk() if is_bulk else PageLimits()
+        limits = limits.at_most(max(1, int(asked.get("limit") or limits.events_max)))
+        ours = author == self._log.author
+        page = self._log.page(from_seq, limits, sid=sid) if ours else Page(limits)
+        head = self._log.head
+        bodies: Body = {}
+        if asked.get("bodies") is True:
+            bodies = {"bodies": attach_bodies(page, self._log, is_text="/" in (tone.sender or ""))}
+        has_more = ours and page.next_seq <= head.seq
+        return {
+            **bodies,
+            "author": author,
+            "from_seq": from_seq,
+            "events": [line.decode() for line in page.lines],
+            "next_seq": page.next_seq if has_more else None,
+            "first_seq": self._log.first_seq,
+            "head_seq": head.seq if ours else 0,
+            "head_hash": head.hash if ours else None,
+            "pubkey": self._log.public.hex(),
+            "snapshot": None,
+        }
+
+    def _decline(self, tone: Tone, qualifier: Qualifier, message: str) -> None:
+        body: Body = {
+            "events": [],
+            "next_seq": None,
+            "message": message,
+            "qualifier": str(qualifier),
+        }
+        self._say(Tone(chi=Chi.BACKFILL, rid=tone.rid, sid=tone.sid, to=tone.sender, body=body))
