@@ -51,6 +51,7 @@ WHOLE_BYTES_MAX = 4 * EVENT_BYTES_MAX
 """Bytes of an answer that is not streamed, or of a list of models."""
 EMBEDDINGS_BYTES_MAX = 16 * EVENT_BYTES_MAX
 """Bytes of an answer that is many vectors."""
+BAD_REQUEST = 400
 NOT_SERVED = 501
 BAD_GATEWAY = 502
 GATEWAY_TIMEOUT = 504
@@ -118,18 +119,17 @@ class Upstream:
 
     async def embed(self, wanted: Wanted) -> Vectors:
         """Have the service embed texts. Raises `UpstreamFailed`; `TurnFailed` when it cannot."""
-        path = self._wire.embed_path
-        if path is None:
+        dialect = self._wire.embedding
+        if dialect is None:
             raise TurnFailed("this worker's service makes no embeddings", code=NOT_SERVED)
-        try:
-            body = orjson.dumps(self._wire.embed_body(wanted))
-        except CompletionFailed as problem:
-            raise TurnFailed(problem.message, code=problem.code) from problem
+        if not dialect.takes(wanted):
+            raise TurnFailed("this service embeds texts, not tokens", code=BAD_REQUEST)
+        body = orjson.dumps(wanted.body())
         tries = 0
         while True:
             try:
-                found = await self.get("POST", path, body, bytes_max=EMBEDDINGS_BYTES_MAX)
-                return self._wire.vectors(found, len(wanted.inputs))
+                found = await self.get("POST", dialect.path, body, bytes_max=EMBEDDINGS_BYTES_MAX)
+                return dialect.vectors(found, len(wanted.inputs))
             except CompletionFailed as problem:
                 raise self._failed(f"sent what is no answer: {problem}") from problem
             except UpstreamFailed as failed:

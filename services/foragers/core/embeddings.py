@@ -3,6 +3,7 @@
 import base64
 import binascii
 import sys
+from abc import abstractmethod
 from array import array
 from collections.abc import Mapping
 from functools import partial
@@ -13,7 +14,6 @@ from foragers.core.calls import Call
 from foragers.core.checks import wrong
 from foragers.core.dialect import Request
 from foragers.core.errors import ApiError
-from nest.guard import JSON
 from thrum.tones import Body
 
 INPUTS_MAX = 2_048
@@ -57,7 +57,7 @@ def request_of(
 class Embedded(Answer):
     """Vectors, told whole at the end."""
 
-    content_type: ClassVar[bytes] = JSON
+    content_type: ClassVar[bytes] = b"application/json"
     can_wait: ClassVar[bool] = False
 
     def __init__(self, request_id: str, created: int, *, model: str, inputs: int) -> None:
@@ -82,9 +82,9 @@ class Embedded(Answer):
             return
         self.is_over = True
 
+    @abstractmethod
     def _whole(self, usage: Mapping[str, Any]) -> bytes:
         """The whole body; raises `ValueError` for vectors that are none."""
-        raise NotImplementedError
 
     def _text(self, text: str, said: list[bytes]) -> None:
         """Text is no embedding."""

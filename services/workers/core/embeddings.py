@@ -8,7 +8,7 @@ import base64
 import math
 import sys
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +30,12 @@ class Wanted:
     """Texts, or lists of a model's own tokens."""
     dimensions: int | None
 
-    @property
-    def has_tokens(self) -> bool:
-        """Whether there are tokens among the inputs, which not every service takes."""
-        return any(not isinstance(entry, str) for entry in self.inputs)
+    def body(self) -> Body:
+        """The request, which is the same in both dialects."""
+        body: Body = {"model": self.model, "input": list(self.inputs)}
+        if self.dimensions is not None:
+            body["dimensions"] = self.dimensions
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,21 @@ class Vectors:
 
     packed: tuple[str, ...]
     input_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """How a dialect asks for embeddings, and reads the answer."""
+
+    path: str
+    takes_tokens: bool
+    """Whether an input may be a list of the model's own tokens."""
+    vectors: Callable[[object, int], Vectors]
+    """The vectors in an answer to that many inputs. Raises `CompletionFailed`."""
+
+    def takes(self, wanted: Wanted) -> bool:
+        """Whether the dialect can say all of it."""
+        return self.takes_tokens or all(isinstance(entry, str) for entry in wanted.inputs)
 
 
 def wanted_of(prompt: Mapping[str, Any], models: Sequence[str]) -> Wanted:
@@ -112,3 +129,7 @@ def _packed(vector: object) -> str:
     if sys.byteorder == "big":
         numbers.byteswap()
     return base64.b64encode(numbers.tobytes()).decode()
+
+
+OPENAI = Embedding("/embeddings", takes_tokens=True, vectors=openai_vectors)
+OLLAMA = Embedding("/api/embed", takes_tokens=False, vectors=ollama_vectors)

@@ -16,7 +16,7 @@ from workers.core.completions import (
     error_message,
     read_arguments,
 )
-from workers.core.embeddings import Vectors, Wanted, ollama_vectors
+from workers.core.embeddings import OLLAMA
 from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge
 from workers.core.wires import Parser, Wire, names_of
 
@@ -91,7 +91,7 @@ class OllamaWire(Wire):
     hive = "ollama"
     path = "/api/chat"
     models_path = "/api/tags"
-    embed_path = "/api/embed"
+    embedding = OLLAMA
     key_variable = "OLLAMA_API_KEY"
     needs_place = False
 
@@ -142,19 +142,6 @@ class OllamaWire(Wire):
         elif request.get("reasoning_effort") or _thinks(request.get("thinking")):
             body["think"] = True
         return body
-
-    def embed_body(self, wanted: Wanted) -> Body:
-        """Texts; the dialect has no tokens. Raises `CompletionFailed` for those."""
-        if wanted.has_tokens:
-            raise CompletionFailed("this service embeds texts, not tokens", code=400)
-        body: Body = {"model": wanted.model, "input": list(wanted.inputs)}
-        if wanted.dimensions is not None:
-            body["dimensions"] = wanted.dimensions
-        return body
-
-    def vectors(self, body: object, inputs: int) -> Vectors:
-        """Those of `embeddings`."""
-        return ollama_vectors(body, inputs)
 
     def completion(self) -> Completion:
         """Lines."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from thrum.tones import Body
 from workers.core.completions import ChatCompletion, Completion
-from workers.core.embeddings import Vectors, Wanted, openai_vectors
+from workers.core.embeddings import OPENAI, Embedding
 from workers.core.sse import SseParser
 
 MODELS_MAX = 1_000
@@ -32,8 +32,8 @@ class Wire(ABC):
     path: str
     """Where completions are asked for."""
     models_path: str
-    embed_path: str | None = None
-    """Where embeddings are asked for; None when the service makes none."""
+    embedding: Embedding | None = None
+    """How embeddings are asked for; None when the service makes none."""
     key_variable: str
     """The variable that people keep the key in."""
     needs_place = True
@@ -50,14 +50,6 @@ class Wire(ABC):
     @abstractmethod
     def completion(self) -> Completion:
         """What the events of an answer add up to."""
-
-    def embed_body(self, wanted: Wanted) -> Body:
-        """A request for embeddings, where there is an `embed_path`."""
-        raise NotImplementedError
-
-    def vectors(self, body: object, inputs: int) -> Vectors:
-        """The answer to it. Raises `CompletionFailed`."""
-        raise NotImplementedError
 
     def parser(self) -> Parser:
         """What cuts an answer into events."""
@@ -86,7 +78,7 @@ class OpenaiWire(Wire):
     hive = "openai"
     path = "/chat/completions"
     models_path = "/models"
-    embed_path = "/embeddings"
+    embedding = OPENAI
     key_variable = "OPENAI_API_KEY"
     _FOREIGN = ("top_k", "num_ctx", "thinking", "think")
     _FOREIGN_TO_MESSAGES = ("thinking", "is_error")
@@ -111,17 +103,6 @@ class OpenaiWire(Wire):
         if self._max_tokens != "max_tokens" and "max_tokens" in body:
             body[self._max_tokens] = body.pop("max_tokens")
         return body
-
-    def embed_body(self, wanted: Wanted) -> Body:
-        """The inputs as they came."""
-        body: Body = {"model": wanted.model, "input": list(wanted.inputs)}
-        if wanted.dimensions is not None:
-            body["dimensions"] = wanted.dimensions
-        return body
-
-    def vectors(self, body: object, inputs: int) -> Vectors:
-        """Those of `data`."""
-        return openai_vectors(body, inputs)
 
     def completion(self) -> Completion:
         """A chat completion."""
