@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from tests.faults.rigs.chance import chance
+from tests.faults.rigs.chance import chance, tell
 from tests.faults.rigs.power import (
     Disk,
     Model,
@@ -149,7 +149,10 @@ def test_no_power_cut_loses_what_was_acknowledged(shelf: Path, signing: Signing)
 @pytest.mark.parametrize("signing", Signing)
 def test_no_power_cut_loses_what_was_acknowledged_for_long(shelf: Path, signing: Signing) -> None:
     """`reliability F3`."""
-    assert cut_power(shelf, STATES_SOAK, as_thehum_does, signing).wrong == []
+    bench = cut_power(shelf, STATES_SOAK, as_thehum_does, signing)
+
+    tell(f"power cuts, signing {signing}", opened=bench.opened, torn=bench.torn)
+    assert bench.wrong == []
 
 
 def test_control_acknowledging_before_the_sync_loses(shelf: Path) -> None:

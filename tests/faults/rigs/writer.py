@@ -225,7 +225,7 @@ def left_in(root: Path, acknowledged: int, **options: Any) -> Left:
     log = open_log(root, **options)
     try:
         lines = log.page(1, EVERYTHING).lines
-        lost = _lost_bodies(log, lines)
+        lost = lost_bodies(log, lines)
         torn, read_only, remembered = log.recovered_bytes, log.read_only, log.head.seq
     finally:
         log.close()
@@ -253,7 +253,7 @@ def left_in(root: Path, acknowledged: int, **options: Any) -> Left:
     return Left(batches, torn, None)
 
 
-def _lost_bodies(log: Log, lines: list[bytes]) -> list[int]:
+def lost_bodies(log: Log, lines: list[bytes]) -> list[int]:
     """The events whose body ought to be beside the log, and is not."""
     places = {seq: place_of(line) for seq, line in enumerate(lines, 1)}
     return [seq for seq, place in places.items() if place and not _has_body(log, seq, place)]
