@@ -20,7 +20,9 @@ AMOUNT_MAX = 10**15
 """The highest limit; more is as good as none."""
 WANTED = "AMOUNT requests|tokens|usd / minute|hour|day|month, such as 5 usd/day"
 
-_TEXT = re.compile(rf"([0-9]{{1,16}})(\.[0-9]{{1,6}})? *({'|'.join(UNITS)}) */ *({'|'.join(WINDOWS)})")
+_TEXT = re.compile(
+    rf"([0-9]{{1,16}})(\.[0-9]{{1,6}})? *({'|'.join(UNITS)}) */ *({'|'.join(WINDOWS)})"
+)
 _MS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 
 
