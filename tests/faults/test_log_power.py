@@ -6,7 +6,6 @@ Control: a writer that acknowledges before its sync loses on the same disks.
 
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +45,6 @@ CONTROL_STATES = 500
 FIRST_LIFE, BATCHES = 24, 36
 SEGMENT_BYTES = 8 * 1024
 RECOVERY_SECONDS_MAX = 1.0
-MEMORY = Path("/dev/shm")
 SECOND_LIVES = 25
 """So many torn disks go on being written, and lose power again."""
 
@@ -93,17 +91,6 @@ class Bench:
     def _left(self, root: Path, acknowledged: int) -> Left:
         options = {"segment_bytes": SEGMENT_BYTES, "signing": self._signing}
         return left_in(root, acknowledged, **options)
-
-
-@pytest.fixture
-def shelf(home: Path) -> Iterator[Path]:
-    """Where disks are laid out: in memory where that can be, for nothing here needs a sync."""
-    if not MEMORY.is_dir():
-        yield home
-        return
-    folder = Path(tempfile.mkdtemp(prefix="h-", dir=MEMORY))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def cut_power(home: Path, states: int, commit: Commit, signing: Signing) -> Bench:
