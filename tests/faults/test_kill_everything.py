@@ -107,7 +107,7 @@ class Load:
             number += 1
             turn = await asker.ask(f"{name}-{number}", modelId=MODEL, content="look and tell")
             if turn.ends[0].get("qualifier") == "prompt.no-worker":
-                await anyio.sleep(RETRY_SECONDS)
+                await anyio.sleep(RETRY_SECONDS)  # allowed: the pace of a client
 
     async def request_on(self) -> None:
         """One request to the front after the other; a new connection for each."""
@@ -126,7 +126,7 @@ class Load:
                     said = await response.aread()
             except httpx.HTTPError:
                 self.answers["broken"] += 1
-                await anyio.sleep(RETRY_SECONDS)
+                await anyio.sleep(RETRY_SECONDS)  # allowed: the pace of a client
                 continue
             self.answers[outcome(response.status_code, said)] += 1
 
