@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from nest.metrics import Registry
 from nest.supervisor import Supervisor, SupervisorFault, UnknownProgram
 from sidecar.bus import Bus, NotReady
-from sidecar.exposition import registry_of
+from sidecar.exposition import registry_of, weakest_sandbox
 from thrum.errors import DaemonAbsent
 
 EVENTS_MAX = 256
@@ -32,6 +32,9 @@ class Readiness(BaseModel):
     append_seconds: float
     bees: list[str]
     """Names of the bees that are connected."""
+    sandbox: str | None
+    """How strong the sandbox of commands is: `full`, `partial` or `none`; the weakest of several
+    file tools. Null when nobody says."""
 
 
 class Bees(BaseModel):
@@ -105,7 +108,8 @@ def build(
         seconds.observe(taken)
         bees = await bus.bees()
         names = sorted({str(bee["name"]) for bee in bees if bee.get("connected")})
-        return Readiness(append_seconds=taken, bees=names)
+        sandbox = weakest_sandbox(await bus.vitals())
+        return Readiness(append_seconds=taken, bees=names, sandbox=sandbox)
 
     @app.get(
         "/metrics",

@@ -65,6 +65,9 @@ def _output(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
             return tools.answer(state, arrival, asked)
     session = state.sessions.get(header.sid)
     if session is None or session.worker != client:
+        if header.chi == Chi.CHUNK and isinstance(call_id := arrival.body.get("callId"), str):
+            asked = state.calls.get(client, call_id)
+            return tools.overheard(state, arrival, asked) if asked is not None else []
         return _abroad(state, arrival, client)
     if header.chi == Chi.PERMISSION_ASK:
         return permits.ask(state, session, arrival, client)
