@@ -65,7 +65,7 @@ class Intake:
         """
         instance, is_door = connection.instance, connection.is_door
         assert instance is not None
-        now = now_ms()
+        now, ledger, congested = now_ms(), self._ledger, self._bus.congested
         for header, start, body, end in spans:
             chi = header.chi
             if chi in UNLOGGED:
@@ -83,16 +83,16 @@ class Intake:
             if chi in self._excluded:
                 self._pass_by(connection, client, header, frame[body:end])
                 continue
-            batch = self._ledger.batch(now, end - start)
-            arrival = Arrival(self._ledger.next_seq, batch.at_ms, client, header, frame[body:end])
+            batch = ledger.batch(now, end - start)
+            arrival = Arrival(ledger.next_seq, batch.at_ms, client, header, frame[body:end])
             if not self._may_pass(connection, arrival, now):
                 continue
             self._metrics.count(chi)
             self._recorder.record(batch, arrival, frame[start:end])
             batch.settle(connection.id, header.seq)
-            if self._bus.congested:
+            if congested:
                 self._throttle(connection, batch)
-            if chi == Chi.HELLO and is_door:
+            if is_door and chi == Chi.HELLO:
                 batch.hellos.append(client)
 
     def _pass_by(
@@ -120,7 +120,7 @@ class Intake:
     def _may_pass(self, connection: Connection, arrival: Arrival, now: int) -> bool:
         """Whether the tone goes on; else it is settled now, and answered when refused."""
         header = arrival.header
-        if is_past_dusk(header.dusk, now):
+        if header.dusk is not None and is_past_dusk(header.dusk, now):
             self._settle(connection, header.seq, "past dusk")
             return False
         if self._ledger.is_over:

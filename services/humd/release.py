@@ -65,9 +65,8 @@ class Release:
 
     def follow(self, effect: Effect) -> None:
         """Do what the core decided; its event is on disk."""
-        if isinstance(effect, Deliver):
-            is_late = self._catch_ups and effect.header.fan
-            if not (is_late and self._catch_ups.leaves_out(effect)):
+        if type(effect) is Deliver:
+            if not (self._catch_ups.jobs and self._catch_ups.leaves_out(effect)):
                 self._bus.owe(effect)
         elif isinstance(effect, Forget):
             self._bus.forget(effect.client)

@@ -48,6 +48,8 @@ WORKER_KEYS_DIR = "keys"
 MASKS_DIR = "masks"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
+FRONT_DIR = "front"
+FRONT_SESSIONS = "sessions"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -177,6 +179,11 @@ class Paths:
     def masks(self) -> Path:
         """Which empty folders hold a name in a root while commands run."""
         return self.state / MASKS_DIR
+
+    @property
+    def front_sessions(self) -> Path:
+        """What conversations without a name have come to; deletable, starts empty."""
+        return self.state / FRONT_DIR / FRONT_SESSIONS
 
     @property
     def sidecar_token(self) -> Path:
