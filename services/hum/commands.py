@@ -28,6 +28,9 @@ HUM: Mapping[str, tuple[str, str]] = {
     "tail": ("hum.log_verbs:tail", "Follow the signed log."),
     "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
     "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
+    "asks": ("hum.asks:asks", "Show what agents wait for consent to."),
+    "allow": ("hum.asks:allow", "Allow what an agent asks for."),
+    "deny": ("hum.asks:deny", "Deny what an agent asks for."),
     "bee": ("hum.bee:bee", "Show who is connected, and what each bee offers."),
     "hum": (
         "hum.conversation:conversation",
