@@ -58,7 +58,9 @@ LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
 
 _UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
-_ASKED_OF_LOG: frozenset[str] = frozenset({Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN})
+_ASKED_OF_LOG: frozenset[str] = frozenset(
+    {Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN, Chi.SIGN, Chi.ROTATE_KEY}
+)
 """Questions that go to the log, and its answers."""
 _AWAY = Refusal(
     Qualifier.LOG_UNAVAILABLE,
@@ -85,7 +87,10 @@ class Hub:
         self._state = State()
         self._beat_ms = settings.humd.drone_beat_ms
         self._catch_ups = CatchUps(self._basis.permission_dusk_ms)
-        self._keys = {"log": context.paths.humd_key, "operator": context.paths.operator_key}
+        self._keys = {
+            "log": context.paths.bee_key("thehum"),
+            "operator": context.paths.operator_key,
+        }
         """Roles that need a key of this humd."""
         self._ledger = Ledger(base36(now_ms()))
         self._recorder = Recorder(self._state, self._ledger)
@@ -369,12 +374,13 @@ class Hub:
 
     def _log_joins(self, connection: Connection, proof: Proof, body: Body) -> None:
         """Offer the log what it has not confirmed, or replay it when we have just started."""
-        is_second = self._log is not None or self._humd not in ("", str(proof.hid))
-        if is_second or body.get("state") != "writable":
+        author = str(body.get("author"))
+        is_second = self._log is not None or self._humd not in ("", author)
+        if is_second or not is_humd(author) or body.get("state") != "writable":
             self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
             return
         connection.instance, connection.is_log, connection.is_joined = proof.instance, True, True
-        self._log, self._humd = connection, str(proof.hid)
+        self._log, self._humd = connection, author
         self._welcome(connection, settled=0)
         self._bus.write()
         if not self._is_booted:
@@ -497,17 +503,39 @@ class Hub:
         if connection is self._log:
             if header.to == REPLAYER:
                 self._on_own_page(header.rid or "", frames.read_body(raw))
-            elif header.to is not None and self._state.knows(header.to):
+            elif header.to is not None and self._state.knows(door_of(header.to) or header.to):
                 self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
             return
         asker = str(connection.instance)
         if header.client is not None:
             asker = f"{asker}/{header.client}"
+        if not self._may_ask(connection, header):
+            body = {
+                "message": f"{header.chi}: that is not for you to ask",
+                "qualifier": str(Qualifier.AUTH_DENIED),
+            }
+            answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
+            self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))
+            return
         request = frames.pack_header(header._replace(sender=asker, client=None)) + raw
         if not self._send_log(request):
             body = {"message": _AWAY.message, "qualifier": str(_AWAY.qualifier)}
             answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
             self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))
+
+    def _may_ask(self, connection: Connection, header: Header) -> bool:
+        """Whether somebody may have the key of this hum sign, or be replaced.
+
+        The mesh and the operator have statements signed; the operator and a person at the door
+        have the key replaced. Everything else anyone may ask.
+        """
+        known = self._state.clients.get(connection.instance or "")
+        is_operator = known is not None and known.is_operator
+        if header.chi == Chi.SIGN:
+            return connection.is_ensemble or is_operator
+        if header.chi == Chi.ROTATE_KEY:
+            return is_operator or (connection.is_door and not connection.is_ensemble)
+        return True
 
     def _on_vitals(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Answers go back to who asked; a question goes to every bee, and we answer it too."""

@@ -22,7 +22,9 @@ DUPLICATE = Duplicate()
 TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
 
-_OURS: frozenset[str] = frozenset({Chi.SNAPSHOT, Chi.FORGOTTEN, Chi.WITNESSED})
+_OURS: frozenset[str] = frozenset(
+    {Chi.SNAPSHOT, Chi.FORGOTTEN, Chi.WITNESSED, Chi.KEY_COMMIT, Chi.KEY_ROTATE}
+)
 """What humd and its log say of themselves, and nobody else."""
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from thehum.core.events import GENESIS, Head
+from thehum.core.keys import KeyChain, KeyEvents
 from thehum.core.recovery import Damaged, TornTail, scan_segment
 from thehum.core.sealed import is_packed, unpack
 from thehum.core.verify import Damage, Flaw, Walk, start_of, walk_lines
@@ -16,6 +17,9 @@ class Author:
 
     hid: str
     public: bytes
+    """The log's first key."""
+    later: KeyEvents = ()
+    """What is known of the keys after it; only for a log whose first events are not looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class Report:
     unfinished_bytes: int
     """Bytes behind the head that nobody was told about: a write that goes on, or a torn one."""
     damage: Damage | None
+    keys: KeyChain
+    """The keys of the log up to the head."""
 
 
 def audit(
@@ -55,7 +61,7 @@ def audit(
     begin = start_of(firsts[0]) if firsts else GENESIS
     if base is not None and firsts and begin.seq >= base.seq:
         begin = base  # segments before it are on their way out
-    walk = Walk(author.hid, author.public, begin, every=every)
+    walk = Walk(author.hid, author.public, begin, every=every, later=author.later)
     damage, unfinished = None, 0
     for first_seq, next_first in pairwise([*firsts, 0]):
         if first_seq != walk.seq + 1:
@@ -78,6 +84,7 @@ def audit(
         segments=len(firsts),
         unfinished_bytes=unfinished,
         damage=damage,
+        keys=walk.keys,
     )
 
 
