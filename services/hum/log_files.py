@@ -15,6 +15,7 @@ import click
 import orjson
 
 from hum.beside import Beside, files_beside, read_beside
+from hum.vouching import vouchers
 from nest.paths import Paths
 from thehum.core import sealed
 from thehum.core.audit import Author, Report, audit
@@ -198,15 +199,17 @@ class Files:
         """Verify all segments, or only the newest ones."""
         firsts = self.firsts if newest is None else self.firsts[-newest:]
         show = _Progress(self.events_about(firsts)) if self._wants_progress(firsts) else None
-        report = audit(
-            firsts,
-            self.stored,
-            self.author,
-            every=every,
-            remembered_seq=self.remembered_seq,
-            base=self.begins_behind() if newest is None else None,
-            progress=show or (lambda _: None),
-        )
+        with vouchers(firsts, self.stored, self.author, every=every) as vouched:
+            report = audit(
+                firsts,
+                self.stored,
+                self.author,
+                every=every,
+                remembered_seq=self.remembered_seq,
+                base=self.begins_behind() if newest is None else None,
+                vouched=vouched,
+                progress=show or (lambda _: None),
+            )
         if show:
             show.clear()
         return report

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from hum.forget_verbs import body, forget
-from hum.key_verbs import rotate_key
 from hum.proof_verbs import check_proof, prove
+from hum.rotate_verbs import rotate_key
 from hum.segment_verbs import cat
 
 BODY_CHARS = 100

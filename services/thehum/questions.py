@@ -14,7 +14,7 @@ from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
 from thehum.edge.witness import Say, Witness
-from thehum.errors import KeyNotHere
+from thehum.errors import DiskFull, KeyNotHere
 from thrum.chi import Chi
 from thrum.errors import Qualifier
 from thrum.tones import Body, Tone
@@ -71,7 +71,10 @@ class Questions:
         if not self._waiting:
             return False
         tone = self._waiting.popleft()
-        self._answers[tone.chi](tone)
+        try:
+            self._answers[tone.chi](tone)
+        except DiskFull as problem:
+            self._decline(tone, Qualifier.LOG_UNAVAILABLE, problem.message)
         return True
 
     def _on_checkpoint(self, tone: Tone) -> None:

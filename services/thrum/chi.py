@@ -2,9 +2,12 @@
 
 from enum import StrEnum
 
+from thrum.members import direct
+
 THRUM_VERSION = "0.7.0"
 
 
+@direct
 class Chi(StrEnum):
     """What a tone is."""
 
@@ -55,6 +58,7 @@ class Chi(StrEnum):
     BEE_RETRACT = "bee-retract"
 
 
+@direct
 class LinkChi(StrEnum):
     """Tones of the bus itself: never logged, never at the door."""
 

@@ -79,7 +79,8 @@ class Keyring:
     def settle(self, opened: Log) -> None:
         """Do what is left of a change of key that the log has; then `opened` signs with its key.
 
-        A log without a word about its next key gets one. Raises `SettingsRefused` when the key that
+        A log without a word about its next key gets one, at the next start when there is no room
+        for it now. Raises `SettingsRefused` when the key that
         the log was last signed with is not here, `DiskFull`, `WriteFailed`.
         """
         if opened.read_only is not None:
@@ -91,7 +92,10 @@ class Keyring:
             self._promote(opened)
         opened.key = self.key
         if opened.keys.next_hash is None and self._is_known:
-            self._commit(opened)
+            try:
+                self._commit(opened)
+            except DiskFull as problem:
+                log.warning("log.next_key_not_named", extra={"reason": problem.message})
         self._keep_next(opened.keys)
 
     def take_over(self, opened: Log) -> None:

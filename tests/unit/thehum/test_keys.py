@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.thehum.chains import AUTHOR, KEY, START_MS, group, lines_of
 
-from thehum.core.audit import Author, Report, audit
+from thehum.core.audit import Author, Report, audit, vouch
 from thehum.core.bodies import draft
 from thehum.core.events import GENESIS, Head
 from thehum.core.groups import Group, GroupBuilder
@@ -253,3 +253,21 @@ def test_events_that_do_not_follow_tell_nothing(spoil: Callable[[list[str]], lis
 
     with pytest.raises(BadKeyEvent):
         read_chain(KEY.public, spoil(lines))
+
+
+def test_a_segment_is_vouched_for_by_the_key_that_signed_then() -> None:
+    groups = rotated_log()
+    keys = audited(groups).keys
+    owner = Author(hid=AUTHOR, public=KEY.public, later=keys.events)
+
+    before = vouch(groups[0].data + groups[1].data, OWNER, 1, 6)
+    change_itself = vouch(groups[2].data, owner, 7, 7)
+    behind = vouch(groups[3].data, owner, 8, 11)
+    untold = vouch(groups[3].data, OWNER, 8, 11)
+
+    assert before is None  # it names a key, so it is walked
+    assert change_itself is None
+    assert untold is None
+    assert behind is not None
+    assert behind.follows(groups[2].head, keys)
+    assert not behind.follows(groups[2].head, keys.upto(6))
