@@ -316,12 +316,16 @@ FIELDS: dict[str, dict[str, str]] = {
         "output": "string",
         "isError": "boolean",
         "vectors": "array",
+        "model": "string",
+        "to": "string",
+        "reason": "string",
     },
     "finish": {
         "finishReason": "string",
         "usage": "object|null",
         "exitCode": "integer",
         "providerMetadata": "any",
+        "model": "string",
     },
     "error": {
         "message": "string",
@@ -330,6 +334,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "code": "string|integer",
         "subtype": "string",
         "usage": "object|null",
+        "model": "string",
     },
     "session-ready": {
         "nestId": "string|null",
