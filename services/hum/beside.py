@@ -9,7 +9,7 @@ from typing import BinaryIO, Self
 from thehum.core.beside import There
 from thehum.core.keeping import Place, digest_of
 from thehum.core.names import BODIES_DIR, bodies_name, bodies_seq
-from thehum.core.records import BrokenRecord, Record, read_records
+from thehum.core.records import BrokenRecord, Record, is_filed, read_records
 
 
 def files_beside(root: Path) -> list[int]:
@@ -60,14 +60,16 @@ class Beside:
         if self._file is not None:
             self._file.close()
 
-    def look(self, seq: int, place: Place) -> There:
-        """What there is of the body of event `seq`."""
+    def look(self, seq: int, place: Place, sid: str | None) -> There:
+        """What there is of the body of event `seq`, whose sid is `sid`."""
         at = bisect_right(self._firsts, seq) - 1
         if at >= 0 and self._firsts[at] != self._first_seq:
             self._open(self._firsts[at])
         record = self._records.get(seq)
         if self._file is None or record is None or record.is_gone:
             return There.GONE
+        if not is_filed(record, sid):
+            return There.CHANGED
         try:
             body_of(self._file, record, place)
         except BrokenRecord:
