@@ -21,6 +21,8 @@ from thrum.keys import SigningKey
 from thrum.tones import Body, Tone
 
 POLL_MS = 200
+AGAIN_SECONDS = 0.02
+"""Between two connections while humd is not there: libzmq closes sockets at its leisure."""
 STALL_SECONDS = 30.0
 """How long humd may take to answer; a bound for a broken build."""
 
@@ -58,6 +60,7 @@ class Peer:
             self._poll.wait(POLL_MS)
             if self.socket.disconnects() or self._is_reset():
                 self.leave()
+                time.sleep(AGAIN_SECONDS)
                 self.socket = self._open()
 
     def _is_reset(self) -> bool:
