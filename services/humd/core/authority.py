@@ -11,7 +11,7 @@ tell on the way what the tool prints.
 
 from collections.abc import Callable
 
-from humd.core import federation
+from humd.core import federation, peers
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.clients import Client, door_of
 from humd.core.permits import ask_id_of
@@ -154,6 +154,8 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
         if header.chi == Chi.PROMPT:
             return Refusal(Qualifier.PROMPT_NO_SID, "prompt: no sid; choose one and send it again")
         return None
+    if header.chi == Chi.PROMPT and (refusal := peers.judge(state, arrival)) is not None:
+        return refusal
     session = state.sessions.get(header.sid)
     if session is None:
         if header.chi == Chi.PROMPT and state.sessions.is_full:
@@ -246,7 +248,11 @@ def _judge_call(state: State, arrival: Arrival, client: ClientId) -> Refusal | N
         )
     if session is None and header.sid and state.sessions.is_full:
         return Refusal(Qualifier.QUEUE_OVERFLOW, "tool-call: too many turns are running")
-    callee = state.callee_of(session, client, tool_of(arrival)) or client
+    tool = tool_of(arrival)
+    callee = state.callee_of(session, client, tool) or client
+    there = peers.callee(state, session, client, tool, state.offer_of(session, client, tool))
+    if isinstance(there, Client):
+        callee = there.id
     away = state.destination(header.to)
     if away is not None and (peer := state.clients.peer(away)) is not None:
         callee = peer.id

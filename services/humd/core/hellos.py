@@ -71,6 +71,16 @@ def capacity_of(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
 
 
+def count_of(value: object) -> int | None:
+    """A number of things, none included; None for anything else."""
+    return value if type(value) is int and value >= 0 else None
+
+
+def pressure_of(headroom: object) -> str:
+    """How busy a humd says it is, in its `headroom`."""
+    return (text_of(headroom.get("pressure")) or "") if isinstance(headroom, dict) else ""
+
+
 def tools_of(value: object) -> list[Body]:
     """Tool definitions with a name; a schema that is no object becomes an empty one."""
     tools: list[Body] = []
