@@ -97,6 +97,8 @@ class Qualifier:
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
     LOG_UNAVAILABLE = "log.unavailable"
+    OVERFLOW_MODEL_UNAVAILABLE = "overflow.model-unavailable"
+    OVERFLOW_NO_CAPACITY = "overflow.no-capacity"
     OVERFLOW_NO_ROUTE = "overflow.no-route"
     PEER_LOST = "peer.lost"
     PERMIT_EXPIRED = "permit.expired"

@@ -80,6 +80,8 @@ export const Qualifier = {
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
   logUnavailable: "log.unavailable",
+  overflowModelUnavailable: "overflow.model-unavailable",
+  overflowNoCapacity: "overflow.no-capacity",
   overflowNoRoute: "overflow.no-route",
   peerLost: "peer.lost",
   permitExpired: "permit.expired",
