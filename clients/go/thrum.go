@@ -123,6 +123,7 @@ const (
 	QualifierToolTimeout              = "tool.timeout"
 	QualifierToolUnknown              = "tool.unknown"
 	QualifierUpstreamFailed           = "upstream.failed"
+	QualifierVersionSkew              = "version.skew"
 	QualifierWorkerBusy               = "worker.busy"
 	QualifierWorkerLost               = "worker.lost"
 )

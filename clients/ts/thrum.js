@@ -98,6 +98,7 @@ export const Qualifier = {
   toolTimeout: "tool.timeout",
   toolUnknown: "tool.unknown",
   upstreamFailed: "upstream.failed",
+  versionSkew: "version.skew",
   workerBusy: "worker.busy",
   workerLost: "worker.lost",
 };

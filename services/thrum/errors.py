@@ -33,6 +33,7 @@ class Qualifier(StrEnum):
     TOOL_TIMEOUT = "tool.timeout"
     TOOL_UNKNOWN = "tool.unknown"
     UPSTREAM_FAILED = "upstream.failed"
+    VERSION_SKEW = "version.skew"
     WORKER_BUSY = "worker.busy"
     WORKER_LOST = "worker.lost"
 

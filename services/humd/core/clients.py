@@ -39,7 +39,7 @@ NAMES_KEPT = 8_192
 ENSEMBLE = "ensemble"
 """Role of the bee that speaks for other humds."""
 PEER_PREFIX = "humd_"
-_ONLY_PROVEN = frozenset({"door", "log", "operator", ENSEMBLE})
+_ONLY_PROVEN = frozenset({"door", "log", "operator", "sidecar", ENSEMBLE})
 """Roles that need a proven hid; nobody behind a door has them."""
 
 
@@ -93,6 +93,11 @@ class Client:
     def is_operator(self) -> bool:
         """Whether it proved to hold the operator's key."""
         return "operator" in self.roles
+
+    @property
+    def sees_asks(self) -> bool:
+        """Whether it may list every permission-ask: the operator, and the page that shows them."""
+        return bool(self.roles & {"operator", "sidecar"})
 
     @property
     def peer(self) -> str | None:
