@@ -22,6 +22,8 @@ from thrum.chi import DRIVER, OUTPUT, Chi
 from thrum.errors import MalformedTone, Qualifier
 
 DUPLICATE = Duplicate()
+ID_CHARS_MAX = 1_024
+"""Of a callId or an askId: tables are kept by them."""
 TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
 
@@ -128,6 +130,9 @@ def _judge_ask(state: State, session: Session, arrival: Arrival) -> Refusal | No
     ask_id = ask_id_of(arrival)
     if not ask_id:
         return Refusal(Qualifier.TONE_MALFORMED, "permission-ask: no askId, so nobody could answer")
+    if len(ask_id) > ID_CHARS_MAX:
+        message = f"permission-ask: an askId has at most {ID_CHARS_MAX} characters"
+        return Refusal(Qualifier.TONE_MALFORMED, message)
     if state.asks.get(arrival.header.sid, ask_id) is not None:
         return Refusal(Qualifier.TONE_MALFORMED, f"permission-ask: askId {ask_id!r} is in use")
     if state.asks.is_full:
@@ -265,6 +270,9 @@ def _judge_call_id(
     state: State, call_id: str, caller: ClientId, callee: ClientId, chi: str
 ) -> Refusal | None:
     """An id names one call of its caller, and one of its callee."""
+    if len(call_id) > ID_CHARS_MAX:
+        message = f"{chi}: a callId has at most {ID_CHARS_MAX} characters"
+        return Refusal(Qualifier.TONE_MALFORMED, message)
     if state.calls.is_full:
         return Refusal(Qualifier.QUEUE_OVERFLOW, f"{chi}: too many calls wait for answers")
     if state.calls.made(caller, call_id) or state.calls.get(callee, call_id):
