@@ -67,6 +67,9 @@ def test_mock_prompt(stack: Stack, worker: Client) -> None:
     ]
     assert delta["delta"] == delta["part"]["text"] == "HELLO"
     assert (finish["sid"], finish["finishReason"]) == ("test-hum-1", "end_turn")
+    asked = next(event for event in stack.events() if event["sid"] == "test-hum-1")
+    assert asked["chi"] == "prompt"
+    assert "claude-cli" in asked["body"]["@via"]["why"], "features A13: the log says why"
 
 
 def test_tool_catalogue(stack: Stack, worker: Client) -> None:
