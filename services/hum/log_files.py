@@ -72,7 +72,7 @@ class Files:
             hid, public = str(fields["hid"]), bytes.fromhex(fields["pubkey"])
         except (KeyError, TypeError, ValueError):
             hid, public = "", b""
-        if data != dumps({"hid": hid, "pubkey": public.hex()}) + b"\n":
+        if data.removesuffix(b"\n") != dumps({"hid": hid, "pubkey": public.hex()}):
             raise LocalError(f"{path} does not name an author", hint=f"cat {path}")
         return hid, public
 
