@@ -7,6 +7,7 @@ here blocks but the poll.
 
 import logging
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 from humd.core import authority, router, sentinel
@@ -18,6 +19,7 @@ from humd.core.arrivals import (
     Deliver,
     Duplicate,
     Effect,
+    Emit,
     Forget,
     Inherit,
     Refusal,
@@ -25,15 +27,20 @@ from humd.core.arrivals import (
 )
 from humd.core.basis import Basis
 from humd.core.clients import ENSEMBLE, PEER_PREFIX, door_of
+from humd.core.snapshot import Owing, Snapshot
 from humd.core.state import State
+from humd.edge.boot import Boot
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, RID, CatchUps, no_catch_up
 from humd.edge.greeting import Connection, NotProven, Proof, believe
 from humd.edge.ledger import Batch, Ledger
 from humd.edge.metrics import Metrics
+from humd.edge.owing import owe_again, owing_upto
 from humd.edge.projections import Projections, asks_of
+from humd.edge.snapshots import Snapshots
 from humd.recording import Recorder, now_ms
 from nest.identity import load_identity
+from nest.known import known_secrets
 from nest.lifecycle import Context
 from nest.sockets import Poll
 from thrum import frames
@@ -41,6 +48,7 @@ from thrum.chi import LOGGED, THRUM_VERSION, WORK, Chi, LinkChi
 from thrum.errors import LogUnavailable, MalformedTone, Qualifier, SettingsRefused
 from thrum.frames import Header, Span
 from thrum.ids import base36, is_humd
+from thrum.redaction import KnownSecrets
 from thrum.tones import Body, is_past_dusk
 
 FRAMES_PER_TURN = 512
@@ -53,7 +61,6 @@ DRAIN_SECONDS = 2.0
 """How long a stop waits for what is on its way to the disk."""
 LATE_MS = 100
 """While the log is behind by more, no worker is judged by its silence."""
-REPLAY_PAGE_EVENTS = 4_096
 LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
 
@@ -97,6 +104,15 @@ class Hub:
         self._is_booted = False
         self._excluded = frozenset(context.settings.humd.thehum.exclude) - _UNLOGGED
         """Kinds of tone that are routed and never logged."""
+        self._poll = Poll([self._stop.descriptor])
+        self._boot = Boot(self, context.metrics)
+        self._snapshots = Snapshots(
+            self,
+            self._poll,
+            context.metrics,
+            every_seconds=settings.humd.thehum.snapshot_interval_ms / 1000,
+            secrets=lambda: KnownSecrets(known_secrets(context.paths, settings)),
+        )
         self._reports: list[tuple[Connection, bytes, Arrival]] = []
         """What the log said before its last page."""
         self._credits: dict[bytes, int] = {}
@@ -105,7 +121,7 @@ class Hub:
 
     def run(self) -> None:
         """Route until asked to stop; then let what is on its way reach the disk."""
-        poll = Poll([self._stop.descriptor])
+        poll = self._poll
         self._bus.watch(poll)
         self._projections.begin()
         try:
@@ -117,6 +133,7 @@ class Hub:
                 poll.wait(1)
                 self._turn()
         finally:
+            self._snapshots.close()
             is_durable = self._is_booted and self._ledger.newest is None
             self._projections.end(self._state, is_durable=is_durable)
             self._bus.close()
@@ -138,6 +155,7 @@ class Hub:
             self._tick()
         if self._catch_ups:
             self._catch_up()
+        self._snapshots.advance()
         self._ledger.flush()
         self._bus.write()
 
@@ -378,11 +396,11 @@ class Hub:
         self._welcome(connection, settled=0)
         self._bus.write()
         if not self._is_booted:
-            self._ask_page(self._ledger.next_seq)
+            self._boot.begin()
             return
         head, offer = body.get("head") or {}, body.get("offer") or {}
         number = int(offer.get("batch") or 0)
-        self._release(self._ledger.back(self._send_log, offer.get("epoch"), number))
+        self._release(self._ledger.back(self.send_log, offer.get("epoch"), number))
         log.info("log.back", extra={"head": head.get("seq")})
         if int(head.get("seq") or 0) + 1 != self._ledger.oldest_seq:
             raise LogUnavailable(
@@ -390,48 +408,87 @@ class Hub:
                 hint="humd starts again and replays what the log has",
             )
 
-    def _ask_page(self, from_seq: int) -> None:
-        header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)
-        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True, "bodies": True}
-        self._send_log(frames.pack(header, body))
-
     def _on_own_page(self, rid: str, body: Body) -> None:
         """A page that humd asked for itself."""
         if rid.startswith(RID):
             for delivery in self._catch_ups.page(rid, body):
                 self._bus.owe(delivery)
         elif not self._is_booted:
-            self._on_page(body)
+            self._boot.on_page(body)
 
     def _catch_up(self) -> None:
         """Ask for what late listeners may be read now; note who has everything."""
         if self._log is None or not self._is_booted:
             return
         for request in self._catch_ups.requests(self._bus.takes_more):
-            self._send_log(request)
+            self.send_log(request)
         for client, sid in self._catch_ups.confirmed(self._bus.has_confirmed):
             self._catch_ups.end(client, sid)
             self._recorder.say(router.caught_up(client, sid))
 
-    def _on_page(self, body: Body) -> None:
-        """Replay one page; after the last one, open for business."""
-        bodies = body.get("bodies", {})
-        for line in body.get("events", []):
-            for effect in self._recorder.replay(line, bodies):
-                self._follow(effect)
-        if body.get("next_seq"):
-            self._ask_page(int(body["next_seq"]))
-            return
+    # --- what a start and a snapshot need (`humd.edge.boot`, `humd.edge.snapshots`)
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        return self._ledger.next_seq - 1, self._ledger.last_ms
+
+    @property
+    def durable_seq(self) -> int:
+        return self._ledger.oldest_seq - 1
+
+    def stand_on(self, state: State, *, at_seq: int, at_ms: int) -> None:
+        self._state = self._recorder.state = state
+        self._ledger.next_seq, self._ledger.last_ms = at_seq + 1, at_ms
+        self._bus.start_over()
+        self._catch_ups.start_over()
+
+    def owe_again(self, snapshot: Snapshot, events: dict[int, Arrival]) -> None:
+        lost = owe_again(self._bus, self._state, snapshot, events)
+        for effect in snapshot.catch_ups:
+            self._follow(effect)
+        if lost:
+            log.warning("boot.not_owed_again", extra={"parcels": lost})
+
+    def replay(self, line: str, bodies: Body) -> list[Effect]:
+        return self._recorder.replay(line, bodies)
+
+    def follow(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            self._follow(effect)
+
+    def has_drift(self, seq: int, ended_ms: int) -> bool:
+        return self._projections.has_drift(seq, ended_ms, now_ms())
+
+    def booted(self, last_seq: int, last_root: str) -> None:
+        """Open for business."""
         self._is_booted = True
         self._projections.booted(self._state)
         reports, self._reports = self._reports, []
-        self._ledger.back(self._send_log, None, 0)
+        self._ledger.back(self.send_log, None, 0)
         self._recorder.say(router.booted(replace(self._basis, humd=self._humd)))
         for report in reports:
             self._on_report(*report)
-        log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})
+        self._snapshots.begin(time.monotonic(), last_seq=last_seq, last_root=last_root)
+        extra = {"epoch": self._ledger.epoch, "seq": self._ledger.next_seq, "from": last_seq}
+        log.info("humd.ready", extra=extra)
 
-    def _send_log(self, frame: bytes) -> bool:
+    def say(self, emit: Emit) -> None:
+        self._recorder.say(emit)
+
+    def owing(self, upto_seq: int) -> list[Owing]:
+        return owing_upto(self._bus, self._state, upto_seq)
+
+    def catch_ups(self) -> list[CatchUp]:
+        return self._catch_ups.under_way()
+
+    def drift(self) -> tuple[int, int]:
+        return self._projections.drift_written()
+
+    def send_log(self, frame: bytes) -> bool:
         return self._log is not None and self._bus.send(self._log, frame)
 
     def _on_durable(self, body: Body) -> None:
@@ -487,6 +544,9 @@ class Hub:
                 self._give_credit()
         elif chi == LinkChi.DURABLE and connection is self._log:
             self._on_durable(frames.read_body(raw))
+        elif chi == LinkChi.STATE and connection is self._log:
+            about = frames.read_body(raw)
+            self._snapshots.answered(about) if self._is_booted else self._boot.on_state(about)
         elif chi in _ASKED_OF_LOG:
             self._on_question(connection, header, raw)
         elif chi == LinkChi.VITALS:
@@ -504,7 +564,7 @@ class Hub:
         if header.client is not None:
             asker = f"{asker}/{header.client}"
         request = frames.pack_header(header._replace(sender=asker, client=None)) + raw
-        if not self._send_log(request):
+        if not self.send_log(request):
             body = {"message": _AWAY.message, "qualifier": str(_AWAY.qualifier)}
             answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
             self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))
@@ -555,6 +615,7 @@ class Hub:
                 self._log, self._log_away_since = None, time.monotonic()
                 self._ledger.lost()
                 self._catch_ups.log_lost()
+                self._snapshots.log_lost()
                 log.warning("log.away")
         elif connection.instance is not None:
             self._recorder.say(router.lost(connection.instance, is_door=connection.is_door))
@@ -567,13 +628,14 @@ class Hub:
         if not self._is_booted:
             return
         if self._log_full_since is not None and self._ledger.send is None:
-            self._ledger.back(self._send_log, None, 0)
+            self._ledger.back(self.send_log, None, 0)
         for emit in router.due(self._state, now_ms()):
             self._recorder.say(emit)
         is_late = self._ledger.lag_ms(now_ms()) > LATE_MS  # no question would get through
         for emit in [] if is_late else sentinel.due(self._state, now_ms(), beat_ms=self._beat_ms):
             self._metrics.acts.labels(emit.chi).inc()
             self._recorder.say(emit)
+        self._snapshots.tick(time.monotonic())
         self._projections.tick(
             self._state,
             time.monotonic(),

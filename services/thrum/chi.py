@@ -59,6 +59,7 @@ class LinkChi(StrEnum):
     APPEND = "append"
     DURABLE = "durable"
     VITALS = "vitals"
+    STATE = "state"
 
 
 class PulseKind(StrEnum):

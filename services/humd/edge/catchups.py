@@ -53,6 +53,8 @@ class _Job:
     """Whether everything was handed over; it waits to be confirmed."""
     calls: set[str] = field(default_factory=set)
     """Calls that were not answered yet, as far as was read."""
+    begun: CatchUp | None = None
+    """What it began with: a new humd reads everything again."""
 
 
 class CatchUps:
@@ -78,8 +80,22 @@ class CatchUps:
             upto=effect.seq,
             after=effect.after,
             wane=effect.from_wane - 1,
+            begun=effect,
         )
         return True
+
+    def start_over(self) -> None:
+        """Nobody catches up: what was read so far was not believed."""
+        self._jobs.clear()
+        self._by_rid.clear()
+
+    def under_way(self) -> list[CatchUp]:
+        """Every catch-up, as it would have to begin again."""
+        return [
+            job.begun._replace(client=job.client, seq=job.upto)
+            for job in self._jobs.values()
+            if job.begun is not None
+        ]
 
     def end(self, client: ClientId, sid: str) -> None:
         """It is over, or void."""
