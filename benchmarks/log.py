@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "services")]
 
 import thrum.merkle as merkle  # noqa: E402
+from hum.vouching import vouchers  # noqa: E402
 from nest.identity import Identity, load_or_mint_identity  # noqa: E402
 from thehum.core.audit import Author, audit  # noqa: E402
 from thehum.core.bodies import Draft, Via, read_drafts  # noqa: E402
@@ -269,13 +271,10 @@ def start(root: Path, identity: Identity, events: int) -> float:
 def verify(root: Path, identity: Identity, events: int) -> float:
     """Seconds to verify the whole log."""
     began = time.perf_counter()
-    report = audit(
-        segments_in(root),
-        lambda first: read_segment(root, first),
-        Author(hid=str(identity.hid), public=identity.key.public),
-        remembered_seq=events,
-        base=GENESIS,
-    )
+    firsts, author = segments_in(root), Author(hid=str(identity.hid), public=identity.key.public)
+    read = partial(read_segment, root)
+    with vouchers(firsts, read, author) as vouched:
+        report = audit(firsts, read, author, remembered_seq=events, base=GENESIS, vouched=vouched)
     took = time.perf_counter() - began
     if report.damage is not None or report.events != events:
         raise SystemExit(f"{report.events} of {events} events: {report.damage}")

@@ -7,14 +7,15 @@ whole line.
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import click
 import orjson
 
 from hum.beside import Beside, files_beside, read_beside
+from hum.vouching import vouchers
 from nest.paths import Paths
 from thehum.core import sealed
 from thehum.core.audit import Author, Report, audit
@@ -166,7 +167,8 @@ class Files:
             file.seek(offset)
             return file.read()
 
-    def _wants_progress(self, firsts: list[int]) -> bool:
+    def wants_progress(self, firsts: list[int]) -> bool:
+        """Whether it takes long enough, and somebody looks."""
         return sys.stderr.isatty() and len(firsts) >= PROGRESS_SEGMENTS
 
     def events_about(self, firsts: list[int]) -> int:
@@ -176,16 +178,18 @@ class Files:
     def audit(self, *, newest: int | None = None, every: bool = False) -> Report:
         """Verify all segments, or only the newest ones."""
         firsts = self.firsts if newest is None else self.firsts[-newest:]
-        show = _Progress(self.events_about(firsts)) if self._wants_progress(firsts) else None
-        report = audit(
-            firsts,
-            self.stored,
-            self.author,
-            every=every,
-            remembered_seq=self.remembered_seq,
-            base=self.begins_behind() if newest is None else None,
-            progress=show or (lambda _: None),
-        )
+        show = _Progress(self.events_about(firsts)) if self.wants_progress(firsts) else None
+        with vouchers(firsts, self.stored, self.author, every=every) as vouched:
+            report = audit(
+                firsts,
+                self.stored,
+                self.author,
+                every=every,
+                remembered_seq=self.remembered_seq,
+                base=self.begins_behind() if newest is None else None,
+                vouched=vouched,
+                progress=show or (lambda _: None),
+            )
         if show:
             show.clear()
         return report
@@ -199,6 +203,19 @@ class Files:
             return None
         with Beside(self.root) as beside:
             return audit_bodies(self.lines_from(self.firsts[0]), beside.look, upto_seq=upto_seq)
+
+
+@contextmanager
+def progress_over(log: Files) -> Iterator[Callable[[int], None]]:
+    """A bar for what goes through all events of a long log, when somebody looks."""
+    if not log.wants_progress(log.firsts):
+        yield lambda _: None
+        return
+    show = _Progress(log.events_about(log.firsts))
+    try:
+        yield show
+    finally:
+        show.clear()
 
 
 class _Progress:

@@ -4,7 +4,7 @@ One process, one thread, one poll loop (`service`) around a pure core (`core.rou
 bus socket, the tables of who is connected and who waits for whom, and nothing on disk but
 `bees.json`, a projection. It holds no key: thehum signs, and joins like every other bee.
 
-Read next: `core.router` (what happens to a tone), `core.authority` (who may do what),
-`edge.ledger` (nothing leaves before it is durable), `edge.outbox` (nothing is lost between us and
-a bee).
+Read next: `service` (the loop and its parts), `core.router` (what happens to a tone),
+`core.authority` (who may do what), `edge.ledger` (nothing leaves before it is durable),
+`edge.outbox` (nothing is lost between us and a bee).
 """

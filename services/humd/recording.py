@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 
 from humd.core import router
-from humd.core.arrivals import Arrival, Effect, Emit, Why
+from humd.core.arrivals import Arrival, Deliver, Effect, Emit, Why
 from humd.core.replay import arrival_of
 from humd.core.state import State
 from humd.edge.ledger import Batch, Ledger, Note
@@ -27,19 +27,21 @@ class Recorder:
 
         What follows from them waits in the batch until it is durable.
         """
+        ledger = self.ledger
         waiting = [(arrival, parcel)]
         for event, written in waiting:
-            event.seq, event.at_ms = self.ledger.next_seq, batch.at_ms
-            effects = router.apply(self.state, event)
+            event.seq, event.at_ms = ledger.next_seq, batch.at_ms
             note: Note | None = None
-            for effect in effects:
-                if isinstance(effect, Emit):
+            for effect in router.apply(self.state, event):
+                if type(effect) is Deliver:
+                    batch.effects.append(effect)
+                elif isinstance(effect, Emit):
                     waiting.append(_said(effect))
                 elif isinstance(effect, Why):
                     note = (effect.text[:WHY_CHARS_MAX], effect.is_fanned)
                 else:
                     batch.effects.append(effect)
-            self.ledger.add(batch, event.client, written, note)
+            ledger.add(batch, event.client, written, note)
 
     def say(self, emit: Emit) -> None:
         """Record something humd says of its own accord."""

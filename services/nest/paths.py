@@ -47,6 +47,8 @@ SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
+FRONT_DIR = "front"
+FRONT_SESSIONS = "sessions"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -171,6 +173,11 @@ class Paths:
     def landed(self) -> Path:
         """When which place of which file was last edited; deletable, starts empty."""
         return self.state / WRITES_DIR / LANDED_TABLE
+
+    @property
+    def front_sessions(self) -> Path:
+        """What conversations without a name have come to; deletable, starts empty."""
+        return self.state / FRONT_DIR / FRONT_SESSIONS
 
     @property
     def sidecar_token(self) -> Path:

@@ -4,7 +4,7 @@ import hmac
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
@@ -110,6 +110,7 @@ def build(
     @app.get(
         "/metrics",
         summary="Metrics of every process, for Prometheus",
+        response_class=PlainTextResponse,
         responses={503: {"model": Problem}},
     )
     async def metrics() -> Response:

@@ -2,9 +2,12 @@
 
 from enum import StrEnum
 
+from thrum.members import direct
+
 THRUM_VERSION = "0.7.0"
 
 
+@direct
 class Chi(StrEnum):
     """What a tone is."""
 
@@ -51,6 +54,7 @@ class Chi(StrEnum):
     BEE_RETRACT = "bee-retract"
 
 
+@direct
 class LinkChi(StrEnum):
     """Tones of the bus itself: never logged, never at the door."""
 

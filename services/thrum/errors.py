@@ -7,7 +7,10 @@ how to mend it.
 
 from enum import StrEnum
 
+from thrum.members import direct
 
+
+@direct
 class Qualifier(StrEnum):
     """The dotted reason on an `error` tone (docs/wire.md, section 4)."""
 

@@ -33,6 +33,8 @@ _packer = msgpack.Packer(use_bin_type=True)
 _spare_unpackers: list[msgpack.Unpacker] = []
 """Unpackers that have read their last frame to its end; making one costs as much as using it."""
 _TEXT = frozenset({str})
+_new = tuple.__new__
+"""Makes a named tuple in half the time that its class takes: there is one for each tone."""
 _MAP16, _MAP32 = 0xDE, 0xDF
 
 
@@ -119,7 +121,7 @@ def read_spans(frame: bytes) -> list[Span]:
             first = frame[body]
             if (first & 0xF0) != 0x80 and first != _MAP16 and first != _MAP32:
                 raise MalformedTone("a parcel's body is not a map")
-            spans.append(Span(header, start, body, at))
+            spans.append(_new(Span, (header, start, body, at)))
     except MalformedTone:
         raise
     except (msgpack.exceptions.UnpackException, ValueError, TypeError) as problem:
@@ -161,7 +163,7 @@ def _checked(raw: object) -> Header:
         and (client is None or type(client) is str)
         and type(fan) is int
     ):
-        return Header(*raw)
+        return _new(Header, raw)
     raise MalformedTone("a slot of a parcel's header has the wrong type")
 
 

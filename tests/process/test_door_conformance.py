@@ -300,7 +300,8 @@ def test_a_long_text_arrives_in_lines_that_every_client_can_read(stack: Stack) -
         assert pieces > 1
 
 
-def test_a_client_that_never_reads_is_cut_and_harms_nobody(stack: Stack) -> None:
+def test_a_client_that_never_reads_is_cut_with_a_reason_and_harms_nobody(stack: Stack) -> None:
+    """Thrum 10: its turn is cancelled, the log and its last line say why, others go on."""
     lump = "x" * 1_000_000
     with stack.client() as worker, stack.client() as deaf, stack.client() as asker:
         join_worker(worker)
@@ -314,9 +315,14 @@ def test_a_client_that_never_reads_is_cut_and_harms_nobody(stack: Stack) -> None
         worker.send(chi="finish", sid="fine", finishReason="end_turn")
 
         assert asker.read_until("finish")["sid"] == "fine"
-        stack.wait_for(lambda: "slow-reader" in stack.log("thrumd"), "cut")
-        with pytest.raises((EOFError, ConnectionResetError, json.JSONDecodeError)):
-            deaf.read_until("finish")
+        assert worker.read_until("cancel", sid="deaf")["reason"] == "asker-lost"
+        last = deaf.read_until("error")
+        assert (last["qualifier"], last["from"]) == ("queue.overflow", "daemon")
+        with pytest.raises(EOFError):
+            deaf.read()
+        gone = [event for event in stack.events() if event["chi"] == "bee-retract"]
+        assert "slow-reader" in [event["body"].get("reason") for event in gone]
+        assert "slow-reader" in stack.log("thrumd")
 
 
 def test_a_burst_arrives_whole_and_in_order(stack: Stack) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import orjson
 import pytest
-from tests.support.front import port_of
+from tests.support.front import events_of, port_of
 from tests.support.stack import CORE, Stack
 from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
 
@@ -55,15 +55,6 @@ def client(base_url: str) -> Iterator[openai.OpenAI]:
 async def async_client(base_url: str) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as made:
         yield made
-
-
-def events_of(stack: Stack) -> list[dict[str, Any]]:
-    """Everything in the log so far."""
-    found: list[dict[str, Any]] = []
-    for segment in sorted(stack.paths.thehum.glob("0*.ndjson")):
-        lines = segment.read_bytes().rstrip(b"\0").split(b"\n")
-        found += [orjson.loads(line) for line in lines if line.endswith(b"}")]
-    return found
 
 
 def test_models_are_listed_and_looked_up(client: openai.OpenAI) -> None:

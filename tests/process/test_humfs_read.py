@@ -1,6 +1,7 @@
 """`humfs_read` on real directories: the acceptance examples of reading (humfs 12.1, 12.2)."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,36 @@ def test_several_candidates_are_all_shown(read: Reader) -> None:
 
     assert "'Outer.name#1' (L21-L23)" in output
     assert "'Outer.name#2' (L25-L27)" in output
+
+
+SAMPLES = Path(__file__).parents[1] / "unit" / "humfs" / "outlines"
+
+
+@pytest.mark.parametrize(
+    ("sample", "symbol", "places"),
+    [
+        pytest.param("overloads.ts", "add", ["L3-L8"], id="E14"),
+        pytest.param("receiver.go", "Server.Start", ["L14-L18"], id="E15"),
+        pytest.param("receiver.go", "Start", ["L14-L18"], id="E15 by its bare name"),
+        pytest.param("impl.rs", "Point.new", ["L10-L12"], id="E16"),
+        pytest.param("impl.rs", "Point", ["L3-L7"], id="E16 the struct"),
+        pytest.param("impl.rs", "impl Point", ["L9-L13"], id="E16 its block"),
+    ],
+)
+def test_a_symbol_of_another_language_is_shown_in_one_section(
+    read: Reader, root: Path, sample: str, symbol: str, places: list[str]
+) -> None:
+    """humfs E14 to E16."""
+    shutil.copy(SAMPLES / sample, root)
+
+    output = read(sample, symbol=symbol).output
+
+    headers = [line for line in output.split("\n") if line.startswith("===")]
+    assert [header.rpartition("(")[2].partition(")")[0] for header in headers] == places
+    first, last = (int(one[1:]) for one in places[0].split("-"))
+    lines = (SAMPLES / sample).read_text().splitlines()[first - 1 : last]
+    shown = [line.partition("\t")[2] for line in output.split("\n")[1:]]
+    assert shown == lines
 
 
 def test_a_query_shows_the_best_results_first(read: Reader, root: Path) -> None:

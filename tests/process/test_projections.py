@@ -53,9 +53,7 @@ def counters(stack: Stack) -> dict[str, int]:
 
 def logged(stack: Stack, chi: str) -> list[dict[str, Any]]:
     """The events of one kind in the log, from its files."""
-    lines = b"".join(path.read_bytes() for path in sorted(stack.paths.thehum.glob("[0-9]*.ndjson")))
-    events = (orjson.loads(line) for line in lines.splitlines() if line.startswith(b"{"))
-    return [event for event in events if event["chi"] == chi]
+    return [event for event in stack.events() if event["chi"] == chi]
 
 
 def timed(stack: Stack) -> list[dict[str, Any]]:

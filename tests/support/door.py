@@ -70,6 +70,7 @@ class FakeTransport:
         self.protocol: Any = None
         self._written = b""
         self._is_closing = False
+        self.aborts = 0
         self._socket, self._other = socket.socketpair()
 
     def read(self) -> list[Body]:
@@ -106,7 +107,9 @@ class FakeTransport:
     def close(self) -> None:
         self._is_closing = True
 
-    abort = close
+    def abort(self) -> None:
+        self._is_closing = True
+        self.aborts += 1
 
     def __del__(self) -> None:
         self._socket.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import orjson
 from tests.support.stack import CORE, Stack
@@ -23,6 +24,15 @@ def serving(upstream: ScriptedUpstream, kind: str = "openai") -> Iterator[Stack]
 
 
 def port_of(stack: Stack) -> int:
-    """Where the front listens, as the front says itself."""
+    """Where the front listens now, as the front says itself."""
     lines = [orjson.loads(line) for line in stack.log("front").splitlines()]
-    return int(next(line["port"] for line in lines if line["event"] == "front.listening"))
+    return int([line["port"] for line in lines if line["event"] == "front.listening"][-1])
+
+
+def events_of(stack: Stack) -> list[dict[str, Any]]:
+    """Everything in the log so far."""
+    found: list[dict[str, Any]] = []
+    for segment in sorted(stack.paths.thehum.glob("0*.ndjson")):
+        lines = segment.read_bytes().rstrip(b"\0").split(b"\n")
+        found += [orjson.loads(line) for line in lines if line.endswith(b"}")]
+    return found

@@ -169,6 +169,12 @@ class Stack:
         """Return once a bee of this hive is registered."""
         self.wait_for(lambda: hive in self.hives(), f"a bee of hive {hive}")
 
+    def events(self) -> list[dict[str, Any]]:
+        """Everything in the log, in order; bodies that are beside it aside."""
+        parts = sorted(self.paths.thehum.glob("[0-9]*.ndjson"))
+        lines = b"".join(part.read_bytes() for part in parts).rstrip(b"\0").splitlines()
+        return [orjson.loads(line) for line in lines if line.startswith(b"{")]
+
     def hives(self) -> list[str]:
         """The hives in bees.json, one entry for each bee."""
         try:

@@ -131,6 +131,8 @@ class ScriptedUpstream:
         self.connections = 0
         self.otherwise = Answer()
         """What a request gets when the script is at its end."""
+        self.reply: Callable[[Mapping[str, Any]], Answer] | None = None
+        """Makes that from the request; called under a lock, so it may count."""
         self._script: deque[Answer] = deque()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
@@ -156,7 +158,7 @@ class ScriptedUpstream:
         """Forget the rest of the script and every request."""
         with self._lock:
             self._script.clear()
-            self.otherwise = Answer()
+            self.otherwise, self.reply = Answer(), None
             self.requests.clear()
             self.headers.clear()
 
@@ -229,7 +231,9 @@ class ScriptedUpstream:
             self.headers.append(headers)
             if self._script and self._script[0].rejects in request:
                 return None
-            return self._script.popleft() if self._script else self.otherwise
+            if self._script:
+                return self._script.popleft()
+            return self.reply(request) if self.reply is not None else self.otherwise
 
 
 def _headers(reader: Any) -> Iterator[tuple[str, str]]:

@@ -18,6 +18,7 @@ import orjson
 
 from foragers.core.calls import CALL_ID_CHARS, CALLS_MAX, Call
 from foragers.core.errors import ApiError, error_of
+from foragers.core.trails import Said
 from thrum.chi import Chi
 from thrum.tones import Body, Tone
 
@@ -57,6 +58,13 @@ class Answer(ABC):
         self.id = answer_id
         self._model = model
         self._created = created
+        self._said = Said()
+
+    @property
+    def digest(self) -> bytes:
+        """Of what was said so far, as it stands in a trail once the client repeats it."""
+        calls = [(call.name, call.arguments) for call in self.calls]
+        return self._said.digest("assistant", calls)
 
     def feed(self, tones: Iterable[Tone]) -> bytes:
         """Take tones in their order; return what to send now. After the end nothing is taken."""
@@ -104,6 +112,7 @@ class Answer(ABC):
         kind = body.get("chunkType")
         if kind == "text_delta":
             if type(delta := body.get("delta")) is str and delta:
+                self._said.add(delta)
                 self._text(delta, said)
         elif kind == "reasoning_delta":
             if type(delta := body.get("delta")) is str and delta:
@@ -116,6 +125,7 @@ class Answer(ABC):
         elif kind is None and type(part := body.get("part")) is dict:
             text = part.get("text") if part.get("type") == "text" else None
             if type(text) is str and text:
+                self._said.add(text)
                 self._text(text, said)
 
     def _tool_call(self, tone: Tone, said: list[bytes]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from foragers.core.answers import Answer
 from foragers.core.calls import ToolResult
 from foragers.core.errors import ApiError
+from foragers.core.hints import Hints
 from thrum.tones import Body
 
 
@@ -35,6 +36,8 @@ class Request:
     """Body of the prompt that starts a new turn."""
     answer: Callable[[str, int], Answer]
     """Makes the answer, from the request's id and the time in seconds."""
+    hints: Hints = field(default_factory=Hints)
+    """What the request tells of the conversation that it belongs to."""
     ready: bytes = b""
     """The whole answer when no turn is needed for it."""
     keeps: tuple[Body, ...] | None = None

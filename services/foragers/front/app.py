@@ -14,12 +14,14 @@ from foragers.core.ollama.requests import model_name
 from foragers.core.openai import models as openai_models
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue
+from foragers.front.description import description
 from foragers.front.exchanges import CLIENT_GONE, Exchanges
 from foragers.front.replies import TEXT, answer, answer_error
 from foragers.front.requests import Bodies, ClientGone, Room, asked_of
 from foragers.front.routes import Route, Serves, dialect_at, not_found, route_of
 from nest.guard import Receive, Refusal, Scope, Send
 from nest.metrics import Registry
+from nest.version import HUM_VERSION
 
 GREETING = b"Ollama is running"
 """What clients of that dialect look for; the others take any answer."""
@@ -55,6 +57,7 @@ class Front:
             Serves.VERSION: self._version,
             Serves.ABSENT: self._absent,
             Serves.GREETING: self._greet,
+            Serves.DESCRIPTION: self._describe,
             Serves.HEALTH: self._healthz,
             Serves.READINESS: self._readyz,
         }
@@ -91,6 +94,10 @@ class Front:
 
     async def _greet(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         await answer(send, GREETING, kind=TEXT)
+        return 200
+
+    async def _describe(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
+        await answer(send, description(HUM_VERSION))
         return 200
 
     async def _healthz(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:

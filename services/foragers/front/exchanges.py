@@ -20,19 +20,21 @@ import anyio
 from foragers.core.answers import Answer
 from foragers.core.dialect import Dialect, Request
 from foragers.core.errors import ApiError, no_worker
+from foragers.core.trails import Trail, trail_after, trail_of
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
 from foragers.front.memory import Memory
 from foragers.front.replies import Reply, answer_error
 from foragers.front.replies import answer as answer_whole
-from foragers.front.requests import Bodies, Room, asked_of
+from foragers.front.requests import Bodies, ClientGone, Room, asked_of
+from foragers.front.sessions import Sessions, Trails
 from foragers.front.turns import Turn, Turns
 from nest.bee import StreamBroken, StreamOverflow, Tones
 from nest.guard import Receive, Scope, Send
 from nest.listeners import GONE, Gone
 from nest.metrics import Registry
 from thrum import ids
-from thrum.chi import Chi
+from thrum.chi import TERMINAL, Chi
 from thrum.errors import MalformedTone, Qualifier
 from thrum.frames import FRAME_BYTES_MAX, pack_body, read_body
 from thrum.tones import Body, Tone
@@ -61,6 +63,7 @@ class Exchanges:
         self,
         bus: Bus,
         turns: Turns,
+        sessions: Sessions,
         catalogue: Catalogue,
         metrics: Registry,
         *,
@@ -68,6 +71,7 @@ class Exchanges:
     ) -> None:
         self._bus = bus
         self._turns = turns
+        self._sessions = sessions
         self._catalogue = catalogue
         # A quarter is left for what the router adds, and for the log's own text form.
         self._prompt_bytes_max = min(frame_bytes_max, FRAME_BYTES_MAX) * 3 // 4
@@ -103,7 +107,7 @@ class Exchanges:
             exchange = _Exchange(answer, reply, scope[GONE], room, began=began, read_at=read_at)
             if request.keeps is not None:
                 exchange.keep = partial(self._keep, answer, request.keeps, request.kept_as)
-            turn, tones = self._begin(exchange, request, request_id)
+            turn, tones = await self._begin(exchange, request, request_id)
             del raw, request  # a turn may be long, and they large
             await self._converse(exchange, turn, tones)
             return CLIENT_GONE if exchange.gone.is_gone else 200
@@ -123,6 +127,7 @@ class Exchanges:
                 await self._send(tones.pop(0))
                 turn.is_prompted = True
             exchange.posted()
+            exchange.complete = partial(self._complete, exchange, turn)
             exchange.gone.tell(partial(turn.tones.put, _GONE))
             await self._relay(exchange, turn)
         except StreamBroken as problem:
@@ -133,27 +138,40 @@ class Exchanges:
         finally:
             exchange.gone.tell(None)
             if turn.holder is exchange and exchange.told_calls and exchange.answer.can_wait:
+                turn.trails = exchange.trails
                 self._turns.wait(turn, exchange.answer.calls)
             elif turn.holder is exchange:
                 self._turns.abort(turn, "client-abort")
             self._observe(exchange)
 
-    def _begin(
+    async def _begin(
         self, exchange: "_Exchange", request: Request, request_id: str
     ) -> tuple[Turn, list[Tone]]:
-        """The turn that this request continues, or a new one; and the tones that set it going."""
+        """The turn that this request continues, or a new one; and the tones that set it going.
+
+        Raises `ClientGone` when it left while another turn of its conversation ran.
+        """
+        trail = exchange.trail = trail_of(request.prompt, request.hints, "")
         resumed = self._turns.resume(request.results, exchange)
         if resumed is not None:
             turn, tones = resumed
             tones[0].rid = request_id
             return turn, tones
-        turn = self._turns.open(f"oai-{request_id}", exchange)
+        after = trail_after(request.hints.after, "") if request.hints.after else None
+        sid, trails = self._sessions.begin(trail, after, request_id)
+        while self._turns.is_open(sid) and not exchange.gone.is_gone:
+            await self._turns.free(sid, exchange.gone)
+            sid, trails = self._sessions.begin(trail, after, request_id)
+        if exchange.gone.is_gone:
+            self._sessions.keep(sid, trails)
+            raise ClientGone
+        turn = self._turns.open(sid, exchange, trails)
         prompt = Tone(chi=Chi.PROMPT, sid=turn.sid, rid=request_id, body=request.prompt)
         return turn, [prompt]
 
     async def _relay(self, exchange: "_Exchange", turn: Turn) -> None:
         """Say what the turn says until this answer is over."""
-        answer, silent = exchange.answer, 0.0
+        answer, silent, is_ended = exchange.answer, 0.0, False
         while not answer.is_over:
             patience = GRACE_SECONDS if answer.calls else KEEP_ALIVE_SECONDS
             tones = await _next(turn.tones, patience)
@@ -161,6 +179,7 @@ class Exchanges:
                 return
             if tones[0] is not _TICK or len(tones) > 1:
                 silent = 0.0
+                is_ended = any(tone.chi in TERMINAL for tone in tones)
                 await exchange.hear(tones)
             elif answer.calls:
                 if answer.can_wait:
@@ -174,12 +193,23 @@ class Exchanges:
             else:
                 answer.fail(ApiError(504, f"no word from the worker in {silent:.0f} s"))
                 self._turns.abort(turn, "silence")
-        self._turns.close(turn)
+        if is_ended:
+            self._turns.close(turn)
+        else:
+            self._turns.abort(turn, "answer-refused")
         if answer.failure is not None:
             await exchange.fail(answer.failure)
 
+    def _complete(self, exchange: "_Exchange", turn: Turn) -> None:
+        """The answer is complete: the conversation may go on, also before its end is told."""
+        turn.trails = exchange.trails
+        if exchange.keep is not None:
+            exchange.keep()
+        if turn.holder is exchange:
+            self._turns.close(turn)
+
     def _keep(self, answer: Answer, messages: tuple[Body, ...], conversation: str | None) -> None:
-        """Remember the answer under its names, before its end is told."""
+        """Remember the answer under its names."""
         said = answer.message()
         if said is not None:
             for name in (answer.id, conversation):
@@ -249,7 +279,10 @@ class _Exchange:
         self.first_seconds: float | None = None
         self.own_seconds = 0.0
         self.keep: Callable[[], None] | None = None
+        """Remembers the answer by its name, when the client wants that."""
+        self.complete: Callable[[], None] = _nothing
         """Called when the answer is complete, before its last piece is sent."""
+        self.trail: Trail | None = None
         self._reply = reply
         self._room = room
         self._began = began
@@ -259,6 +292,14 @@ class _Exchange:
     def told_calls(self) -> bool:
         """Whether the client knows of tool calls."""
         return bool(self.answer.calls) and self._reply.has_begun
+
+    @property
+    def trails(self) -> Trails:
+        """What leads to the conversation after this answer, if it has no name of its own."""
+        if self.trail is None or self.trail.sid is not None:
+            return ()
+        told = self.trail.followed(self.answer.digest)
+        return (told,) if self.keep is None else (told, trail_after(self.answer.id, ""))
 
     def posted(self) -> None:
         """The request is on its way to humd, and its body is not needed any more."""
@@ -280,8 +321,8 @@ class _Exchange:
         if self.first_seconds is None:
             self.first_seconds = time.perf_counter() - self._began
         is_last = self.answer.is_over and self.answer.failure is None
-        if is_last and self.keep is not None:
-            self.keep()
+        if is_last:
+            self.complete()
         if self.answer.is_truncated:
             self._reply.warn_truncated()
         await self._reply.write(piece, is_last=is_last)
@@ -291,6 +332,10 @@ class _Exchange:
         if not self._reply.has_begun:
             raise failure
         await self._reply.fail(failure, self.answer.last_words(failure))
+
+
+def _nothing() -> None:
+    """Nobody has to be told."""
 
 
 def _cannot_travel(problem: MalformedTone) -> ApiError:

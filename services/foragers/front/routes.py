@@ -28,6 +28,7 @@ class Serves(Enum):
     ABSENT = auto()
     """A request that clients of the dialect make and that has no meaning here."""
     GREETING = auto()
+    DESCRIPTION = auto()
     HEALTH = auto()
     READINESS = auto()
 
@@ -47,6 +48,7 @@ ROUTES: dict[str, Route] = {
     route.path: route
     for route in (
         Route("/", READING, Serves.GREETING, OLLAMA_CHAT),
+        Route("/openapi.json", READING, Serves.DESCRIPTION),
         Route("/healthz", READING, Serves.HEALTH),
         Route("/readyz", READING, Serves.READINESS),
         Route("/v1/chat/completions", WRITING, Serves.TURN),

@@ -5,6 +5,7 @@ import anyio
 from foragers.front.app import Front, refusal_body
 from foragers.front.catalogue import Catalogue
 from foragers.front.exchanges import Exchanges
+from foragers.front.sessions import Sessions
 from foragers.front.turns import Turns
 from nest.bee import Bee, Hello
 from nest.guard import Guard, Refusal, allowed_at
@@ -42,9 +43,10 @@ async def serve_front(context: Context) -> None:
     bee = Bee(identity, hello, context.paths.bus_endpoint, context.metrics)
     catalogue = Catalogue(bee)
     async with anyio.create_task_group() as tasks:
-        turns = Turns(bee, tasks, context.metrics)
+        sessions = Sessions(context.metrics, context.paths.front_sessions)
+        turns = Turns(bee, tasks, sessions, context.metrics)
         exchanges = Exchanges(
-            bee, turns, catalogue, context.metrics,
+            bee, turns, sessions, catalogue, context.metrics,
             frame_bytes_max=context.settings.humd.frame_bytes_max,
         )  # fmt: skip
         front = Front(bee, exchanges, catalogue, context.metrics)
@@ -67,6 +69,7 @@ async def serve_front(context: Context) -> None:
         with anyio.move_on_after(SETTLE_SECONDS):
             await bee.settled()
         tasks.cancel_scope.cancel()
+    sessions.close()
 
 
 async def _listen_to_humd(bee: Bee, catalogue: Catalogue) -> None:

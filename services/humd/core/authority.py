@@ -8,6 +8,8 @@ full observer. The operator may answer permissions everywhere.
 - Nobody may fill a table past its bound.
 """
 
+from collections.abc import Callable
+
 from humd.core import federation
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.clients import Client, door_of
@@ -37,15 +39,16 @@ def judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
 def _judge(state: State, arrival: Arrival) -> Refusal | Duplicate | None:
     header, client_id = arrival.header, arrival.client
     assert client_id is not None
-    link = state.clients.get(door_of(client_id) or client_id)
+    client = state.clients.get(client_id)
+    door = door_of(client_id)
+    link = client if door is None else state.clients.get(door)
     if link is not None and header.seq and link.links.has(header.seq):
         return DUPLICATE
-    client = state.clients.get(client_id)
     chi = header.chi
     if client is None:
         if state.clients.is_full:
             return Refusal(Qualifier.QUEUE_OVERFLOW, f"{chi}: too many clients")
-    elif chi != Chi.HELLO and state.clients.has_logged(client, header.rid):
+    elif door is not None and chi != Chi.HELLO and state.clients.has_logged(client, header.rid):
         return DUPLICATE
     if chi in OUTPUT:
         return federation.judge(state, arrival) or _judge_output(state, arrival)
@@ -87,11 +90,8 @@ def _judge_output(state: State, arrival: Arrival) -> Refusal | None:
     assert client is not None
     session = state.sessions.get(header.sid)
     if session is not None and session.worker == client:
-        if header.chi == Chi.PERMISSION_ASK:
-            return _judge_ask(state, session, arrival)
-        if header.chi == Chi.TENDRIL_REACH:
-            return _judge_reach(state, session, arrival)
-        return None
+        asks = _ASKS.get(header.chi)
+        return asks(state, session, arrival) if asks is not None else None
     if header.chi == Chi.ERROR and "callId" in arrival.body:
         return _judge_answer(state, arrival, client)
     if header.sid is None or header.chi in TELEMETRY:
@@ -117,6 +117,13 @@ def _judge_reach(state: State, session: Session, arrival: Arrival) -> Refusal | 
     if call_id is None or session.owner is None or session.worker is None:
         return None
     return _judge_call_id(state, call_id, session.worker, session.owner, "tendril-reach")
+
+
+_ASKS: dict[str, Callable[[State, Session, Arrival], Refusal | None]] = {
+    Chi.PERMISSION_ASK: _judge_ask,
+    Chi.TENDRIL_REACH: _judge_reach,
+}
+"""What a worker asks for, and may not always."""
 
 
 def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:

@@ -8,6 +8,7 @@ each under its own hid.
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from humd.core.arrivals import ClientId
 from humd.core.hellos import capacity_of, hid_of_hello, manifest_of, text_of, texts_of, tools_of
@@ -24,6 +25,8 @@ HIDS_MAX = 256
 """Hids behind doors whose rids are remembered; the one silent for longest is forgotten first."""
 LINKS_MAX = 4_096
 """Instances that left whose link numbers are remembered."""
+NAMES_KEPT = 8_192
+"""Client ids whose parts are remembered; each is asked for several times with every tone."""
 ENSEMBLE = "ensemble"
 """Role of the bee that speaks for other humds."""
 PEER_PREFIX = "humd_"
@@ -330,11 +333,13 @@ def _identity(client: Client) -> str:
     return client.hid if client.door is None else f"door:{client.hid}"
 
 
+@lru_cache(NAMES_KEPT)
 def door_of(client: ClientId) -> ClientId | None:
     """The door that a client is behind."""
     return client.rpartition("/")[0] or None
 
 
+@lru_cache(NAMES_KEPT)
 def peer_of(client: ClientId) -> str | None:
     """The hid of the humd that a client is: only the ensemble's are named so."""
     name = client.rpartition("/")[2]

@@ -23,6 +23,7 @@ from humd.core import membership, permits, said, tools, turns
 from humd.core.arrivals import Arrival, ClientId, Deliver, Effect, Emit
 from humd.core.basis import Basis
 from humd.core.said import beside, deliver
+from humd.core.sessions import Session
 from humd.core.state import State
 from thrum.chi import OUTPUT, Chi
 from thrum.errors import Qualifier
@@ -59,17 +60,16 @@ def _decide(state: State, arrival: Arrival) -> list[Effect]:
 def _output(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     """A worker speaks on its sid, or who was asked answers with an error."""
     header = arrival.header
-    if header.chi == Chi.ERROR and isinstance(call_id := arrival.body.get("callId"), str):
+    if header.chi == _ERROR and isinstance(call_id := arrival.body.get("callId"), str):
         asked = state.calls.get(client, call_id)
         if asked is not None:
             return tools.answer(state, arrival, asked)
     session = state.sessions.get(header.sid)
     if session is None or session.worker != client:
         return _abroad(state, arrival, client)
-    if header.chi == Chi.PERMISSION_ASK:
-        return permits.ask(state, session, arrival, client)
-    if header.chi == Chi.TENDRIL_REACH:
-        return tools.reach(state, session, arrival, client)
+    asks = _ASKS.get(header.chi)
+    if asks is not None:
+        return asks(state, session, arrival, client)
     return turns.speak(state, session, arrival, client)
 
 
@@ -147,6 +147,12 @@ def caught_up(client: ClientId, sid: str) -> Emit:
     return Emit(Chi.ATTACH, {"client": client, "reason": "caught-up"}, sid)
 
 
+_ERROR = str(Chi.ERROR)
+_ASKS: dict[str, Callable[[State, Session, Arrival, ClientId], list[Effect]]] = {
+    Chi.PERMISSION_ASK: permits.ask,
+    Chi.TENDRIL_REACH: tools.reach,
+}
+"""What a worker asks for, which is more than to be heard."""
 _Handler = Callable[[State, Arrival, ClientId], list[Effect]]
 _LOCAL: dict[str, _Handler] = {
     Chi.HELLO: membership.hello,

@@ -8,6 +8,8 @@ from thrum.chi import Chi
 from thrum.errors import Qualifier
 from thrum.frames import Header
 
+_new = tuple.__new__
+
 
 def beside(arrival: Arrival, wane: int | None, *, fan: int = 0) -> Header:
     """The header as it leaves humd: log seq and number within the sid beside the tone.
@@ -17,14 +19,14 @@ def beside(arrival: Arrival, wane: int | None, *, fan: int = 0) -> Header:
     chi, rid, sid, sender, to, dusk, _, _, _, _ = arrival.header
     if arrival.client is not None and (peer := peer_of(arrival.client)) is not None:
         sender = peer
-    return Header(chi, rid, sid, sender, to, dusk, wane, arrival.seq, None, fan)
+    return _new(Header, (chi, rid, sid, sender, to, dusk, wane, arrival.seq, None, fan))
 
 
 def deliver(state: State, client: ClientId, header: Header, raw: bytes) -> Deliver:
     """Hand a parcel to a client; to another humd it goes from this one."""
     if (peer := peer_of(client)) is not None:
         header = header._replace(sender=state.humd, to=peer)
-    return Deliver(client, header, raw)
+    return _new(Deliver, (client, header, raw))
 
 
 def error(

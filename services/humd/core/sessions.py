@@ -93,6 +93,8 @@ class Session:
 
     def listeners(self, besides: ClientId | None) -> list[ClientId]:
         """Who hears what is said here, but for the one who said it."""
+        if not self.watchers:
+            return [self.owner] if self.owner is not None and self.owner != besides else []
         heard = [self.owner] if self.owner is not None else []
         heard += [client for client in self.watchers if client != self.owner]
         return [client for client in heard if client != besides]

@@ -147,7 +147,8 @@ def last_lines(owing: Iterable[Owing], catch_ups: Iterable[CatchUp], end: Ending
     lines: list[bytes] = []
     for one in owing:
         for at in range(0, max(len(one.parcels), 1), REFERENCES_PER_LINE):
-            run = [list(parcel) for parcel in one.parcels[at : at + REFERENCES_PER_LINE]]
+            parcels = one.parcels[at : at + REFERENCES_PER_LINE]
+            run = [[source, list(header), patch] for source, header, patch in parcels]
             lines.append(dumps({"owed": [one.instance, one.shed_upto, run]}))
     lines += [dumps({"catch_up": list(one)}) for one in catch_ups]
     lines.append(dumps({name: getattr(end, name) for name in Ending.__slots__}))
@@ -164,7 +165,9 @@ def reference(session_seq: int | None, header: Header, raw: bytes) -> Reference:
         source = session_seq
     names = PATCHED.get(header.chi, ())
     body = frames.read_body(raw) if names else {}
-    return Reference(source, header, {name: body[name] for name in names if name in body})
+    return Reference(
+        source, header, {name: body[name] for name in names if isinstance(body.get(name), str)}
+    )
 
 
 def parcel_of(state: State, instance: str, one: Reference, arrival: Arrival) -> bytes:

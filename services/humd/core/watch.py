@@ -33,6 +33,7 @@ WORKER_SILENT = "worker_silent"
 """The code of the error that ends such a turn."""
 
 _NOTHING: list[Effect] = []
+_CHUNK = str(Chi.CHUNK)
 _CELL_OVER = frozenset({"cell-died", "cell-evicted", "cell-idle"})
 
 
@@ -73,7 +74,7 @@ class Watch:
         if sid is None:
             return self._note_other(arrival)
         turn = self.turns.get(sid)
-        if header.chi == Chi.CHUNK:
+        if header.chi == _CHUNK:
             if turn is not None:
                 turn.timing.chunk(arrival.at_ms)
                 self._note_sign(turn, arrival, session)
@@ -207,7 +208,7 @@ class Watch:
             ledger.beat(arrival.at_ms, arrival.header.wane)
         if turn.timing.first_ms is not None and session is not None:
             session.prompt = None  # the asker has read of it: it can no longer be begun again
-        if self.classify is not flags_nothing and arrival.header.chi == Chi.CHUNK:
+        if self.classify is not flags_nothing and arrival.header.chi == _CHUNK:
             delta = _body(arrival).get("delta")
             ledger.said(delta if isinstance(delta, str) else "")
 

@@ -11,7 +11,7 @@ A file that is damaged, foreign or of another version is passed over, and the re
 
 import hashlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import orjson
@@ -20,6 +20,7 @@ from humd.core.arrivals import Arrival, Effect
 from humd.core.replay import arrival_of
 from humd.core.snapshot import NotASnapshot, Snapshot, read_snapshot
 from humd.core.state import State
+from humd.edge.catchups import REPLAYER
 from nest.metrics import Registry
 from thrum import frames
 from thrum.chi import Chi, LinkChi
@@ -28,8 +29,6 @@ from thrum.frames import Header
 from thrum.merkle import EMPTY_ROOT
 from thrum.tones import Body
 
-REPLAYER = "humd"
-"""Whose name is on humd's own `backfill` requests."""
 RID = "replay-"
 PAGE_EVENTS = 4_096
 SNAPSHOT_BYTES_MAX = 1024 * 1024 * 1024
@@ -65,16 +64,13 @@ class Host(Protocol):
     def has_drift(self, seq: int, ended_ms: int) -> bool:
         """Whether timing records up to this one are on disk, or too old to be."""
 
-    def booted(self, last_seq: int, last_root: str) -> None:
-        """Everything that the log has is replayed."""
-
 
 class Boot:
-    """See the module. Hand in what thehum answers; `is_done` once humd may open for business."""
+    """See the module. Hand in what thehum answers."""
 
-    def __init__(self, host: Host, registry: Registry) -> None:
-        self._host = host
-        self.is_done = False
+    def __init__(self, host: Host, booted: Callable[[int, str], None], registry: Registry) -> None:
+        """`booted` is told the event and root that the snapshots begin behind."""
+        self._host, self._booted = host, booted
         self._candidates: list[int] = []
         """Snapshots to try, by the seq they cover, the first one last; 0 is the beginning."""
         self._avoided: list[int] = []
@@ -272,12 +268,11 @@ class Boot:
         return None
 
     def _done(self) -> None:
-        self.is_done = True
         snapshot, self._snapshot, self._events = self._snapshot, None, {}
         if snapshot is None:
-            self._host.booted(0, NO_ROOT)
+            self._booted(0, NO_ROOT)
         else:
-            self._host.booted(snapshot.at_seq, snapshot.ending.root)
+            self._booted(snapshot.at_seq, snapshot.ending.root)
 
     def _ask(self, body: Body) -> None:
         self._send(Header(LinkChi.STATE), body)

@@ -34,6 +34,7 @@ CREDIT_AT_ONCE = 256
 """Parcels settled that are told without waiting: their sender may soon have to stop."""
 GREETING_SECONDS = 5.0
 """How long a connection may stay without a believed hello."""
+_new = tuple.__new__
 
 
 class Bus:
@@ -159,7 +160,7 @@ class Bus:
         outbox = self._outboxes.get(instance)
         if outbox is None:
             outbox = self._outboxes[instance] = Outbox()
-        outbox.put(Owed(header, raw))
+        outbox.put(_new(Owed, (header, raw)))
         connection = self._by_instance.get(instance)
         if connection is not None:
             self._dirty[connection.id] = connection

@@ -61,20 +61,21 @@ class CatchUps:
     """See the module."""
 
     def __init__(self, permission_dusk_ms: int) -> None:
-        self._jobs: dict[Key, _Job] = {}
+        self.jobs: dict[Key, _Job] = {}
+        """Who is still being read to, on which sid."""
         self._by_rid: dict[str, Key] = {}
         self._count = 0
         self._permission_dusk_ms = permission_dusk_ms
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self.jobs)
 
     def begin(self, effect: CatchUp) -> bool:
         """A listener wants what it missed. False when too many do."""
         key = (effect.client, effect.sid)
-        if len(self._jobs) >= CATCHUPS_MAX and key not in self._jobs:
+        if len(self.jobs) >= CATCHUPS_MAX and key not in self.jobs:
             return False
-        self._jobs[key] = _Job(
+        self.jobs[key] = _Job(
             *key,
             next_seq=effect.from_seq,
             upto=effect.seq,
@@ -86,36 +87,38 @@ class CatchUps:
 
     def start_over(self) -> None:
         """Nobody catches up: what was read so far was not believed."""
-        self._jobs.clear()
+        self.jobs.clear()
         self._by_rid.clear()
 
     def under_way(self) -> list[CatchUp]:
         """Every catch-up, as it would have to begin again."""
         return [
             job.begun._replace(client=job.client, seq=job.upto)
-            for job in self._jobs.values()
+            for job in self.jobs.values()
             if job.begun is not None
         ]
 
     def end(self, client: ClientId, sid: str) -> None:
         """It is over, or void."""
-        self._jobs.pop((client, sid), None)
+        self.jobs.pop((client, sid), None)
 
     def forget(self, client: ClientId) -> None:
         """The listener is gone."""
-        for key in [key for key in self._jobs if key[0] == client]:
-            del self._jobs[key]
+        for key in [key for key in self.jobs if key[0] == client]:
+            del self.jobs[key]
 
     def inherit(self, old: ClientId, new: ClientId) -> None:
         """The listener has another name now; whatever page is on its way is asked for again."""
-        for key in [key for key in self._jobs if key[0] == old]:
-            job = self._jobs.pop(key)
+        for key in [key for key in self.jobs if key[0] == old]:
+            job = self.jobs.pop(key)
             job.client, job.asked = new, None
-            self._jobs[new, job.sid] = job
+            self.jobs[new, job.sid] = job
 
     def leaves_out(self, delivery: Deliver) -> bool:
         """Whether a tone is not to be sent now, because its listener will be read it."""
-        job = self._jobs.get((delivery.client, delivery.header.sid or ""))
+        if not delivery.header.fan:
+            return False
+        job = self.jobs.get((delivery.client, delivery.header.sid or ""))
         if job is None or job.is_read or not delivery.header.seq:
             return False
         job.upto = max(job.upto, delivery.header.seq)
@@ -123,7 +126,7 @@ class CatchUps:
 
     def requests(self, takes: Callable[[ClientId], bool]) -> Iterator[bytes]:
         """The pages to ask for now, as frames for the log."""
-        for key, job in list(self._jobs.items()):
+        for key, job in list(self.jobs.items()):
             if len(self._by_rid) >= REQUESTS_MAX:
                 return
             if job.asked is not None or job.is_read or not takes(job.client):
@@ -138,13 +141,13 @@ class CatchUps:
     def log_lost(self) -> None:
         """Nobody will answer what was asked."""
         self._by_rid.clear()
-        for job in self._jobs.values():
+        for job in self.jobs.values():
             job.asked = None
 
     def page(self, rid: str, body: Body) -> list[Deliver]:
         """What a page of the log holds for the listener who waits for it."""
         key = self._by_rid.pop(rid, None)
-        job = self._jobs.get(key) if key is not None else None
+        job = self.jobs.get(key) if key is not None else None
         if job is None or job.asked != rid:
             return []
         job.asked = None
@@ -164,7 +167,7 @@ class CatchUps:
 
     def confirmed(self, is_confirmed: Callable[[ClientId], bool]) -> list[Key]:
         """Listeners that have everything, as they said themselves."""
-        return [key for key, job in self._jobs.items() if job.is_read and is_confirmed(job.client)]
+        return [key for key, job in self.jobs.items() if job.is_read and is_confirmed(job.client)]
 
     def _declined(self, job: _Job, body: Body) -> list[Deliver]:
         if body["qualifier"] == Qualifier.QUEUE_OVERFLOW:

@@ -70,9 +70,8 @@ class Batch:
 
     def add(self, client: ClientId | None, parcel: bytes, note: "Note | None" = None) -> None:
         """Append one event's parcel; events of one client in a row share a section."""
-        if self.sections and self.sections[-1].client == client:
-            section = self.sections[-1]
-        else:
+        section = self.sections[-1] if self.sections else None
+        if section is None or section.client != client:
             section = Section(client)
             self.sections.append(section)
         if note is not None:
@@ -83,7 +82,8 @@ class Batch:
 
     def settle(self, connection: bytes, number: int) -> None:
         """Settle everything up to a link number of a connection with this batch."""
-        self.settled[connection] = max(number, self.settled.get(connection, 0))
+        if number > self.settled.get(connection, 0):
+            self.settled[connection] = number
 
     def frame(self, epoch: str) -> bytes:
         """The `append` link tone (docs/wire.md, section 1.5)."""

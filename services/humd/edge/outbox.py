@@ -6,7 +6,7 @@ door's clients are in the door's outbox.
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from thrum import frames
 from thrum.frames import Header
@@ -25,8 +25,7 @@ FRAME_PARCELS_MAX = 1_024
 FRAME_BYTES_SOFT_MAX = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(NamedTuple):
     """One parcel. `header.client` names the client behind a door."""
 
     header: Header
@@ -59,7 +58,8 @@ class Outbox:
         """Owe one more parcel."""
         self._waiting.append(owed)
         self._bytes += len(owed.raw)
-        self.read_from_log += owed.is_from_log
+        if not owed.header.seq:
+            self.read_from_log += owed.is_from_log
 
     @property
     def is_over(self) -> bool:
@@ -106,7 +106,8 @@ class Outbox:
         for _ in range(min(count - self._received, len(self._flying))):
             owed = self._flying.popleft()
             self._bytes -= len(owed.raw)
-            self.read_from_log -= owed.is_from_log
+            if not owed.header.seq:
+                self.read_from_log -= owed.is_from_log
         self._received = max(self._received, count)
 
     def owed_upto(self, seq: int) -> list[Owed]:

@@ -92,20 +92,23 @@ class _Try:
     event_seq: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """With what, and how often."""
+
+    poll: Poll
+    registry: Registry
+    every_seconds: float
+    secrets: Callable[[], KnownSecrets]
+    """What must not be written, as it is in files now."""
+
+
 class Snapshots:
     """See the module. Call `tick` now and then, `advance` each turn, `answered` with answers."""
 
-    def __init__(
-        self,
-        host: Host,
-        poll: Poll,
-        registry: Registry,
-        *,
-        every_seconds: float,
-        secrets: Callable[[], KnownSecrets],
-    ) -> None:
-        self._host, self._poll = host, poll
-        self._every_seconds, self._secrets = every_seconds, secrets
+    def __init__(self, host: Host, taking: Taking) -> None:
+        self._host, self._poll, registry = host, taking.poll, taking.registry
+        self._every_seconds, self._secrets = taking.every_seconds, taking.secrets
         self._due_at = 0.0
         self._try: _Try | None = None
         self._last_seq, self._last_root = 0, NO_ROOT

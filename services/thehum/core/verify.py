@@ -127,6 +127,13 @@ class Walk:
         """The last signature met."""
         return None if self._last_signed is None else signed_of(*self._last_signed)
 
+    def pass_over(self, head: Head, *, signatures: int) -> None:
+        """Go on behind `head`, which was verified elsewhere, and is signed."""
+        self.head = head
+        self.proven_seq = head.seq
+        self.signatures += signatures
+        self._last_signed = None
+
     def take(self, lines: Iterable[bytes]) -> Flaw | None:
         """Take lines (without newlines) up to the first that does not follow, and say why not.
 

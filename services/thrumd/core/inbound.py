@@ -105,6 +105,12 @@ def too_large_line(bytes_max: int, tone: Tone | None = None) -> bytes:
     return error_line(Qualifier.FRAME_TOO_LARGE, message, tone)
 
 
+def slow_reader_line() -> bytes:
+    """The last line for a client that is cut because it does not read what it is sent."""
+    message = "you read too slowly: what waited for you was dropped; connect again and attach"
+    return error_line(Qualifier.QUEUE_OVERFLOW, message)
+
+
 def _echo_of(tone: Tone, error: str | None = None) -> bytes:
     return b"" if tone.rid is None else echo_line(tone.rid, error)
 

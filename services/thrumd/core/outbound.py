@@ -11,8 +11,12 @@ from thrum.tones import Body, Tone
 LINE_BYTES_SOFT_MAX = 64 * 1024 - 1
 """Clients in Python read with asyncio's limit of 64 KiB: a text that can be divided stays below."""
 TEXT_DELTA = "text_delta"
-DIVISIBLE = frozenset({TEXT_DELTA, "reasoning_delta"})
-"""Kinds of chunk whose `delta` may be cut anywhere, or joined with the next one."""
+DIVISIBLE = {
+    TEXT_DELTA: "delta",
+    "reasoning_delta": "delta",
+    "tool_input_delta": "partialJson",
+}
+"""Kinds of chunk with a text that may be cut anywhere or joined with the next, and its key."""
 
 
 def addressed(tone: Tone, nest: str) -> Tone:
@@ -45,18 +49,22 @@ def lines_of(tone: Tone) -> list[bytes]:
 
 def delta_of(tone: Tone) -> str | None:
     """The text of a chunk that may be divided and joined; None for every other tone."""
-    if tone.chi != Chi.CHUNK or tone.body.get("chunkType") not in DIVISIBLE:
-        return None
-    return tone.text("delta")
+    key = _key_of(tone) if tone.chi == Chi.CHUNK else None
+    return None if key is None else tone.text(key)
 
 
 def with_delta(tone: Tone, delta: str) -> Tone:
     """The same chunk with another text, in both forms where it has both."""
-    body = {**tone.body, "delta": delta}
+    body = {**tone.body, _key_of(tone) or "delta": delta}
     part = body.get("part")
     if isinstance(part, dict) and "text" in part:
         body["part"] = {**part, "text": delta}
     return replace(tone, body=body)
+
+
+def _key_of(tone: Tone) -> str | None:
+    kind = tone.body.get("chunkType")
+    return DIVISIBLE.get(kind) if isinstance(kind, str) else None
 
 
 def _complete(body: Body) -> None:

@@ -74,6 +74,14 @@ class Outbox:
                     self._open[tone.sid] = entry
         return True
 
+    def clear(self) -> int:
+        """Drop everything; how many entries that were."""
+        dropped = len(self._entries)
+        self._entries.clear()
+        self._open.clear()
+        self._bytes = 0
+        return dropped
+
     def put_lines(self, lines: bytes) -> None:
         """Queue lines that are rendered already."""
         self._add(_Entry(lines))
@@ -122,5 +130,5 @@ class Outbox:
 
 def _shape(tone: Tone) -> tuple[int, Body]:
     """What two chunks must share to become one: everything but their text, time and number."""
-    own = ("delta", "part", "sentAt")
+    own = ("delta", "partialJson", "part", "sentAt")
     return tone.fan, {key: value for key, value in tone.body.items() if key not in own}

@@ -20,6 +20,9 @@ LINE_SECONDS_MAX = 10.0
 """How long a line may take from its first byte to its newline, while we read."""
 HALF_CLOSED_SECONDS_MAX = 60.0
 """How long a client that closed its writing side is served without anything being delivered."""
+LAST_LINE_SECONDS_MAX = 10.0
+"""How long a client that is cut may take to read what was written, and why it is cut."""
+SLOW_READER = "slow-reader"
 PEER_CREDENTIALS = "3i"
 
 
@@ -65,6 +68,7 @@ class Connection(asyncio.Protocol):
         self._line_since: float | None = None
         self._full_since: float | None = None
         self._half_closed_since: float | None = None
+        self._cut_since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -166,15 +170,30 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def cut(self) -> None:
-        """Close now; what waits is lost."""
-        if self._transport is not None:
-            self._transport.abort()
+    def cut(self, last_line: bytes = b"") -> int:
+        """End this connection; how many tones that waited are lost with it.
+
+        `last_line` comes after what the system has already: a client that reads on hears why. One
+        that does not within `LAST_LINE_SECONDS_MAX` is closed by the sweep. Without it, now.
+        """
+        transport = self._transport
+        if transport is None:
+            return 0
+        self._lines.clear()
+        if last_line and self._cut_since is None:
+            self._cut_since = self._loop.time()
+            transport.write(last_line)
+            transport.close()
+        else:
+            transport.abort()
+        return self._outbox.clear()
 
     def overdue(self, now: float) -> str | None:
         """Why this connection must end now, or None."""
+        if self._cut_since is not None:
+            return None
         if self._full_since is not None and now - self._full_since > FULL_SECONDS_MAX:
-            return "slow-reader"
+            return SLOW_READER
         if self._line_since is not None and now - self._line_since > LINE_SECONDS_MAX:
             return "unfinished-line"
         since = self._half_closed_since
@@ -184,21 +203,30 @@ class Connection(asyncio.Protocol):
             return "gone"
         return "half-closed" if now - since > HALF_CLOSED_SECONDS_MAX else None
 
+    def is_deaf(self, now: float) -> bool:
+        """Whether it was cut and still has not read its last line: `cut` it again."""
+        return self._cut_since is not None and now - self._cut_since > LAST_LINE_SECONDS_MAX
+
     @property
     def is_watched(self) -> bool:
         """Whether `overdue` could ever say something as things stand."""
-        moments = (self._line_since, self._full_since, self._half_closed_since)
+        moments = (
+            self._line_since,
+            self._full_since,
+            self._half_closed_since,
+            self._cut_since,
+        )
         return any(moment is not None for moment in moments)
 
     def _mind_outbox(self) -> None:
         if self._outbox.overflowed:
-            self._door.cut(self, "slow-reader")
+            self._door.cut(self, SLOW_READER)
         elif self._outbox.is_full and self._full_since is None:
             self._full_since = self._loop.time()
             self._door.watch(self)
 
     def _read(self, wanted: bool) -> None:
-        if wanted == self._is_reading or self._transport is None:
+        if wanted == self._is_reading or self._transport is None or self._transport.is_closing():
             return
         self._is_reading = wanted
         if self._half_closed_since is not None:

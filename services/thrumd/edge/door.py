@@ -22,12 +22,14 @@ from thrumd.core import inbound
 from thrumd.core.inbound import Kept, Reason
 from thrumd.core.outbound import addressed
 from thrumd.core.receipts import Receipt, Receipts
-from thrumd.edge.connection import Connection
+from thrumd.edge.connection import SLOW_READER, Connection
 
 CLIENTS_MAX = 16_384
 """Connections at once. One more is told so and closed."""
 UNFINISHED_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of unfinished lines, over all clients; a long line that would exceed it is skipped."""
+DISCONNECT = "disconnect"
+"""What humd hears of a client that left by itself."""
 SHORT_LINE_BYTES = 64 * 1024
 """An unfinished line up to this is kept whatever others hold."""
 
@@ -46,7 +48,8 @@ class Door:
         self._receipts = Receipts()
         self._waiting: deque[Connection] = deque()
         self._watched: set[Connection] = set()
-        self._gone: deque[str] = deque()
+        self._gone: deque[tuple[str, str]] = deque()
+        """Clients that left and why, which humd is still to hear."""
         self._unfinished_bytes = 0
         self._is_closing = False
         self._has_joined = False
@@ -85,7 +88,9 @@ class Door:
     def sweep(self, now: float) -> None:
         """End the connections that are overdue; call it about once a second."""
         for client in list(self._watched):
-            if (reason := client.overdue(now)) is not None:
+            if client.is_deaf(now):
+                client.cut()
+            elif (reason := client.overdue(now)) is not None:
                 self.cut(client, reason)
             elif not client.is_watched:
                 self._watched.discard(client)
@@ -95,7 +100,7 @@ class Door:
         self._is_closing = True
         for client in self._clients.values():
             client.stop_reading()
-            self._retract(client)
+            self._retract(client, DISCONNECT)
 
     def close(self) -> None:
         """Close every connection once its lines are written."""
@@ -111,26 +116,36 @@ class Door:
 
     def left(self, client: Connection) -> None:
         """A client is gone: humd is told, as soon as it takes anything."""
+        self._watched.discard(client)
+        self._leave(client, DISCONNECT)
+
+    def _leave(self, client: Connection, reason: str) -> None:
+        """Deliver nothing more to a client, and tell humd why; once for each."""
         if self._clients.pop(client.client, None) is None:
             return
         self._count.clients.set(len(self._clients))
-        self._watched.discard(client)
         self.hold(-client.held_bytes, 0)
         if self._is_closing:
             self._mind_empty()
         else:
-            self._retract(client)
+            self._retract(client, reason)
 
     def watch(self, client: Connection) -> None:
         """Look at this client at the next sweeps."""
         self._watched.add(client)
 
     def cut(self, client: Connection, reason: str) -> None:
-        """End a connection that harms the others."""
+        """End a connection that harms the others. humd hears the reason, and so may the client."""
         self._count.cut.labels(reason).inc()
-        log.warning("door.cut", extra={"client": client.client, "reason": reason})
-        self._watched.discard(client)
-        client.cut()
+        if reason == SLOW_READER:
+            lost = client.cut(inbound.slow_reader_line())
+            self.watch(client)  # until it has read that, or is deaf
+        else:
+            lost = client.cut()
+        self._count.undelivered.labels(reason).inc(lost)
+        seen = {"client": client.client, "reason": reason, "undelivered": lost}
+        log.warning("door.cut", extra=seen)
+        self._leave(client, reason)
 
     def hold(self, more: int, whole: int) -> bool:
         """Account for `more` bytes of an unfinished line of now `whole` bytes.
@@ -239,16 +254,16 @@ class Door:
         if not self._clients:
             self.emptied.set()
 
-    def _retract(self, client: Connection) -> None:
+    def _retract(self, client: Connection, reason: str) -> None:
         if client.is_known:
-            self._gone.append(client.client)
+            self._gone.append((client.client, reason))
             self._flush_gone()
 
     def _flush_gone(self) -> None:
         """Tell humd which clients are gone, as far as it takes anything."""
         while self._gone and self.bee.has_room:
-            name = self._gone.popleft()
-            body = {"scope": "client", "reason": "disconnect"}
+            name, reason = self._gone.popleft()
+            body = {"scope": "client", "reason": reason}
             self.bee.post(Tone(chi=Chi.BEE_RETRACT, client=name, body=body))
 
 

@@ -1,6 +1,6 @@
 """The front between a client and humd, with a stand-in for humd: turns, endings, tools, bounds."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ import orjson
 import pytest
 from anyio.abc import TaskGroup
 
+from foragers.core import answers as answers_module
 from foragers.core.errors import ApiError
 from foragers.front import exchanges as exchanges_module
 from foragers.front import turns as turns_module
@@ -16,6 +17,7 @@ from foragers.front.app import Front
 from foragers.front.catalogue import Catalogue
 from foragers.front.exchanges import Exchanges
 from foragers.front.requests import Bodies, Room
+from foragers.front.sessions import Sessions
 from foragers.front.turns import Turns
 from nest.bee import Tones
 from nest.guard import Message
@@ -23,6 +25,7 @@ from nest.listeners import GONE, Gone
 from nest.metrics import Registry
 from thrum.tones import Tone
 
+_NONE: Mapping[bytes, bytes] = {}
 HI = [{"role": "user", "content": "hi"}]
 LOOK = {"type": "function", "function": {"name": "look"}}
 
@@ -135,16 +138,21 @@ class House:
         self.bus = Bus()
         self.now = 0.0
         metrics = Registry()
-        self.turns = Turns(self.bus, tasks, metrics, now=lambda: self.now)
+        self.sessions = Sessions(metrics)
+        self.turns = Turns(self.bus, tasks, self.sessions, metrics, now=lambda: self.now)
         self.catalogue = Catalogue(self.bus, now=lambda: self.now)
-        chats = Exchanges(self.bus, self.turns, self.catalogue, metrics, frame_bytes_max=65_536)
+        chats = Exchanges(
+            self.bus, self.turns, self.sessions, self.catalogue, metrics, frame_bytes_max=65_536
+        )
         self.front = Front(self.bus, chats, self.catalogue, metrics)
         self.metrics = metrics
         self._tasks = tasks
 
-    def request(self, method: str, path: str, body: bytes = b"") -> Client:
+    def request(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[bytes, bytes] = _NONE
+    ) -> Client:
         client = Client(method, path, body)
-
+        client.scope["headers"] = list(headers.items())
         self._tasks.start_soon(self.front, client.scope, client.receive, client.send)
         return client
 
@@ -277,6 +285,9 @@ async def test_a_client_that_goes_away_has_its_turn_cancelled(house: House) -> N
     cancels = [tone for tone in house.bus.sent if tone.chi == "cancel"]
     assert {tone.sid for tone in cancels} == {tone.sid for tone in prompts}
     assert all(tone.body == {"reason": "client-abort"} for tone in cancels)
+    for prompt in prompts:
+        house.bus.finish(prompt.sid, "cancelled")
+    await anyio.wait_all_tasks_blocked()
     assert house.bus.streams == {}
 
 
@@ -462,6 +473,8 @@ async def test_only_so_many_turns_wait_and_the_oldest_gives_way(
 
     cancel = await house.bus.next("cancel")
     assert cancel.sid == prompt.sid
+    house.bus.finish(prompt.sid, "cancelled")
+    await anyio.wait_all_tasks_blocked()
     assert list(house.bus.streams) == [other.sid]
 
 
@@ -588,3 +601,185 @@ async def test_only_so_many_bytes_of_bodies_are_held_and_only_until_they_are_sen
 
     assert caught.value.status == 503
     assert await second.read(receive) == b"123456"
+
+
+def said(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+async def answered(house: House, client: Client, number: int, text: str) -> Tone:
+    """Have the `number`th prompt answered with `text`; the prompt."""
+    prompt = await house.bus.next("prompt", number)
+    house.bus.text(prompt.sid, text)
+    house.bus.finish(prompt.sid)
+    await house.ended(client)
+    return prompt
+
+
+async def test_a_conversation_keeps_its_sid_and_a_fork_gets_another(house: House) -> None:
+    """hives 11.7.5."""
+    first = await answered(house, house.chat(stream=True), 1, "one")
+    told = [*HI, said("one"), *HI]
+    second = await answered(house, house.chat(told), 2, "two")
+    fork = await answered(house, house.chat(told), 3, "else")
+    third = await answered(house, house.chat([*told, said("two"), *HI]), 4, "three")
+
+    assert first.sid == second.sid == third.sid
+    assert fork.sid != first.sid
+    assert third.body["history"] == [*told, said("two")]
+
+
+async def test_two_that_repeat_the_same_at_once_do_not_share_a_sid(house: House) -> None:
+    await answered(house, house.chat(), 1, "one")
+    told = [*HI, said("one"), *HI]
+
+    clients = [house.chat(told), house.chat(told)]
+    prompts = [await house.bus.next("prompt", number) for number in (2, 3)]
+    for prompt in prompts:
+        house.bus.text(prompt.sid, str(prompt.sid))
+        house.bus.finish(prompt.sid)
+    for client in clients:
+        await house.ended(client)
+
+    assert prompts[0].sid != prompts[1].sid
+    heard = [client.json["choices"][0]["message"]["content"] for client in clients]
+    assert heard == [prompt.sid for prompt in prompts]
+
+
+async def test_a_conversation_that_failed_is_gone_on_with(house: House) -> None:
+    first = await answered(house, house.chat(), 1, "one")
+    told = [*HI, said("one"), *HI]
+    failed = house.chat(told)
+    prompt = await house.bus.next("prompt", 2)
+    house.bus.say(prompt.sid, "error", message="busy", qualifier="worker.busy")
+    await house.ended(failed)
+
+    again = await answered(house, house.chat(told), 3, "two")
+
+    assert first.sid == prompt.sid == again.sid
+
+
+def named(house: House, name: bytes, system: str, stream: bool = False) -> Client:
+    messages = [{"role": "system", "content": system}, *HI]
+    body = orjson.dumps({"model": "m", "messages": messages, "stream": stream})
+    return house.request("POST", "/v1/chat/completions", body, {b"x-session-id": name})
+
+
+async def test_requests_of_a_named_conversation_wait_for_each_other_and_a_title_does_not(
+    house: House,
+) -> None:
+    """hives 11.7.6, 11.8."""
+    one, two = named(house, b"s", "main"), named(house, b"s", "main")
+    title = named(house, b"s", "title")
+    first = await house.bus.next("prompt", 1)
+    aside = await house.bus.next("prompt", 2)
+    await anyio.wait_all_tasks_blocked()
+    assert [tone.chi for tone in house.bus.sent] == ["prompt", "prompt"]
+
+    house.bus.text(first.sid, "1")
+    house.bus.finish(first.sid)
+    await house.ended(one)
+    second = await answered(house, two, 3, "2")
+    house.bus.text(aside.sid, "t")
+    house.bus.finish(aside.sid)
+    await house.ended(title)
+
+    assert first.sid == second.sid != aside.sid
+    heard = [client.json["choices"][0]["message"]["content"] for client in (one, two, title)]
+    assert heard == ["1", "2", "t"]
+
+
+async def test_the_last_words_of_a_cancelled_turn_are_not_heard_by_the_next(house: House) -> None:
+    left = named(house, b"s", "main", stream=True)
+    first = await house.bus.next("prompt", 1)
+    house.bus.text(first.sid, "x")
+    await left.piece(1)
+    left.leave()
+    await house.bus.next("cancel", 1)
+
+    again = named(house, b"s", "main")
+    await anyio.wait_all_tasks_blocked()
+    assert len([tone for tone in house.bus.sent if tone.chi == "prompt"]) == 1
+    house.bus.text(first.sid, "late")
+    house.bus.finish(first.sid, "cancelled")
+    second = await answered(house, again, 2, "two")
+
+    assert first.sid == second.sid
+    assert again.json["choices"][0]["message"]["content"] == "two"
+
+
+async def test_a_worker_that_does_not_end_a_cancelled_turn_loses_the_conversation(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_module, "ENDING_SECONDS", 0.0)
+    left = named(house, b"s", "main")
+    first = await house.bus.next("prompt", 1)
+    left.leave()
+    await house.bus.next("cancel", 1)
+
+    second = await answered(house, named(house, b"s", "main"), 2, "two")
+
+    assert second.sid == f"{first.sid}-1"
+
+
+async def test_who_leaves_while_it_waits_for_its_conversation_starts_nothing(house: House) -> None:
+    named(house, b"s", "main")
+    first = await house.bus.next("prompt", 1)
+    waiting = named(house, b"s", "main")
+    await anyio.wait_all_tasks_blocked()
+
+    waiting.leave()
+    await anyio.wait_all_tasks_blocked()
+    house.bus.finish(first.sid)
+    await anyio.wait_all_tasks_blocked()
+
+    assert [tone.chi for tone in house.bus.sent] == ["prompt"]
+    assert not waiting.pieces
+    assert house.bus.streams == {}
+
+
+async def test_only_so_many_requests_wait_for_one_conversation(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_module, "LANE_MAX", 1)
+    named(house, b"s", "main")
+    await house.bus.next("prompt", 1)
+    named(house, b"s", "main")
+    await anyio.wait_all_tasks_blocked()
+
+    refused = named(house, b"s", "main")
+    await house.ended(refused)
+
+    assert refused.status == 429
+    assert refused.json["error"]["code"] == "conversation_busy"
+    assert refused.headers[b"retry-after"] == b"1"
+
+
+async def test_a_named_conversation_that_goes_another_way_ends_the_turn_that_waits_for_tools(
+    house: House,
+) -> None:
+    headers = {b"x-session-id": b"s"}
+    body = orjson.dumps({"model": "m", "messages": HI, "tools": [LOOK]})
+    first = house.request("POST", "/v1/chat/completions", body, headers)
+    prompt, _ = await call_tools(house, first, "look")
+
+    other = house.request("POST", "/v1/chat/completions", body, headers)
+    await house.bus.next("cancel", 1)
+    house.bus.finish(prompt.sid, "cancelled")
+    second = await answered(house, other, 2, "two")
+
+    assert second.sid == prompt.sid
+
+
+async def test_an_answer_past_its_bound_has_its_turn_cancelled(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers_module, "CALLS_MAX", 1)
+    client = house.chat(tools=[LOOK])
+    prompt = await house.bus.next("prompt")
+    for number in range(2):
+        house.bus.say(prompt.sid, "tool-call", callId=f"w{number}", toolName="look", args={})
+    await house.ended(client)
+
+    assert client.status == 502
+    assert (await house.bus.next("cancel")).sid == prompt.sid

@@ -1,9 +1,12 @@
 """A whole log, segment by segment."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 from tests.unit.thehum.chains import AUTHOR, KEY, groups
 
-from thehum.core.audit import Author, Report, audit
+from thehum.core.audit import Author, Report, Vouched, audit, vouch
 from thehum.core.verify import Flaw
 
 OWNER = Author(hid=AUTHOR, public=KEY.public)
@@ -12,9 +15,20 @@ SEGMENTS = {made.first_seq: made.data for made in GROUPS}
 
 
 def report(segments: dict[int, bytes], *, every: bool = False, remembered_seq: int = 0) -> Report:
-    return audit(
-        sorted(segments), segments.__getitem__, OWNER, every=every, remembered_seq=remembered_seq
-    )
+    """What an audit says, which is the same when its sealed segments are vouched for."""
+    firsts = sorted(segments)
+    next_of = dict(pairwise(firsts))
+
+    def vouched(first_seq: int) -> Vouched | None:
+        return vouch(segments[first_seq], OWNER, first_seq, next_of[first_seq] - 1, every=every)
+
+    found, same = (
+        audit(firsts, segments.__getitem__, OWNER, every=every, remembered_seq=remembered_seq,
+              vouched=by)
+        for by in (lambda _: None, vouched)
+    )  # fmt: skip
+    assert found == same
+    return found
 
 
 @pytest.mark.parametrize("every", [False, True])
@@ -103,3 +117,37 @@ def test_progress_is_told_after_each_segment() -> None:
     audit(sorted(SEGMENTS), SEGMENTS.__getitem__, OWNER, progress=told.append)
 
     assert told == [3, 5, 9]
+
+
+def test_a_good_segment_is_vouched_for() -> None:
+    middle = vouch(SEGMENTS[4], OWNER, 4, 5)
+
+    assert middle is not None
+    assert middle.head == GROUPS[1].head
+    assert middle.follows(GROUPS[0].head)
+    assert not middle.follows(GROUPS[2].head)
+    assert not middle.follows(replace(GROUPS[0].head, ts_ms=middle.first_ts_ms + 1))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        SEGMENTS[4][:-1],
+        SEGMENTS[4] + b"x",
+        SEGMENTS[4][: SEGMENTS[4].index(b"\n") + 1],
+        SEGMENTS[4].replace(b'"chi"', b'"chx"', 1),
+        SEGMENTS[1],
+        b"\x28\xb5\x2f\xfd" + SEGMENTS[4],
+    ],
+)
+def test_what_is_not_good_through_and_through_is_not_vouched_for(data: bytes) -> None:
+    assert vouch(data, OWNER, 4, 5) is None
+
+
+def test_another_history_is_not_vouched_for_behind_this_one() -> None:
+    _, others = groups([3, 2], other=True)
+    stranger = vouch(others[1].data, OWNER, 4, 5)
+
+    assert stranger is not None
+    assert not stranger.follows(GROUPS[0].head)

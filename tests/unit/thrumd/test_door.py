@@ -324,14 +324,37 @@ async def test_a_slow_reader_that_catches_up_is_forgiven(rig: Rig) -> None:
     assert rig.count("hum_door_undelivered_total", reason="slow-reader") == 1
 
 
-async def test_a_hopeless_reader_is_cut_at_once(rig: Rig) -> None:
+async def test_a_hopeless_reader_is_cut_at_once_and_everything_that_waited_is_counted(
+    rig: Rig,
+) -> None:
     slow, transport = rig.client()
+    slow.data_received(line(chi="prompt"))
     slow.pause_writing()
+    count = LINES_MAX * HARD_FACTOR
 
-    tones = (Tone(chi="tool-call", client=slow.client) for _ in range(LINES_MAX * HARD_FACTOR))
-    await rig.deliver(*tones)
+    await rig.deliver(*(Tone(chi="tool-call", client=slow.client) for _ in range(count + 3)))
 
     assert transport.is_closing()
+    (last,) = transport.read()
+    assert (last["chi"], last["qualifier"]) == ("error", "queue.overflow")
+    assert rig.bee.posted[-1].body == {"scope": "client", "reason": "slow-reader"}
+    assert rig.count("hum_door_undelivered_total", reason="slow-reader") == count
+    assert rig.count("hum_door_undelivered_total", reason="client-gone") == 3
+    assert rig.door.client_count == 0
+
+
+async def test_a_cut_client_that_does_not_even_read_why_is_closed_all_the_same(rig: Rig) -> None:
+    slow, transport = rig.client()
+    slow.pause_writing()
+    now = asyncio.get_running_loop().time()
+    rig.door.cut(slow, edge.SLOW_READER)
+
+    rig.door.sweep(now + edge.LAST_LINE_SECONDS_MAX - 1)
+    assert transport.aborts == 0
+    rig.door.sweep(now + edge.LAST_LINE_SECONDS_MAX + 5)
+
+    assert transport.aborts == 1
+    assert rig.count("hum_door_cut_total") == 1
 
 
 async def test_a_tone_for_nobody_and_a_body_json_lacks_are_counted(rig: Rig) -> None:

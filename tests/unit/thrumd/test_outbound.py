@@ -96,10 +96,16 @@ def test_a_divided_text_is_whole_again_when_joined(seed: str, times: int) -> Non
     assert {(piece["rid"], piece["wane"], piece["keep"][0]) for piece in seen} == {("r", 3, 1)}
 
 
-def test_a_long_reasoning_is_divided_too() -> None:
-    body = {"chunkType": "reasoning_delta", "delta": "x" * 200_000}
+@pytest.mark.parametrize(
+    ("kind", "key"), [("reasoning_delta", "delta"), ("tool_input_delta", "partialJson")]
+)
+def test_other_long_texts_are_divided_too(kind: str, key: str) -> None:
+    body: Body = {"chunkType": kind, key: "x" * 200_000}
 
-    assert sum(len(piece["delta"]) for piece in flats(Tone(chi="chunk", body=body))) == 200_000
+    pieces = flats(Tone(chi="chunk", body=body))
+
+    assert len(pieces) > 1
+    assert sum(len(piece[key]) for piece in pieces) == 200_000
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from foragers.core.anthropic.conversation import (
 )
 from foragers.core.checks import read_object, text_at, wrong
 from foragers.core.dialect import Asked, Request
+from foragers.core.hints import hints_of
 from thrum.tones import Body
 
 CHARS_PER_TOKEN = 3.5
@@ -55,6 +56,7 @@ def read_message_request(raw: bytes | bytearray, asked_at: Asked) -> Request:
         answer=partial(
             _answer, model, is_stream=asked.get("stream") is True, thinks=_thinks(asked)
         ),
+        hints=hints_of(asked, asked_at.headers),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from foragers.core.answers import Answer
 from foragers.core.checks import read_object, text_at, wrong
 from foragers.core.dialect import Asked, Request
+from foragers.core.hints import hints_of
 from foragers.core.ollama.answers import CHAT, GENERATE, Folded, Shape, Streamed
 from foragers.core.ollama.conversation import (
     check_images,
@@ -86,6 +87,7 @@ def _request(
         results=(),
         prompt=prompt or {},
         answer=partial(_answer, form, model, shape, asked_at),
+        hints=hints_of(asked, asked_at.headers),
         ready=ready,
     )
 

@@ -9,6 +9,7 @@ from functools import partial
 from foragers.core.answers import Answer
 from foragers.core.checks import read_object
 from foragers.core.dialect import Asked, Request
+from foragers.core.hints import hints_of
 from foragers.core.openai.answers import Folded, Streamed
 from foragers.core.openai.messages import conversation_of, read_messages, results_of
 from foragers.core.openai.parameters import check_parameters, sampling_of, tools_of
@@ -35,6 +36,7 @@ def read_chat(raw: bytes | bytearray, asked_at: Asked) -> Request:
         results=results_of(messages),
         prompt=prompt,
         answer=partial(_answer, model, is_stream=is_stream, wants_usage=wants_usage),
+        hints=hints_of(asked, asked_at.headers),
     )
 
 

@@ -12,6 +12,7 @@ from foragers.core.answers import Answer
 from foragers.core.checks import read_object, text_at, wrong
 from foragers.core.dialect import Asked, Request
 from foragers.core.errors import ApiError
+from foragers.core.hints import hints_of
 from foragers.core.openai.items import messages_of
 from foragers.core.openai.messages import conversation_of, results_of
 from foragers.core.openai.parameters import check_parameters, sampling_of, tools_of
@@ -46,6 +47,7 @@ def read_response(raw: bytes | bytearray, asked_at: Asked) -> Request:
         results=results_of(told),
         prompt=prompt,
         answer=partial(_answer, asked.get("model"), _echo(asked), is_stream=is_stream),
+        hints=hints_of(asked, asked_at.headers),
         keeps=None if asked.get("store") is False else tuple(messages),
         kept_as=conversation,
     )

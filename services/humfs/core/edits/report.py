@@ -21,23 +21,26 @@ class Window:
 
     first: int
     lines: list[str]
+    """The first `COMPARED_LINES_MAX` of them."""
+    count: int
+    """How many there are."""
 
 
 def diff(old: Text, new: Text, change: Change) -> str:
     """The changed region with its context, in the form of `diff -u`, without file names."""
     before, after = _window(old, change.old), _window(new, change.new)
-    if len(before.lines) + len(after.lines) <= COMPARED_LINES_MAX:
+    count = before.count + after.count
+    if count <= COMPARED_LINES_MAX:
         rows = list(difflib.unified_diff(before.lines, after.lines, lineterm="", n=CONTEXT_LINES))[
             2:
         ]
         rows = [_placed(row, before.first, after.first) for row in rows]
     else:
-        head = f"@@ -{before.first},{len(before.lines)} +{after.first},{len(after.lines)} @@"
+        head = f"@@ -{before.first},{before.count} +{after.first},{after.count} @@"
         half = DIFF_LINES_MAX // 2
         rows = [head, *(f"-{line}" for line in before.lines[:half])]
         rows += [f"+{line}" for line in after.lines[:half]]
-        rows += [""] * (len(before.lines) + len(after.lines) + 1 - len(rows))
-    more = len(rows) - DIFF_LINES_MAX
+    more = max(len(rows), count + 1 if count > COMPARED_LINES_MAX else 0) - DIFF_LINES_MAX
     shown = [views.clean(row)[:LINE_CHARS_MAX] for row in rows[:DIFF_LINES_MAX]]
     if more > 0:
         shown.append(f"[{more} more line(s) of this change, not shown]")
@@ -53,11 +56,12 @@ def lines_of(text: Text, span: Span) -> tuple[int, int]:
 
 def _window(text: Text, span: Span) -> Window:
     if not text.lines:
-        return Window(0, [])
+        return Window(0, [], 0)
     first = max(1, text.line_of(span.start) - CONTEXT_LINES)
     last_byte = max(span.start, span.end)
     last = min(text.lines, text.line_of(last_byte) + CONTEXT_LINES)
-    return Window(first, [text.line(line) for line in range(first, last + 1)])
+    read = min(last, first + COMPARED_LINES_MAX - 1)
+    return Window(first, [text.line(line) for line in range(first, read + 1)], last - first + 1)
 
 
 def _placed(row: str, old: int, new: int) -> str:

@@ -1,0 +1,170 @@
+"""What bees offer: each tone is judged, applied and recorded, or answered and forgotten.
+
+The hot path of the router. A frame is taken whole; what it settles is settled in order.
+"""
+
+from collections.abc import Callable
+
+from humd.core import authority, router
+from humd.core.arrivals import Arrival, ClientId, Deliver, Duplicate, Refusal
+from humd.core.clients import PEER_PREFIX, door_of
+from humd.edge.bus import Bus
+from humd.edge.greeting import Connection
+from humd.edge.ledger import Batch
+from humd.edge.metrics import Metrics
+from humd.loglink import LogLink
+from humd.recording import Recorder, now_ms
+from thrum import frames
+from thrum.chi import LOGGED, WORK, Chi, LinkChi
+from thrum.errors import MalformedTone, Qualifier
+from thrum.frames import Header, Span
+from thrum.ids import is_humd
+from thrum.tones import Body, is_past_dusk
+
+LISTENERS_LOOKED_AT = 16
+"""Last effects of a batch that are checked for congestion."""
+AWAY = Refusal(
+    Qualifier.LOG_UNAVAILABLE,
+    "the log cannot be written now, so no new work is taken; try again in a moment",
+)
+UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
+
+Unlogged = Callable[[Connection, Header, bytes], None]
+
+
+class Full(Exception):
+    """Nothing more can be held: the bee must offer again later."""
+
+
+class Intake:
+    """See the module. `excluded` are kinds of tone that are routed and never logged."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        recorder: Recorder,
+        log_link: LogLink,
+        metrics: Metrics,
+        *,
+        excluded: frozenset[str],
+    ) -> None:
+        self._bus = bus
+        self._recorder = recorder
+        self._ledger = recorder.ledger
+        self._log_link = log_link
+        self._metrics = metrics
+        self._excluded = excluded - UNLOGGED
+
+    def parcels(
+        self, connection: Connection, frame: bytes, spans: list[Span], unlogged: Unlogged
+    ) -> None:
+        """Judge, apply and record every tone of one frame of a joined connection.
+
+        Raises `MalformedTone` for one that its sender may not write so, `Full` when no more can be
+        held; what came before it in the frame is taken.
+        """
+        instance, is_door = connection.instance, connection.is_door
+        assert instance is not None
+        now, ledger, congested = now_ms(), self._ledger, self._bus.congested
+        for header, start, body, end in spans:
+            chi = header.chi
+            if chi in UNLOGGED:
+                unlogged(connection, header, frame[body:end])
+                continue
+            if connection.is_log:
+                about = Arrival(0, 0, None, header, b"")
+                self._log_link.report(connection, frame[start:end], about)
+                continue
+            client = instance
+            if header.client is not None:
+                if not is_door or not _may_be_named(connection, header.client):
+                    raise MalformedTone("only a door speaks for others, by a plain name")
+                client = f"{instance}/{header.client}"
+            if chi in self._excluded:
+                self._pass_by(connection, client, header, frame[body:end])
+                continue
+            batch = ledger.batch(now, end - start)
+            arrival = Arrival(ledger.next_seq, batch.at_ms, client, header, frame[body:end])
+            if not self._may_pass(connection, arrival, now):
+                continue
+            self._metrics.count(chi)
+            self._recorder.record(batch, arrival, frame[start:end])
+            batch.settle(connection.id, header.seq)
+            if congested:
+                self._throttle(connection, batch)
+            if is_door and chi == Chi.HELLO:
+                batch.hellos.append(client)
+
+    def _pass_by(
+        self, connection: Connection, client: ClientId, header: Header, raw: bytes
+    ) -> None:
+        """A tone that is never logged: it changes nothing, and those on its sid hear it."""
+        self._settle(connection, header.seq)
+        if is_past_dusk(header.dusk, now_ms()):
+            return
+        newest = self._ledger.newest  # those who hear it hear it after what came before
+        for delivery in router.overheard(self._recorder.state, header, raw, client):
+            if newest is not None:
+                newest.effects.append(delivery)
+            else:
+                self._bus.owe(delivery)
+
+    def _throttle(self, connection: Connection, batch: Batch) -> None:
+        """Note that a connection feeds a bee that cannot keep up: its credit will wait."""
+        for effect in batch.effects[-LISTENERS_LOOKED_AT:]:
+            if isinstance(effect, Deliver):
+                instance = door_of(effect.client) or effect.client
+                if instance in self._bus.congested and instance != connection.instance:
+                    connection.feeds = instance
+
+    def _may_pass(self, connection: Connection, arrival: Arrival, now: int) -> bool:
+        """Whether the tone goes on; else it is settled now, and answered when refused."""
+        header = arrival.header
+        if header.dusk is not None and is_past_dusk(header.dusk, now):
+            self._settle(connection, header.seq, "past dusk")
+            return False
+        if self._ledger.is_over:
+            raise Full
+        if header.chi in WORK and not self._log_link.takes_work:
+            verdict: Refusal | Duplicate | None = AWAY
+        else:
+            verdict = authority.judge(self._recorder.state, arrival)
+        if verdict is None:
+            return True
+        if isinstance(verdict, Refusal):
+            self._metrics.refused.labels(verdict.qualifier).inc()
+            self._settle(connection, header.seq, verdict.message)
+            self._answer(arrival, verdict)
+        else:
+            self._settle(connection, header.seq)
+        return False
+
+    def _settle(self, connection: Connection, number: int, refused: str | None = None) -> None:
+        """Note that a link number needs nothing more, once everything before it is on disk."""
+        if refused is not None:
+            connection.refused[number] = refused
+        newest = self._ledger.newest
+        if newest is not None:
+            newest.settle(connection.id, number)
+        else:
+            self._bus.credit(connection, number)
+
+    def _answer(self, arrival: Arrival, refusal: Refusal) -> None:
+        """Tell who sent a refused tone, at once; there is nothing to wait for."""
+        header = arrival.header
+        body: Body = {"message": refusal.message, "qualifier": str(refusal.qualifier)}
+        is_call = header.chi in (Chi.TOOL_CALL, Chi.TOOL_RESULT)
+        if refusal.qualifier is Qualifier.TONE_MALFORMED:
+            is_call = False  # unreadable, or named like another call, which this must not answer
+        if is_call and (call_id := arrival.text("callId")):
+            body["callId"] = call_id
+        assert arrival.client is not None
+        answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
+        self._bus.owe(Deliver(arrival.client, answer, frames.pack_body(body)))
+
+
+def _may_be_named(connection: Connection, client: str) -> bool:
+    """Whether a door may call a client so: another humd by its hid, and nobody else like one."""
+    if connection.is_ensemble:
+        return is_humd(client)
+    return client != "" and "/" not in client and not client.startswith(PEER_PREFIX)

@@ -1,0 +1,182 @@
+"""thehum on the bus: whether it is here, the start from it, and what it says of batches.
+
+    booting --everything is replayed--> live --gone--> away --back--> live
+                           live --no room--> full --a batch is taken--> live
+
+While it is away or full for longer than `AWAY_SECONDS`, no new work is taken.
+"""
+
+import logging
+import time
+from dataclasses import replace
+
+from humd.core import router
+from humd.core.arrivals import Arrival
+from humd.core.basis import Basis
+from humd.edge.boot import Boot
+from humd.edge.bus import Bus
+from humd.edge.catchups import RID, CatchUps
+from humd.edge.greeting import Connection, Proof
+from humd.edge.projections import Projections
+from humd.edge.snapshots import Snapshots, Taking
+from humd.recording import Recorder, now_ms
+from humd.release import Release
+from humd.standing import Standing
+from thrum.errors import LogUnavailable, Qualifier
+from thrum.tones import Body
+
+AWAY_SECONDS = 2.0
+"""How long thehum may be away before new work is refused."""
+
+log = logging.getLogger("humd")
+
+
+class LogLink:
+    """See the module."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        recorder: Recorder,
+        release: Release,
+        catch_ups: CatchUps,
+        projections: Projections,
+        basis: Basis,
+        taking: Taking,
+    ) -> None:
+        self._bus = bus
+        self._recorder = recorder
+        self._ledger = recorder.ledger
+        self._release = release
+        self._catch_ups = catch_ups
+        self._projections = projections
+        self._basis = basis
+        standing = Standing(
+            bus,
+            recorder,
+            release=release,
+            catch_ups=catch_ups,
+            projections=projections,
+            send_log=self.send,
+        )
+        self.boot = Boot(standing, self._open, taking.registry)
+        self.snapshots = Snapshots(standing, taking)
+        self.connection: Connection | None = None
+        self.is_booted = False
+        self._away_since = time.monotonic()
+        self._full_since: float | None = None
+        """When thehum began to refuse batches for want of room; None while it takes them."""
+        self._reports: list[tuple[Connection, bytes, Arrival]] = []
+        """What the log said before its last page."""
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether what is taken now can be expected to reach the disk."""
+        since = self._away_since if self.connection is None else self._full_since
+        return since is None or time.monotonic() - since < AWAY_SECONDS
+
+    def send(self, frame: bytes) -> bool:
+        """Send the log a frame; False when it was not taken."""
+        return self.connection is not None and self._bus.send(self.connection, frame)
+
+    def joins(self, connection: Connection, proof: Proof, body: Body) -> None:
+        """Offer the log what it has not confirmed, or replay it when we have just started."""
+        is_second = self.connection is not None
+        is_other = self._release.humd not in ("", str(proof.hid))
+        if is_second or is_other or body.get("state") != "writable":
+            self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
+            return
+        connection.instance, connection.is_log, connection.is_joined = proof.instance, True, True
+        self.connection, self._release.humd = connection, str(proof.hid)
+        self._release.welcome(connection, settled=0)
+        self._bus.write()
+        if not self.is_booted:
+            self.boot.begin()
+            return
+        head, offer = body.get("head") or {}, body.get("offer") or {}
+        number = int(offer.get("batch") or 0)
+        self._release.batches(self._ledger.back(self.send, offer.get("epoch"), number))
+        log.info("log.back", extra={"head": head.get("seq")})
+        if int(head.get("seq") or 0) + 1 != self._ledger.oldest_seq:
+            raise LogUnavailable(
+                f"the log ends at {head.get('seq')}; we hold {self._ledger.oldest_seq} next",
+                hint="humd starts again and replays what the log has",
+            )
+
+    def gone(self, connection: Connection) -> None:
+        """A connection of the log ended; if it was the one in use, everything unconfirmed waits."""
+        if self.connection is connection:
+            self.connection, self._away_since = None, time.monotonic()
+            self._ledger.lost()
+            self._catch_ups.log_lost()
+            self.snapshots.log_lost()
+            log.warning("log.away")
+
+    def retry(self) -> None:
+        """Offer again what the log had no room for."""
+        if self._full_since is not None and self._ledger.send is None:
+            self._ledger.back(self.send, None, 0)
+
+    def durable(self, body: Body) -> None:
+        """The log answers a batch."""
+        if body.get("epoch") != self._ledger.epoch:
+            return
+        if "refused" not in body:
+            self._full_since = None
+            self._release.batches(self._ledger.durable(int(body["batch"])))
+        elif not self._ledger.is_flying(int(body["batch"])):
+            pass  # sent before we heard that the one before it was refused; it is offered again
+        elif body["refused"] == Qualifier.LOG_UNAVAILABLE:
+            self._ledger.lost()
+            if self._full_since is None:
+                self._full_since = time.monotonic()
+                log.warning("log.full", extra={"reason": body.get("reason")})
+        else:
+            raise LogUnavailable(f"thehum refused batch {body.get('batch')}: {body.get('reason')}")
+
+    def report(self, connection: Connection, parcel: bytes, arrival: Arrival) -> None:
+        """What the log has to say about itself is recorded as said by this humd."""
+        if not self.is_booted:
+            self._reports.append((connection, parcel, arrival))
+            return
+        batch = self._ledger.batch(now_ms(), len(parcel))
+        self._recorder.record(batch, arrival, parcel)
+        batch.settle(connection.id, arrival.header.seq)
+
+    def page(self, rid: str, body: Body) -> None:
+        """A page that humd asked for itself: for a late listener, or of the replay."""
+        if rid.startswith(RID):
+            for delivery in self._catch_ups.page(rid, body):
+                self._bus.owe(delivery)
+        elif not self.is_booted:
+            self.boot.on_page(body)
+
+    def about_state(self, body: Body) -> None:
+        """What the log says about snapshots."""
+        if self.is_booted:
+            self.snapshots.answered(body)
+        else:
+            self.boot.on_state(body)
+
+    def catch_up(self) -> None:
+        """Ask for what late listeners may be read now; note who has everything."""
+        if self.connection is None or not self.is_booted:
+            return
+        for request in self._catch_ups.requests(self._bus.takes_more):
+            self.send(request)
+        for client, sid in self._catch_ups.confirmed(self._bus.has_confirmed):
+            self._catch_ups.end(client, sid)
+            self._recorder.say(router.caught_up(client, sid))
+
+    def _open(self, last_seq: int, last_root: str) -> None:
+        """Everything that the log has is replayed: open for business."""
+        self.is_booted = self._release.is_live = True
+        self._projections.booted(self._recorder.state)
+        reports, self._reports = self._reports, []
+        self._ledger.back(self.send, None, 0)
+        self._recorder.say(router.booted(replace(self._basis, humd=self._release.humd)))
+        for report in reports:
+            self.report(*report)
+        self.snapshots.begin(time.monotonic(), last_seq=last_seq, last_root=last_root)
+        extra = {"epoch": self._ledger.epoch, "seq": self._ledger.next_seq, "from": last_seq}
+        log.info("humd.ready", extra=extra)

@@ -1,0 +1,110 @@
+"""Tones that pass the log by: credit, questions and answers of the log, metrics."""
+
+from humd.core.arrivals import Deliver
+from humd.core.state import State
+from humd.edge.bus import Bus
+from humd.edge.catchups import REPLAYER, CatchUps
+from humd.edge.greeting import Connection
+from humd.edge.metrics import Metrics
+from humd.edge.projections import Projections, asks_of
+from humd.intake import AWAY
+from humd.loglink import LogLink
+from humd.recording import Recorder
+from humd.release import Release
+from thrum import frames
+from thrum.chi import Chi, LinkChi
+from thrum.frames import Header
+
+_ASKED_OF_LOG: frozenset[str] = frozenset({Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN})
+"""Questions that go to the log, and its answers."""
+
+
+class Questions:
+    """See the module."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        recorder: Recorder,
+        release: Release,
+        log_link: LogLink,
+        *,
+        metrics: Metrics,
+        projections: Projections,
+        catch_ups: CatchUps,
+    ) -> None:
+        self._bus = bus
+        self._recorder = recorder
+        self._release = release
+        self._log_link = log_link
+        self._metrics = metrics
+        self._projections = projections
+        self._catch_ups = catch_ups
+
+    @property
+    def _state(self) -> State:
+        return self._recorder.state
+
+    def unlogged(self, connection: Connection, header: Header, raw: bytes) -> None:
+        """Take one of them."""
+        chi = header.chi
+        if chi == LinkChi.CREDIT:
+            count = frames.read_body(raw).get("count")
+            self._bus.received(connection, count if isinstance(count, int) else 0)
+            self._release.give_credit()
+        elif chi == LinkChi.DURABLE and connection is self._log_link.connection:
+            self._log_link.durable(frames.read_body(raw))
+        elif chi == LinkChi.STATE and connection is self._log_link.connection:
+            self._log_link.about_state(frames.read_body(raw))
+        elif chi in _ASKED_OF_LOG:
+            self._of_log(connection, header, raw)
+        elif chi == LinkChi.VITALS:
+            self._vitals(connection, header, raw)
+
+    def _of_log(self, connection: Connection, header: Header, raw: bytes) -> None:
+        """A request goes to the log, an answer to who asked."""
+        if connection is self._log_link.connection:
+            if header.to == REPLAYER:
+                self._log_link.page(header.rid or "", frames.read_body(raw))
+            elif header.to is not None and self._state.knows(header.to):
+                self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
+            return
+        asker = str(connection.instance)
+        if header.client is not None:
+            asker = f"{asker}/{header.client}"
+        request = frames.pack_header(header._replace(sender=asker, client=None)) + raw
+        if not self._log_link.send(request):
+            body = {"message": AWAY.message, "qualifier": str(AWAY.qualifier)}
+            answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
+            self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))
+
+    def _vitals(self, connection: Connection, header: Header, raw: bytes) -> None:
+        """Answers go back to who asked; a question goes to every bee, and we answer it too."""
+        if header.to is not None:
+            asker = self._bus.connection_of(header.to)
+            if asker is not None:
+                self._bus.pass_on(asker, frames.pack_header(header) + raw)
+            return
+        reply = Header(LinkChi.VITALS, header.rid, to=connection.instance)
+        question = frames.read_body(raw).get("ask")
+        if question == "bees":
+            bees = [
+                {**bee.manifest, "connected": bee.is_connected}
+                for bee in self._state.clients.bees()
+            ]
+            self._bus.control(connection, reply, {"bees": bees, "humd": self._release.humd})
+            return
+        if question == "asks":
+            known = self._state.clients.get(connection.instance or "")
+            is_operator = known is not None and known.is_operator
+            asks = asks_of(self._state.asks) if is_operator else []
+            self._bus.control(connection, reply, {"asks": asks})
+            return
+        passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
+        for other in list(self._bus.connections.values()):
+            if other.is_joined and other is not connection:
+                self._bus.pass_on(other, passed_on)
+        self._projections.measure(self._state)
+        ledger, catch_ups = self._recorder.ledger, len(self._catch_ups)
+        mine = self._metrics.vitals(self._state, ledger, self._bus, catch_ups=catch_ups)
+        self._bus.control(connection, reply, mine)
