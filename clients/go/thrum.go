@@ -234,7 +234,7 @@ var Needs = map[string][]string{
 // Fields lists the keys of each chi. Others are passed on as they are.
 var Fields = map[string][]Field{
 	"hello":              {{"hive", "string"}, {"bee", "array|string"}, {"hid", "string"}, {"version", "string"}, {"protoVersion", "string"}, {"models", "array"}, {"tools", "array"}, {"provides", "array"}, {"chis", "array"}, {"propensity", "object"}, {"bind", "object"}, {"source", "string"}, {"nestlerId", "string"}},
-	"prompt":             {{"content", "string|array"}, {"text", "string"}, {"modelId", "string"}, {"cwd", "string"}, {"systemPrompt", "string"}, {"tools", "array"}, {"allowedTools", "array"}, {"disallowedTools", "array"}, {"attachments", "array"}, {"sampling", "object"}, {"resume", "string"}, {"pennyDelta", "object"}, {"foragerTools", "array"}, {"provided", "array"}},
+	"prompt":             {{"content", "string|array"}, {"text", "string"}, {"modelId", "string"}, {"cwd", "string"}, {"systemPrompt", "string"}, {"tools", "array"}, {"allowedTools", "array"}, {"disallowedTools", "array"}, {"attachments", "array"}, {"sampling", "object"}, {"embed", "object"}, {"resume", "string"}, {"pennyDelta", "object"}, {"foragerTools", "array"}, {"provided", "array"}},
 	"cancel":             {{"reason", "string"}, {"callId", "string"}},
 	"cleanup":            {},
 	"curate":             {},
@@ -243,7 +243,7 @@ var Fields = map[string][]Field{
 	"tool-result":        {{"callId", "string"}, {"toolName", "string"}, {"output", "any"}, {"result", "any"}, {"content", "any"}, {"isError", "boolean"}, {"title", "string|null"}, {"metadata", "any"}},
 	"petal-cell":         {{"event", "string"}, {"role", "string"}, {"model", "string"}, {"provider", "string"}, {"messageId", "string"}, {"parentId", "string"}, {"completed", "integer"}},
 	"breath":             {{"sessions", "array|object"}, {"protoVersion", "string"}},
-	"chunk":              {{"chunkType", "string"}, {"part", "object"}, {"blockIdx", "integer"}, {"delta", "string"}, {"toolCallId", "string"}, {"toolName", "string"}, {"input", "any"}, {"partialJson", "string"}, {"result", "any"}, {"callId", "string"}, {"arguments", "any"}, {"output", "string"}, {"isError", "boolean"}},
+	"chunk":              {{"chunkType", "string"}, {"part", "object"}, {"blockIdx", "integer"}, {"delta", "string"}, {"toolCallId", "string"}, {"toolName", "string"}, {"input", "any"}, {"partialJson", "string"}, {"result", "any"}, {"callId", "string"}, {"arguments", "any"}, {"output", "string"}, {"isError", "boolean"}, {"vectors", "array"}},
 	"finish":             {{"finishReason", "string"}, {"usage", "object|null"}, {"exitCode", "integer"}, {"providerMetadata", "any"}},
 	"error":              {{"message", "string"}, {"qualifier", "string"}, {"callId", "string"}, {"code", "string|integer"}, {"subtype", "string"}, {"usage", "object|null"}},
 	"session-ready":      {{"nestId", "string|null"}, {"model", "string|null"}, {"tools", "array"}},

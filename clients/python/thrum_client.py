@@ -245,6 +245,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "disallowedTools": "array",
         "attachments": "array",
         "sampling": "object",
+        "embed": "object",
         "resume": "string",
         "pennyDelta": "object",
         "foragerTools": "array",
@@ -302,6 +303,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "arguments": "any",
         "output": "string",
         "isError": "boolean",
+        "vectors": "array",
     },
     "finish": {
         "finishReason": "string",

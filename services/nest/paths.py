@@ -49,6 +49,8 @@ WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
 FRONT_DIR = "front"
 FRONT_SESSIONS = "sessions"
+FRONT_KEYS = "keys.json"
+FRONT_KEYS_LOCK = "keys.lock"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -178,6 +180,16 @@ class Paths:
     def front_sessions(self) -> Path:
         """What conversations without a name have come to; deletable, starts empty."""
         return self.state / FRONT_DIR / FRONT_SESSIONS
+
+    @property
+    def front_keys(self) -> Path:
+        """Hashes of the keys that HTTP clients have, and what each opens."""
+        return self.state / FRONT_DIR / FRONT_KEYS
+
+    @property
+    def front_keys_lock(self) -> Path:
+        """Held by whoever changes the keys."""
+        return self.state / FRONT_DIR / FRONT_KEYS_LOCK
 
     @property
     def sidecar_token(self) -> Path:

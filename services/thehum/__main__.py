@@ -3,11 +3,16 @@
 import sys
 
 from nest.lifecycle import Context, run_poll
+from thehum.errors import DiskFull
 from thehum.service import Service
 
 
 def main(context: Context) -> None:
-    Service(context).run()
+    try:
+        Service(context).run()
+    except DiskFull:
+        if not context.stop.requested:
+            raise
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from thehum.core.tiles import TilesLost
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.log import Log
 from thehum.edge.witness import Say, Witness
+from thehum.errors import DiskFull
 from thrum.chi import Chi
 from thrum.errors import Qualifier
 from thrum.tones import Body, Tone
@@ -55,7 +56,10 @@ class Questions:
         if not self._waiting:
             return False
         tone = self._waiting.popleft()
-        self._answers[tone.chi](tone)
+        try:
+            self._answers[tone.chi](tone)
+        except DiskFull as problem:
+            self._decline(tone, Qualifier.LOG_UNAVAILABLE, problem.message)
         return True
 
     def _on_checkpoint(self, tone: Tone) -> None:

@@ -12,6 +12,7 @@ import os
 import random
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
 
 from nest.identity import load_or_mint_identity
@@ -19,6 +20,7 @@ from nest.known import known_secrets
 from nest.lifecycle import Context
 from nest.link import Joined, Link, Reset, Settled
 from nest.sockets import DealerSocket, Poll
+from nest.stop import Stop
 from thehum.backfills import Backfills
 from thehum.commits import Commits, mint
 from thehum.core.forgetting import Done, Order, report_of
@@ -73,13 +75,15 @@ class Service:
         self._endpoint = context.paths.bus_endpoint
         self._socket_path = context.paths.bus_socket
         self._registry = context.metrics
-        self._log = Log(
+        make_log = partial(
+            Log,
             context.paths.thehum,
             identity,
             signing=Signing(settings.signing),
             segment_bytes=settings.segment_bytes,
             segment_events=settings.segment_events,
         )
+        self._log = when_there_is_room(make_log, self._stop)
         self._checkpoints = Checkpoints(
             self._log, context.paths.thehum, identity.key, now=time.monotonic()
         )
@@ -312,6 +316,22 @@ class Service:
             self._checkpoints.finish()
         except DiskFull as problem:
             log.warning("log.no_checkpoint", extra={"reason": problem.message})
+
+
+def when_there_is_room(make_log: Callable[[], Log], stop: Stop) -> Log:
+    """The log, once there is room on the disk even to begin it.
+
+    Raises `DiskFull` when asked to stop before that.
+    """
+    pause = Poll([stop.descriptor])
+    while True:
+        try:
+            return make_log()
+        except DiskFull as problem:
+            log.warning("log.no_room", extra={"reason": problem.message})
+            pause.wait(IDLE_MS)
+            if stop.requested:
+                raise
 
 
 def _wall_ms() -> int:

@@ -5,6 +5,7 @@ import orjson
 from thrum.tones import Body
 from workers.core.completions import Completion, Delta, ToolCall, Usage, read_arguments
 from workers.core.conversation import definitions_of, messages_of, sampling_of
+from workers.core.embeddings import grouped, wanted_of
 from workers.core.memory import Memory
 from workers.turns import Call, Result, Turn
 from workers.upstream import Upstream
@@ -40,6 +41,14 @@ class ModelAgent:
             if request.get("tool_choice") not in (None, "none"):
                 request["tool_choice"] = "auto"  # it was about the first call
         return "length"
+
+    async def embed(self, turn: Turn) -> str:
+        """Answer with vectors; see `workers.turns`."""
+        vectors = await self._upstream.embed(wanted_of(turn.prompt, self._models))
+        turn.usage = Usage(input_tokens=vectors.input_tokens).body()
+        for group in grouped(vectors.packed):
+            await turn.tell_vectors(group)
+        return "end_turn"
 
     def forget(self, sid: str) -> None:
         """Drop what is remembered of a conversation."""

@@ -121,6 +121,10 @@ class Agent(Protocol):
         """Answer through `turn`; return the finish reason. Raises `TurnFailed`."""
         ...
 
+    async def embed(self, turn: "Turn") -> str:
+        """Answer a prompt with `embed` by vectors, as `answer` does. Raises `TurnFailed`."""
+        ...
+
     def forget(self, sid: str) -> None:
         """Drop what is remembered of a conversation."""
         ...
@@ -187,6 +191,10 @@ class Turn:
         log.warning("turn.truncated", extra={"sid": self.sid})
         await self._chunk("truncated")
 
+    async def tell_vectors(self, vectors: Sequence[str]) -> None:
+        """The next embeddings, in the order of the inputs."""
+        await self._chunk("embeddings", vectors=list(vectors))
+
     async def call(self, calls: Sequence[Call]) -> list[Result]:
         """Call tools side by side; return their results in the order of the calls.
 
@@ -220,7 +228,8 @@ class Turn:
         try:
             self._scope.deadline = anyio.current_time() + TURN_SECONDS
             with self._scope:
-                reason = await agent.answer(self)
+                make = agent.embed if "embed" in self.prompt else agent.answer
+                reason = await make(self)
                 await self._close()
                 return self._finish(reason)
         except TurnFailed as failed:

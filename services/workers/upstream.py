@@ -37,6 +37,7 @@ from workers.core.completions import (
     Usage,
     error_message,
 )
+from workers.core.embeddings import Vectors, Wanted
 from workers.core.retries import is_passing, wait_seconds
 from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge
 from workers.core.wires import Wire
@@ -48,6 +49,10 @@ ERROR_BYTES_MAX = 64 * 1024
 """Of an error's body, the part that is read."""
 WHOLE_BYTES_MAX = 4 * EVENT_BYTES_MAX
 """Bytes of an answer that is not streamed, or of a list of models."""
+EMBEDDINGS_BYTES_MAX = 16 * EVENT_BYTES_MAX
+"""Bytes of an answer that is many vectors."""
+BAD_REQUEST = 400
+NOT_SERVED = 501
 BAD_GATEWAY = 502
 GATEWAY_TIMEOUT = 504
 
@@ -104,11 +109,32 @@ class Upstream:
         """The models that the service lists. Raises `UpstreamFailed`."""
         return self._wire.models(await self.get("GET", self._wire.models_path))
 
-    async def get(self, method: str, path: str, body: bytes = b"") -> object:
+    async def get(
+        self, method: str, path: str, body: bytes = b"", *, bytes_max: int = WHOLE_BYTES_MAX
+    ) -> object:
         """The JSON of one answer that is not streamed. Raises `UpstreamFailed`."""
         async with self._exchange(method, path, body) as response:
-            found: object = orjson.loads(await self._whole(response, WHOLE_BYTES_MAX))
+            found: object = orjson.loads(await self._whole(response, bytes_max))
         return found
+
+    async def embed(self, wanted: Wanted) -> Vectors:
+        """Have the service embed texts. Raises `UpstreamFailed`; `TurnFailed` when it cannot."""
+        dialect = self._wire.embedding
+        if dialect is None:
+            raise TurnFailed("this worker's service makes no embeddings", code=NOT_SERVED)
+        if not dialect.takes(wanted):
+            raise TurnFailed("this service embeds texts, not tokens", code=BAD_REQUEST)
+        body = orjson.dumps(wanted.body())
+        tries = 0
+        while True:
+            try:
+                found = await self.get("POST", dialect.path, body, bytes_max=EMBEDDINGS_BYTES_MAX)
+                return dialect.vectors(found, len(wanted.inputs))
+            except CompletionFailed as problem:
+                raise self._failed(f"sent what is no answer: {problem}") from problem
+            except UpstreamFailed as failed:
+                tries += 1
+                await self._pause(failed, tries)
 
     def cuts(self, request: Body) -> bool:
         """Whether the service would read only a part of the prompt, and say nothing of it."""
@@ -132,19 +158,23 @@ class Upstream:
                 if self._wire.learn(variant, failed.code, failed.message):
                     continue
                 tries += 1
-                wait = wait_seconds(
-                    tries, retry_after=failed.retry_after, now=time.time(), jitter=random.random()
-                )
-                if not failed.is_passing or wait is None:
-                    raise
-                self._retries.inc()
-                log.info("upstream.retry", extra={"code": failed.code, "wait_seconds": wait})
-                await anyio.sleep(wait)
+                await self._pause(failed, tries)
             else:
                 self._wire.accepted(variant)
                 return completion
             finally:
                 usage.add(completion.usage)
+
+    async def _pause(self, failed: UpstreamFailed, tries: int) -> None:
+        """Wait until the same may be asked again; raises `failed` when that would not help."""
+        wait = wait_seconds(
+            tries, retry_after=failed.retry_after, now=time.time(), jitter=random.random()
+        )
+        if not failed.is_passing or wait is None:
+            raise failed
+        self._retries.inc()
+        log.info("upstream.retry", extra={"code": failed.code, "wait_seconds": wait})
+        await anyio.sleep(wait)
 
     async def _attempt(self, request: Body, completion: Completion, hear: Hear) -> None:
         """Ask once; `completion` has its finish reason then, or this raises `UpstreamFailed`."""

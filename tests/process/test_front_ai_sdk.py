@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
+from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall, vector_of
 
 HOME = Path(__file__).parents[1] / "node"
 
@@ -127,6 +127,12 @@ def test_an_object_is_made_to_a_schema(
     asked = upstream.requests[0]["response_format"]
     assert asked["type"] == "json_schema"
     assert asked["json_schema"]["schema"]["properties"] == {"color": {"type": "string"}}
+
+
+def test_texts_are_embedded(sdk: Driver) -> None:
+    answer = sdk.ask("embed", texts=["hi", "there"])
+
+    assert answer == {"ok": True, "embeddings": [vector_of("hi"), vector_of("there")], "tokens": 2}
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)

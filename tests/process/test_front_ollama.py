@@ -5,7 +5,7 @@ from typing import Any
 
 import ollama
 import pytest
-from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
+from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall, vector_of
 
 pytestmark = pytest.mark.process
 
@@ -64,6 +64,17 @@ def test_generate_answers_a_prompt(client: ollama.Client, upstream: ScriptedUpst
 
     assert whole.response == "".join(line.response or "" for line in lines) == "Hello"
     assert upstream.requests[0]["messages"][0] == {"role": "system", "content": "Be kind."}
+
+
+def test_texts_are_embedded_one_or_many(client: ollama.Client) -> None:
+    many = client.embed(model=MODEL, input=["hi", "there"])
+    one = client.embed(model=MODEL, input="hi")
+    older = client.embeddings(model=MODEL, prompt="there")
+
+    assert [list(vector) for vector in many.embeddings] == [vector_of("hi"), vector_of("there")]
+    assert many.prompt_eval_count == 2
+    assert [list(vector) for vector in one.embeddings] == [vector_of("hi")]
+    assert list(older.embedding) == vector_of("there")
 
 
 def test_tool_calls_come_as_objects_and_results_are_matched_by_name(

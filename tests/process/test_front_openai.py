@@ -1,7 +1,9 @@
 """OpenAI's own client against the whole stack: front, humd, log, worker, scripted model service."""
 
 import asyncio
+import base64
 import threading
+from array import array
 from collections.abc import AsyncIterator, Iterator
 from signal import SIGTERM
 from typing import Any
@@ -11,7 +13,7 @@ import orjson
 import pytest
 from tests.support.front import events_of, port_of
 from tests.support.stack import CORE, Stack
-from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall
+from tests.support.upstream import Answer, Fault, ScriptedUpstream, WantedCall, vector_of
 
 pytestmark = pytest.mark.process
 
@@ -125,6 +127,45 @@ def test_the_conversation_reaches_the_model_as_it_was_told(
     client.chat.completions.create(model=MODEL, messages=messages)
 
     assert upstream.requests[0]["messages"] == messages
+
+
+@pytest.mark.parametrize("form", ["float", "base64", None])
+def test_texts_are_embedded_in_their_order(client: openai.OpenAI, form: Any) -> None:
+    """The client asks for base64 by itself, and takes it apart, unless it is told a form."""
+    more = {} if form is None else {"encoding_format": form}
+
+    answer = client.embeddings.create(model=MODEL, input=["hi", "there"], **more)
+
+    vectors = [entry.embedding for entry in answer.data]
+    if form == "base64":
+        assert base64.b64decode(str(vectors[1])) == array("f", vector_of("there")).tobytes()
+    else:
+        assert vectors == [vector_of("hi"), vector_of("there")]
+    assert (answer.model, answer.usage.prompt_tokens) == (MODEL, 2)
+
+
+def test_tokens_are_embedded_as_the_service_takes_them(client: openai.OpenAI) -> None:
+    answer = client.embeddings.create(model=MODEL, input=[[1, 2, 3], [4]])
+
+    assert [entry.embedding for entry in answer.data] == [vector_of([1, 2, 3]), vector_of([4])]
+
+
+def test_many_texts_come_back_whole(client: openai.OpenAI) -> None:
+    texts = ["x" * (1 + number % 50) for number in range(2_048)]
+
+    answer = client.embeddings.create(model=MODEL, input=texts)
+
+    assert [entry.embedding for entry in answer.data] == [vector_of(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "param"), [("", "input"), ([], "input"), (["x"] * 2_049, "input"), ([""], "input")]
+)
+def test_what_cannot_be_embedded_is_refused(client: openai.OpenAI, inputs: Any, param: str) -> None:
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model=MODEL, input=inputs)
+
+    assert caught.value.param == param
 
 
 def test_the_request_id_is_found_in_the_log(client: openai.OpenAI, stack: Stack) -> None:

@@ -32,7 +32,7 @@ CHECKS = [
 ]
 MODEL = "test-model"
 QUICK = 6
-LONG = 160
+LONG = 320
 """Requests for each operation."""
 RESTARTS = "/api/services/{service}/restart"
 """Stopping ourselves is no answer; the routes' own tests do that."""

@@ -12,7 +12,7 @@ import pytest
 from tests.support.front import KEY, port_of, serving
 from tests.support.speeches import ANTHROPIC, CONTEXT_TOKENS, OLLAMA, SIGNATURE
 from tests.support.stack import Stack
-from tests.support.upstream import Answer, Fault, ScriptedUpstream, Speech, WantedCall
+from tests.support.upstream import Answer, Fault, ScriptedUpstream, Speech, WantedCall, vector_of
 
 pytestmark = pytest.mark.process
 
@@ -214,3 +214,19 @@ def test_thinking_goes_back_to_its_service_as_it_came_and_to_no_other(served: Se
         assert back["content"][0] == block
     else:
         assert "hm" not in str(back)
+
+
+def test_embeddings_are_made_or_refused_by_name(served: Served) -> None:
+    with served.client() as client:
+        if served.kind == "anthropic":
+            with pytest.raises(openai.APIStatusError) as caught:
+                client.embeddings.create(model=MODEL, input="hi")
+            assert (caught.value.status_code, "embeddings" in caught.value.message) == (501, True)
+        else:
+            answer = client.embeddings.create(model=MODEL, input=["hi", "there"])
+            assert [entry.embedding for entry in answer.data] == [
+                vector_of("hi"),
+                vector_of("there"),
+            ]
+            with pytest.raises(openai.BadRequestError):
+                client.embeddings.create(model=MODEL, input=[[1, 2]])

@@ -129,6 +129,10 @@ def defaults(section: object, prefix: str = "") -> Iterator[tuple[str, str, obje
             yield prefix + name, field.name, value
 
 
+def in_json(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def test_the_documented_default_is_the_default() -> None:
     rows = settings_rows()
     wrong = [
@@ -136,7 +140,7 @@ def test_the_documented_default_is_the_default() -> None:
         for key, _, value in defaults(Settings())
         if key in rows
         for each in (value if isinstance(value, tuple) else (value,))
-        if each is not None and f"`{each}`" not in rows[key]
+        if each is not None and f"`{in_json(each)}`" not in rows[key]
     ]
 
     assert wrong == []

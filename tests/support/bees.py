@@ -39,14 +39,14 @@ def bee_named(stack: Stack, name: str, *roles: str, **hello: Any) -> Bee:
     return Bee(identity_named(name), about, stack.paths.bus_endpoint, Registry())
 
 
-async def serve_stream(worker: Bee, permits: anyio.Semaphore) -> None:
+async def serve_stream(worker: Bee, permits: anyio.Semaphore, *, filler: str = "") -> None:
     """Answer one prompt with `CHUNKS` numbered chunks and a finish, as permits come in."""
     async for tone in worker.inbox:
         if tone.chi == "prompt":
             break
     for number in range(CHUNKS):
         await permits.acquire()
-        await worker.send(Tone(chi="chunk", sid=tone.sid, body={"n": number}))
+        await worker.send(Tone(chi="chunk", sid=tone.sid, body={"n": number, "delta": filler}))
     await worker.send(Tone(chi="finish", sid=tone.sid, body={"finishReason": "stop"}))
     await worker.settled()
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.support.upstream import Answer, Fault, Speech, WantedCall
+from tests.support.upstream import Answer, Fault, Speech, WantedCall, vector_of
 
 SIGNATURE = "c2lnbmVk"
 CONTEXT_TOKENS = 16_384
@@ -125,6 +125,9 @@ def _ollama_told(
         return {"models": [{"name": f"{model}:latest"} for model in models]}
     if (method, path) == ("POST", "/api/show"):
         return {"model_info": {"llama.context_length": CONTEXT_TOKENS}, "capabilities": []}
+    if (method, path) == ("POST", "/api/embed"):
+        found = [vector_of(entry) for entry in asked["input"]]
+        return {"model": asked["model"], "embeddings": found, "prompt_eval_count": len(found)}
     return None
 
 

@@ -439,9 +439,22 @@ def _whole(status: int, value: object, headers: Mapping[str, str] | None = None)
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
+def vector_of(entry: str | Sequence[int]) -> list[float]:
+    """The embedding that the fake gives an input: nobody looks for more than to see it again."""
+    return [float(len(entry)), 0.5, -0.25]
+
+
 def _chat_told(
     method: str, path: str, asked: Mapping[str, Any], models: Sequence[str]
 ) -> dict[str, Any] | None:
+    if (method, path) == ("POST", "/v1/embeddings"):
+        entries = [
+            {"object": "embedding", "index": index, "embedding": vector_of(entry)}
+            for index, entry in enumerate(asked["input"])
+        ]
+        entries.reverse()  # the index counts, not the place
+        usage = {"prompt_tokens": len(entries), "total_tokens": len(entries)}
+        return {"object": "list", "data": entries, "model": asked["model"], "usage": usage}
     if (method, path) != ("GET", "/v1/models"):
         return None
     return {"object": "list", "data": [{"id": model, "object": "model"} for model in models]}

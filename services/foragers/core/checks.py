@@ -1,5 +1,6 @@
 """What every check of a request says when a value is wrong."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -20,6 +21,12 @@ def text_at(path: str, value: object) -> str:
     if type(value) is not str or not value:
         raise wrong(path, "a non-empty string")
     return value
+
+
+def kind_of(entry: Mapping[str, Any], default: str = "") -> str:
+    """The `type` of an entry; empty when it is no text, so that it matches nothing."""
+    kind = entry.get("type", default)
+    return kind if type(kind) is str else ""
 
 
 def shown(value: object) -> str:

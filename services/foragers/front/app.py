@@ -16,8 +16,9 @@ from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue
 from foragers.front.description import description
 from foragers.front.exchanges import CLIENT_GONE, Exchanges
+from foragers.front.keys import Keys
 from foragers.front.replies import TEXT, answer, answer_error
-from foragers.front.requests import Bodies, ClientGone, Room, asked_of
+from foragers.front.requests import KEY, Bodies, ClientGone, Room, asked_of
 from foragers.front.routes import Route, Serves, dialect_at, not_found, route_of
 from nest.guard import Receive, Refusal, Scope, Send
 from nest.metrics import Registry
@@ -30,6 +31,9 @@ ANTHROPIC_VERSION = b"anthropic-version"
 
 log = logging.getLogger(__name__)
 
+_OPEN = frozenset({Serves.GREETING, Serves.HEALTH, Serves.READINESS})
+"""What is told to anyone, key or not."""
+
 _Handler = Callable[[Route, Scope, Receive, Send], Awaitable[int]]
 
 
@@ -37,9 +41,10 @@ class Front:
     """One ASGI application. Whatever goes wrong in a request is answered and logged here."""
 
     def __init__(
-        self, bus: Bus, exchanges: Exchanges, catalogue: Catalogue, metrics: Registry
+        self, bus: Bus, keys: Keys, exchanges: Exchanges, catalogue: Catalogue, metrics: Registry
     ) -> None:
         self._bus = bus
+        self._keys = keys
         self._exchanges = exchanges
         self._catalogue = catalogue
         self._bodies = Bodies()
@@ -82,6 +87,8 @@ class Front:
     async def _serve(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> int:
         if route is None:
             raise not_found(scope["path"])
+        if route.serves not in _OPEN:
+            scope[KEY] = self._keys.admit(dict(scope["headers"]))
         if scope["method"] not in route.methods:
             allow = ", ".join(route.methods)
             refusal = ApiError(405, f"{route.path} takes {allow}", code="method_not_allowed")
@@ -112,7 +119,7 @@ class Front:
         return 503
 
     async def _models(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
-        models, asked = await self._catalogue.models(), asked_of(scope)
+        models, asked = await self._models_for(scope), asked_of(scope)
         if ANTHROPIC_VERSION in asked.headers:
             after, before = asked.query.get("after_id"), asked.query.get("before_id")
             body = anthropic_models.models_body(
@@ -125,7 +132,7 @@ class Front:
 
     async def _model(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         model = scope["path"].removeprefix(route.path)
-        models = await self._catalogue.models()
+        models = await self._models_for(scope)
         is_anthropic = _dialect(scope) is MESSAGES
         shape = anthropic_models.model_body if is_anthropic else openai_models.model_body
         await answer(send, shape(model, models))
@@ -136,17 +143,17 @@ class Front:
         return 200
 
     async def _tags(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
-        await answer(send, ollama_models.tags_body(await self._catalogue.models()))
+        await answer(send, ollama_models.tags_body(await self._models_for(scope)))
         return 200
 
     async def _running(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
-        await answer(send, ollama_models.running_body(await self._catalogue.models()))
+        await answer(send, ollama_models.running_body(await self._models_for(scope)))
         return 200
 
     async def _show(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         asked = read_object(await self._read(receive))
         model = model_name(asked.get("model") or asked.get("name"))
-        await answer(send, ollama_models.show_body(model, await self._catalogue.models()))
+        await answer(send, ollama_models.show_body(model, await self._models_for(scope)))
         return 200
 
     async def _version(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
@@ -155,6 +162,11 @@ class Front:
 
     async def _absent(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         raise ApiError(501, f"{route.path} has no meaning here: models are those of the workers")
+
+    async def _models_for(self, scope: Scope) -> tuple[str, ...]:
+        """The models that the request's key opens."""
+        models, key = await self._catalogue.models(), scope[KEY]
+        return models if key is None else tuple(filter(key.opens, models))
 
     async def _read(self, receive: Receive) -> bytes:
         room = Room(self._bodies)

@@ -34,6 +34,7 @@ _REFUSALS = {
 """What any route may answer."""
 _FAULTS = {
     500: "a bug",
+    501: "the model makes no embeddings",
     502: "the model's service answered nonsense",
     503: "nobody can answer now; Retry-After says when to come back",
     504: "the model's service was silent too long",
@@ -120,11 +121,17 @@ _OLLAMA_CHAT = _object(
 )
 _GENERATE = _object(("model",), model=NAME, prompt=TEXT, system=TEXT, stream=FLAG, options=_OPTIONS)
 
+_INPUTS = {"anyOf": [NAME, _array(NAME, minItems=1, maxItems=8)]}
 _BODIES: Mapping[str, Schema] = {
     "/v1/chat/completions": _CHAT,
     "/v1/responses": _RESPONSES,
     "/v1/messages": _MESSAGES,
     "/v1/messages/count_tokens": _object(("model", "messages"), **_ASKED_OF),
+    "/v1/embeddings": _object(
+        ("model", "input"), model=NAME, input=_INPUTS, encoding_format=_one_of("float", "base64")
+    ),
+    "/api/embed": _object(("model", "input"), model=NAME, input=_INPUTS),
+    "/api/embeddings": _object(("model", "prompt"), model=NAME, prompt=NAME),
     "/api/chat": _OLLAMA_CHAT,
     "/api/generate": _GENERATE,
     "/api/show": _object(("model",), model=NAME),
@@ -143,6 +150,9 @@ _ANSWERS: Mapping[str, Schema] = {
         type=_one_of("message"), role=_one_of("assistant"), content=_array(_object(("type",))),
     ),
     "/v1/messages/count_tokens": _object(("input_tokens",), input_tokens=TOKENS),
+    "/v1/embeddings": _object(("object", "data", "model", "usage"), data=_array(ANY), usage=ANY),
+    "/api/embed": _object(("model", "embeddings"), embeddings=_array(_array({"type": "number"}))),
+    "/api/embeddings": _object(("embedding",), embedding=_array({"type": "number"})),
     "/v1/models": _object(("data",), data=_array(_object(("id",), id=NAME))),
     "/v1/models/": _object(("id",), id=NAME),
     "/api/chat": _object(("model", "created_at", "message", "done"), message=ANY, done=FLAG),

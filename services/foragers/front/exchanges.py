@@ -20,13 +20,14 @@ import anyio
 from foragers.core.answers import Answer
 from foragers.core.dialect import Dialect, Request
 from foragers.core.errors import ApiError, no_worker
+from foragers.core.keys import account_of, require_model
 from foragers.core.trails import Trail, trail_after, trail_of
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
 from foragers.front.memory import Memory
 from foragers.front.replies import Reply, answer_error
 from foragers.front.replies import answer as answer_whole
-from foragers.front.requests import Bodies, ClientGone, Room, asked_of
+from foragers.front.requests import KEY, Bodies, ClientGone, Room, asked_of
 from foragers.front.sessions import Sessions, Trails
 from foragers.front.turns import Turn, Turns
 from nest.bee import StreamBroken, StreamOverflow, Tones
@@ -94,8 +95,13 @@ class Exchanges:
         try:
             raw = await room.read(receive)
             read_at = time.perf_counter()
-            asked = asked_of(scope, self._memory.recall)
+            key = scope[KEY]
+            client = key.id if key is not None else ""
+            asked = asked_of(scope, partial(self._memory.recall, client))
             request = dialect.read(raw, asked)
+            require_model(key, request.model)
+            if account := account_of(key, asked.headers):
+                request.prompt["account"] = account
             self._require_fit(request.prompt, len(raw))
             model = request.model
             if request.ready:
@@ -104,9 +110,11 @@ class Exchanges:
                 return 200
             answer = request.answer(request_id, now_ms // 1_000)
             reply = Reply(send, dialect, answer.content_type, request_id)
-            exchange = _Exchange(answer, reply, scope[GONE], room, began=began, read_at=read_at)
+            exchange = _Exchange(
+                answer, reply, scope[GONE], room, client, began=began, read_at=read_at
+            )
             if request.keeps is not None:
-                exchange.keep = partial(self._keep, answer, request.keeps, request.kept_as)
+                exchange.keep = partial(self._keep, exchange, request.keeps, request.kept_as)
             turn, tones = await self._begin(exchange, request, request_id)
             del raw, request  # a turn may be long, and they large
             await self._converse(exchange, turn, tones)
@@ -151,13 +159,13 @@ class Exchanges:
 
         Raises `ClientGone` when it left while another turn of its conversation ran.
         """
-        trail = exchange.trail = trail_of(request.prompt, request.hints, "")
-        resumed = self._turns.resume(request.results, exchange)
+        trail = exchange.trail = trail_of(request.prompt, request.hints, exchange.client)
+        resumed = self._turns.resume(request.results, exchange, exchange.client)
         if resumed is not None:
             turn, tones = resumed
             tones[0].rid = request_id
             return turn, tones
-        after = trail_after(request.hints.after, "") if request.hints.after else None
+        after = trail_after(request.hints.after, exchange.client) if request.hints.after else None
         sid, trails = self._sessions.begin(trail, after, request_id)
         while self._turns.is_open(sid) and not exchange.gone.is_gone:
             await self._turns.free(sid, exchange.gone)
@@ -165,7 +173,7 @@ class Exchanges:
         if exchange.gone.is_gone:
             self._sessions.keep(sid, trails)
             raise ClientGone
-        turn = self._turns.open(sid, exchange, trails)
+        turn = self._turns.open(sid, exchange, exchange.client, trails)
         prompt = Tone(chi=Chi.PROMPT, sid=turn.sid, rid=request_id, body=request.prompt)
         return turn, [prompt]
 
@@ -208,13 +216,15 @@ class Exchanges:
         if turn.holder is exchange:
             self._turns.close(turn)
 
-    def _keep(self, answer: Answer, messages: tuple[Body, ...], conversation: str | None) -> None:
+    def _keep(
+        self, exchange: "_Exchange", messages: tuple[Body, ...], conversation: str | None
+    ) -> None:
         """Remember the answer under its names."""
-        said = answer.message()
+        said = exchange.answer.message()
         if said is not None:
-            for name in (answer.id, conversation):
+            for name in (exchange.answer.id, conversation):
                 if name is not None:
-                    self._memory.keep(name, messages, said)
+                    self._memory.keep(exchange.client, name, messages, said)
 
     async def _send(self, tone: Tone) -> None:
         try:
@@ -270,12 +280,15 @@ class _Exchange:
         reply: Reply,
         gone: Gone,
         room: Room,
+        client: str,
         *,
         began: float,
         read_at: float,
     ) -> None:
         self.answer = answer
         self.gone = gone
+        self.client = client
+        """The id of the client's key; empty when it has none. What is its own is found with it."""
         self.first_seconds: float | None = None
         self.own_seconds = 0.0
         self.keep: Callable[[], None] | None = None
@@ -299,7 +312,7 @@ class _Exchange:
         if self.trail is None or self.trail.sid is not None:
             return ()
         told = self.trail.followed(self.answer.digest)
-        return (told,) if self.keep is None else (told, trail_after(self.answer.id, ""))
+        return (told,) if self.keep is None else (told, trail_after(self.answer.id, self.client))
 
     def posted(self) -> None:
         """The request is on its way to humd, and its body is not needed any more."""

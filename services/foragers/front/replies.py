@@ -36,6 +36,8 @@ async def answer_error(
     more = list(headers)
     if request_id:
         more.append((dialect.request_id, request_id.encode()))
+    if error.status == 401:
+        more.append((b"www-authenticate", b"Bearer"))
     if error.retry_seconds is not None:
         more.append((b"retry-after", str(error.retry_seconds).encode()))
     status = dialect.status(error.status)

@@ -16,6 +16,9 @@ BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Bytes of all bodies in memory that are not on their way to humd yet."""
 
 
+KEY = "hum.key"
+"""Key of a request's scope: the client's `Key`, or None where none is needed."""
+
 Recall = Callable[[str], tuple[Body, ...] | None]
 
 

@@ -7,8 +7,9 @@ from foragers.core.anthropic.dialect import MESSAGES
 from foragers.core.dialect import Dialect
 from foragers.core.errors import ApiError
 from foragers.core.ollama.dialect import CHAT as OLLAMA_CHAT
-from foragers.core.ollama.dialect import GENERATE
-from foragers.core.openai.dialect import CHAT, RESPONSES
+from foragers.core.ollama.dialect import EMBED, GENERATE
+from foragers.core.ollama.dialect import EMBEDDINGS as OLLAMA_EMBEDDINGS
+from foragers.core.openai.dialect import CHAT, EMBEDDINGS, RESPONSES
 
 READING = ("GET", "HEAD")
 WRITING = ("POST",)
@@ -43,7 +44,7 @@ class Route:
     dialect: Dialect = CHAT
 
 
-_ABSENT = ("pull", "push", "create", "copy", "embed", "embeddings")
+_ABSENT = ("pull", "push", "create", "copy")
 ROUTES: dict[str, Route] = {
     route.path: route
     for route in (
@@ -53,12 +54,15 @@ ROUTES: dict[str, Route] = {
         Route("/readyz", READING, Serves.READINESS),
         Route("/v1/chat/completions", WRITING, Serves.TURN),
         Route("/v1/responses", WRITING, Serves.TURN, RESPONSES),
+        Route("/v1/embeddings", WRITING, Serves.TURN, EMBEDDINGS),
         Route("/v1/models", READING, Serves.MODELS),
         Route("/v1/models/", READING, Serves.MODEL),
         Route("/v1/messages", WRITING, Serves.TURN, MESSAGES),
         Route("/v1/messages/count_tokens", WRITING, Serves.COUNT, MESSAGES),
         Route("/api/chat", WRITING, Serves.TURN, OLLAMA_CHAT),
         Route("/api/generate", WRITING, Serves.TURN, GENERATE),
+        Route("/api/embed", WRITING, Serves.TURN, EMBED),
+        Route("/api/embeddings", WRITING, Serves.TURN, OLLAMA_EMBEDDINGS),
         Route("/api/tags", READING, Serves.TAGS, OLLAMA_CHAT),
         Route("/api/show", WRITING, Serves.SHOW, OLLAMA_CHAT),
         Route("/api/ps", READING, Serves.RUNNING, OLLAMA_CHAT),
@@ -74,6 +78,7 @@ _ADVICE = (
     ("models", "/v1/models: base URLs of OpenAI clients end in /v1"),
     ("messages", "/v1/messages: base URLs of Anthropic clients end without /v1"),
     ("count_tokens", "/v1/messages/count_tokens"),
+    ("embeddings", "/v1/embeddings, or /api/embed"),
     ("chat", "/api/chat, or /v1/chat/completions"),
     ("generate", "/api/generate"),
     ("tags", "/api/tags"),

@@ -5,6 +5,7 @@ import anyio
 from foragers.front.app import Front, refusal_body
 from foragers.front.catalogue import Catalogue
 from foragers.front.exchanges import Exchanges
+from foragers.front.keys import Keys
 from foragers.front.sessions import Sessions
 from foragers.front.turns import Turns
 from nest.bee import Bee, Hello
@@ -12,8 +13,10 @@ from nest.guard import Guard, Refusal, allowed_at
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
 from nest.listeners import listen, serve
+from nest.settings import is_loopback
 from nest.version import HUM_VERSION
 from thrum.chi import Chi, LinkChi
+from thrum.errors import SettingsRefused
 
 HIVE = "front"
 PORT_SETTING = "front.port"
@@ -26,8 +29,20 @@ EXPIRE_SECONDS = 5
 
 
 async def serve_front(context: Context) -> None:
-    """Serve until told to stop. Raises `SettingsRefused` when the port is taken."""
+    """Serve until told to stop.
+
+    Raises `SettingsRefused` when the port is taken, or when others may come and nobody has a key.
+    """
     settings = context.settings.front
+    is_local = is_loopback(settings.host)
+    keys = Keys(
+        context.paths.front_keys, context.metrics, is_needed=settings.require_key or not is_local
+    )
+    if not is_local and not keys.count:
+        raise SettingsRefused(
+            f"front.host is {settings.host}, which other machines reach, and nobody has a key",
+            hint="make a key: hum key create; or set front.host to 127.0.0.1",
+        )
     sockets = listen(settings.host, settings.port, setting=PORT_SETTING)
     port: int = sockets[0].getsockname()[1]
     identity = load_or_mint_identity(context.paths.bee_key(HIVE), prefix="fbee")
@@ -49,7 +64,7 @@ async def serve_front(context: Context) -> None:
             bee, turns, sessions, catalogue, context.metrics,
             frame_bytes_max=context.settings.humd.frame_bytes_max,
         )  # fmt: skip
-        front = Front(bee, exchanges, catalogue, context.metrics)
+        front = Front(bee, keys, exchanges, catalogue, context.metrics)
         refusals = context.metrics.counter(
             "hum_front_refusals_total", "Requests that the guard refused.", ("code",)
         )
@@ -57,9 +72,8 @@ async def serve_front(context: Context) -> None:
         def count(refusal: Refusal) -> None:
             refusals.labels(refusal.code).inc()
 
-        guard = Guard(
-            front, allowed_at(port, hosts=(settings.host,), loose="/api/"), refusal_body, count
-        )
+        names = (settings.host, *settings.names)
+        guard = Guard(front, allowed_at(port, hosts=names, loose="/api/"), refusal_body, count)
         tasks.start_soon(bee.run, name="front.bee")
         tasks.start_soon(_listen_to_humd, bee, catalogue, name="front.inbox")
         tasks.start_soon(_expire, turns, name="front.expire")

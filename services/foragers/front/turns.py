@@ -46,6 +46,8 @@ class Turn:
 
     sid: str
     tones: Tones
+    client: str = ""
+    """Whose it is: the id of a key, or nobody's."""
     is_prompted: bool = False
     """Whether a worker may have it, so that its end must be told."""
     waits_for: dict[str, Call] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class Turns:
             if not self._lanes[sid]:
                 del self._lanes[sid]
 
-    def open(self, sid: str, holder: object, trails: Trails = ()) -> Turn:
+    def open(self, sid: str, holder: object, client: str, trails: Trails = ()) -> Turn:
         """A new turn, its stream claimed before anything is asked. Raises `ApiError` when full.
 
         `sid` is free. Until somebody says otherwise, the conversation is found by `trails` after
@@ -126,7 +128,7 @@ class Turns:
             self._sessions.keep(sid, trails)
             raise ApiError(503, f"{TURNS_MAX} turns are running; try again soon", code="overloaded")
         claim = self._bus.stream(sid)
-        turn = Turn(sid, claim.__enter__(), holder=holder, claim=claim, trails=trails)
+        turn = Turn(sid, claim.__enter__(), client, holder=holder, claim=claim, trails=trails)
         self._open[sid] = turn
         self._gauge.set(len(self._open))
         return turn
@@ -197,7 +199,7 @@ class Turns:
         self._waiting_gauge.set(len(self._queue))
 
     def resume(
-        self, results: Sequence[ToolResult], holder: object
+        self, results: Sequence[ToolResult], holder: object, client: str
     ) -> tuple[Turn, list[Tone]] | None:
         """The turn that waits for exactly these results, and the tones that bring them there.
 
@@ -205,8 +207,9 @@ class Turns:
         for some of them is ended, as its client has gone another way. Raises `ApiError` when
         results are missing.
         """
-        found = {turn for result in results if (turn := self._waiting.get(result.call_id))}
-        if len(found) != 1 or any(result.call_id not in self._waiting for result in results):
+        theirs = [self._waiting.get(result.call_id) for result in results]
+        found = {turn for turn in theirs if turn is not None and turn.client == client}
+        if len(found) != 1 or not all(turn in found for turn in theirs):
             for turn in found:
                 self.abort(turn, "client-abort")
             return None

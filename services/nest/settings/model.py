@@ -212,10 +212,14 @@ class NestSettings:
 class FrontSettings:
     """The model front: OpenAI, Anthropic and Ollama on one port."""
 
-    host: LoopbackHost = "127.0.0.1"
-    """Address to listen on; one of this machine only."""
+    host: Annotated[str, Text(r"[^\s/]+", "an address or a name of this machine")] = "127.0.0.1"
+    """Address to listen on. One that other machines reach needs a key: `hum key create`."""
     port: Port = 14_620
     """TCP port. 0: any free one; clients find it in runtime.json."""
+    names: tuple[Annotated[str, Text(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]", "a host name")], ...] = ()
+    """Further names and addresses under which clients ask, without the port."""
+    require_key: bool = False
+    """Whether clients on this machine need a key too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from nest.paths import ensure_private
 from thehum.core import names
 from thehum.core.keeping import Aside, Place, digest_of
 from thehum.core.records import (
@@ -33,7 +32,14 @@ from thehum.core.records import (
     pack,
     read_records,
 )
-from thehum.edge.disk import open_private, sync_data, sync_folder, told_apart, write_all
+from thehum.edge.disk import (
+    make_folder,
+    open_private,
+    sync_data,
+    sync_folder,
+    told_apart,
+    write_all,
+)
 from thehum.errors import DiskFull
 
 FILE_BYTES_MAX = 64 * 1024 * 1024
@@ -141,7 +147,7 @@ class Bodies:
         self.close()
         is_first = not self.folder.is_dir()
         with told_apart(f"opening {self.folder}"):
-            ensure_private(self.folder)
+            make_folder(self.folder)
             if is_first:
                 sync_folder(self._root)
             self._handle = open_private(self._path(first_seq), create=True, write=True)

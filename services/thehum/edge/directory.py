@@ -13,11 +13,17 @@ from pathlib import Path
 
 import orjson
 
-from nest.paths import ensure_private
 from nest.private import mint_private, read_private, replace_private
 from thehum.core import names
 from thehum.core.base import Base, dump_base, read_base
-from thehum.edge.disk import allocated, open_private, sync_folder, told_apart
+from thehum.edge.disk import (
+    NO_ROOM,
+    allocated,
+    make_folder,
+    open_private,
+    sync_folder,
+    told_apart,
+)
 from thrum.canonical import dumps
 from thrum.errors import SettingsRefused
 
@@ -37,7 +43,7 @@ class LogDirectory:
         log of another key.
         """
         self.root = root
-        ensure_private(root)
+        make_folder(root)
         self._lock = _lock(root / LOCK)
         try:
             _claim(root / AUTHOR, author, public)
@@ -109,12 +115,16 @@ class LogDirectory:
             replace_private(self.root / SEQ, seq.to_bytes(8, "big"))
 
     def quarantine(self, kind: str, after_seq: int, data: bytes) -> Path:
-        """Keep a copy of `data`, found behind `after_seq`; once this returns it is on disk."""
+        """Keep a copy of `data`, found behind `after_seq`; once this returns it is on disk.
+
+        Raises `DiskFull`, `WriteFailed`.
+        """
         folder = self.root / names.QUARANTINE_DIR
-        ensure_private(folder)
+        make_folder(folder)
         digest = hashlib.sha256(data).hexdigest()
         path = folder / names.quarantine_name(kind, after_seq, digest)
-        replace_private(path, data)
+        with told_apart(f"writing {path}"):
+            replace_private(path, data)
         sync_folder(self.root)
         return path
 
@@ -139,15 +149,17 @@ def _lock(path: Path) -> int:
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-    except OSError:
-        os.close(handle)
-        raise
+    except OSError as problem:
+        if problem.errno not in NO_ROOM:  # without room the lock counts, and nobody's pid is in it
+            os.close(handle)
+            raise
     return handle
 
 
 def _claim(path: Path, author: str, public: bytes) -> None:
     """Write down whose log this is, or see that it is ours."""
-    mint_private(path, dumps({"hid": author, "pubkey": public.hex()}) + b"\n")
+    if not path.exists():  # on a full disk, what is there can still be read
+        mint_private(path, dumps({"hid": author, "pubkey": public.hex()}) + b"\n")
     try:
         found = orjson.loads(read_private(path))
         hid, pubkey = found["hid"], found["pubkey"]

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nest.paths import OTHERS, require_ours
+from nest.paths import OTHERS, ensure_private, require_ours
 from thehum.errors import DiskFull, WriteFailed
 from thrum.errors import SettingsRefused
 
@@ -54,6 +54,21 @@ def _require_private(path: Path, status: os.stat_result) -> None:
             f"{path} is open to other users (mode {mode:04o}, wanted 0600)",
             hint=f"chmod 600 {path}",
         )
+
+
+def make_folder(folder: Path) -> None:
+    """Leave `folder` as a private one of ours, made when missing.
+
+    Raises `DiskFull`, `WriteFailed`, and `SettingsRefused` for what is there and cannot be used.
+    """
+    try:
+        ensure_private(folder)
+    except SettingsRefused as problem:
+        cause = problem.__cause__
+        if isinstance(cause, OSError) and cause.errno in NO_ROOM | {errno.EIO}:
+            with told_apart(f"making {folder}"):
+                raise cause from None
+        raise
 
 
 @contextmanager

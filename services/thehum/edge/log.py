@@ -1,7 +1,7 @@
 """The log: opened and recovered, appended to a group at a time, read back by pages."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,8 +50,10 @@ class Log:
     ) -> None:
         """Open the log in `root`, made when missing, and verify its newest two segments.
 
-        Raises `SettingsRefused` for a folder that cannot be used, `DiskFull` for no room to begin,
-        `WriteFailed`. Damage raises nothing: the log is then read-only, and `read_only` says why.
+        Raises `SettingsRefused` for a folder that cannot be used, `WriteFailed`, and `DiskFull`
+        when there is not even room to name the author of a new log. What else is to be written and
+        finds no room waits for the next `append`. Damage raises nothing: the log is then
+        read-only, and `read_only` says why.
         """
         self.author = str(identity.hid)
         self.public = identity.key.public
@@ -62,10 +64,12 @@ class Log:
         self.last_batch: BatchName | None = None
         self.read_only: str | None = None
         self.recovered_bytes = 0
-        """Bytes of a torn tail that this start put into quarantine."""
+        """Bytes of a torn tail that this start found, and put into quarantine."""
         self.base: Base | None = None
         """What the log begins behind, once its oldest events went."""
         self._segment: Segment | None = None
+        self._torn: tuple[TornTail, bytes] | None = None
+        """What this start found behind the head, until there is room to set it aside."""
         self._bodies_bytes = 0
         """Of bodies beside the open segment."""
         with told_apart(f"opening the log in {root}"):
@@ -82,7 +86,7 @@ class Log:
                 if self.read_only is None:
                     self.bodies.recover(self.head.seq, self._has_bodies_behind)
                 if self.read_only is None and self._segment is None:
-                    self._segment = self._next_segment()
+                    self._unless_full(self._begin)
             except BaseException:
                 self.close()
                 raise
@@ -123,6 +127,7 @@ class Log:
         """
         if self.read_only is not None:
             raise LogReadOnly(self.read_only, hint="hum thehum verify")
+        self._set_aside()
         segment = self._segment
         if segment is None or self._is_full(segment, len(group.data)):
             segment = self._segment = self._roll(segment)
@@ -186,6 +191,7 @@ class Log:
 
         Raises `DiskFull`, which does no harm yet.
         """
+        self._set_aside()
         if self._segment is not None:
             self._spare.advance()
         return self._segment is not None and not self._spare.is_ready
@@ -324,11 +330,30 @@ class Log:
         )
         self._bodies_bytes = self.bodies.size(first_seq)
         if isinstance(finding, TornTail):
-            torn = data[finding.start : finding.end]
-            kept = self._directory.quarantine("torn", self.head.seq, torn)
-            self._segment.zero(finding.start, finding.end)
-            self.recovered_bytes = len(torn)
-            log.warning("log.torn_tail", extra={"bytes": len(torn), "kept": str(kept)})
+            self._torn = finding, data[finding.start : finding.end]
+            self.recovered_bytes = finding.end - finding.start
+            self._unless_full(self._set_aside)
+
+    def _set_aside(self) -> None:
+        """Put a torn tail into quarantine, then zero it. Raises `DiskFull`, `WriteFailed`."""
+        if self._torn is None or self._segment is None:
+            return
+        tail, torn = self._torn
+        kept = self._directory.quarantine("torn", self.head.seq, torn)
+        self._segment.zero(tail.start, tail.end)
+        self._torn = None
+        log.warning("log.torn_tail", extra={"bytes": len(torn), "kept": str(kept)})
+
+    def _begin(self) -> None:
+        """Begin the segment behind the head."""
+        self._segment = self._next_segment()
+
+    def _unless_full(self, write: Callable[[], object]) -> None:
+        """Do what the next `append` would do first, if there is room."""
+        try:
+            write()
+        except DiskFull as problem:
+            log.warning("log.no_room", extra={"reason": problem.message})
 
     def _recover_sealed(self, first_seq: int, next_first: int | None) -> bool:
         """Verify a sealed segment; False, and read-only, when something is wrong with it."""
@@ -373,12 +398,14 @@ class Log:
 
     def _damaged(self, first_seq: int, finding: Damaged, data: bytes) -> None:
         name = self._directory.segment(first_seq).name
-        kept = self._directory.quarantine(
-            "damaged", self.head.seq, data[finding.start : finding.end]
-        )
+        damaged = data[finding.start : finding.end]
+        try:
+            kept = f"a copy is in {self._directory.quarantine('damaged', self.head.seq, damaged)}"
+        except DiskFull:
+            kept = "there is no room for a copy"
         self._refuse_writes(
             f"{name} is damaged at bytes {finding.start} to {finding.end}: {finding.damage} "
-            f"(a copy is in {kept})"
+            f"({kept})"
         )
 
     def _refuse_writes(self, reason: str) -> None:

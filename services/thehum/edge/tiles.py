@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from nest.paths import ensure_private
 from thehum.core.names import TILES_DIR
 from thehum.core.tiles import TILE_HASHES, whole
 from thehum.edge.disk import (
     allocated,
+    make_folder,
     open_private,
     punch,
     sync_data,
@@ -45,7 +45,8 @@ class Tiles:
 
         When not, the tiles are empty. Raises `DiskFull`, `WriteFailed`, `SettingsRefused`.
         """
-        ensure_private(self._folder)
+        if self._folder.exists():
+            make_folder(self._folder)
         size = whole(size)
         is_whole = all(
             self._cut(level, size >> 8 * level) >= (size >> 8 * level) for level in range(LEVELS)
@@ -63,6 +64,8 @@ class Tiles:
         Raises `DiskFull`, after which it can be called again.
         """
         index = self.size // TILE_HASHES
+        if index == 0:
+            make_folder(self._folder)
         self._write(0, self.size, b"".join(leaves))
         root = node = perfect_root(leaves)
         for level in range(1, LEVELS):

@@ -14,7 +14,6 @@ from typing import Any
 
 import orjson
 
-from nest.paths import ensure_private
 from nest.private import read_private, replace_private
 from thehum.core import names
 from thehum.core.cosigned import Cosigned, dump_cosigned, newer, read_cosigned, witness_name
@@ -31,8 +30,9 @@ from thehum.core.witnessing import (
     read_asked,
     read_record,
 )
-from thehum.edge.disk import sync_folder, told_apart
+from thehum.edge.disk import make_folder, sync_folder, told_apart
 from thehum.edge.log import Log
+from thehum.errors import DiskFull
 from thrum.canonical import dumps
 from thrum.chi import Chi
 from thrum.errors import Qualifier
@@ -73,7 +73,7 @@ class Witness:
         elif opened.head.seq:
             self._scan_from = opened.first_seq
         else:
-            self._begin()
+            self._scan_from = 1  # there is nothing to find, and room for the folder may be lacking
 
     @property
     def conflicts(self) -> int:
@@ -119,8 +119,12 @@ class Witness:
                 self._decline(tone, Qualifier.AUTH_DENIED, "that log has two histories")
                 continue
             self._witnessed.recorded(head)
-            self._write(head.checkpoint.author, dump_head(head, public))
-            self._sign(tone, head, at_seconds)
+            try:
+                self._write(head.checkpoint.author, dump_head(head, public))
+            except DiskFull as problem:  # the log has it; who asks again gets a signature
+                self._decline(tone, Qualifier.LOG_UNAVAILABLE, problem.message)
+            else:
+                self._sign(tone, head, at_seconds)
 
     def _sign(self, tone: Tone, head: Head, at_seconds: int) -> None:
         name = witness_name(self._log.author)
@@ -179,8 +183,7 @@ class Witness:
 
     def _keep(self, cosigned: Cosigned) -> Cosigned:
         folder = self._root / names.COSIGNED_DIR
-        with told_apart(f"writing below {folder}"):
-            ensure_private(folder)
+        make_folder(folder)
         path = folder / names.record_name(cosigned.witness)
         if path.exists():
             held = read_cosigned(orjson.loads(read_private(path)), public=self._log.public)
@@ -245,8 +248,7 @@ class Witness:
                 self._take(body, where=name)
 
     def _begin(self) -> None:
-        with told_apart(f"making {self._folder}"):
-            ensure_private(self._folder)
+        make_folder(self._folder)
         sync_folder(self._root)
 
     def _write(self, author: str, body: Body, *, is_conflict: bool = False) -> None:

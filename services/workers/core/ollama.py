@@ -16,6 +16,7 @@ from workers.core.completions import (
     error_message,
     read_arguments,
 )
+from workers.core.embeddings import OLLAMA
 from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge
 from workers.core.wires import Parser, Wire, names_of
 
@@ -90,6 +91,7 @@ class OllamaWire(Wire):
     hive = "ollama"
     path = "/api/chat"
     models_path = "/api/tags"
+    embedding = OLLAMA
     key_variable = "OLLAMA_API_KEY"
     needs_place = False
 

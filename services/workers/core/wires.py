@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from thrum.tones import Body
 from workers.core.completions import ChatCompletion, Completion
+from workers.core.embeddings import OPENAI, Embedding
 from workers.core.sse import SseParser
 
 MODELS_MAX = 1_000
@@ -31,6 +32,8 @@ class Wire(ABC):
     path: str
     """Where completions are asked for."""
     models_path: str
+    embedding: Embedding | None = None
+    """How embeddings are asked for; None when the service makes none."""
     key_variable: str
     """The variable that people keep the key in."""
     needs_place = True
@@ -75,6 +78,7 @@ class OpenaiWire(Wire):
     hive = "openai"
     path = "/chat/completions"
     models_path = "/models"
+    embedding = OPENAI
     key_variable = "OPENAI_API_KEY"
     _FOREIGN = ("top_k", "num_ctx", "thinking", "think")
     _FOREIGN_TO_MESSAGES = ("thinking", "is_error")

@@ -9,7 +9,7 @@ from workers.core.scout import answers
 from workers.core.scout.plans import Look, next_step
 from workers.core.scout.requests import read_request
 from workers.core.scout.views import View, read_view
-from workers.turns import Call, Turn
+from workers.turns import Call, Turn, TurnFailed
 
 READ_TOOL = "humfs_read"
 ROUNDS_MAX = 12
@@ -30,6 +30,10 @@ class ScoutAgent:
         for piece in _pieces(await self._answer(turn)):
             await turn.say(piece)
         return "end_turn"
+
+    async def embed(self, turn: Turn) -> str:
+        """There is no model to do it."""
+        raise TurnFailed("scout is no model and makes no embeddings", code=501)
 
     def forget(self, sid: str) -> None:
         """Nothing is remembered."""

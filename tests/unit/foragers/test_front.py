@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -16,6 +17,7 @@ from foragers.front import turns as turns_module
 from foragers.front.app import Front
 from foragers.front.catalogue import Catalogue
 from foragers.front.exchanges import Exchanges
+from foragers.front.keys import Keys
 from foragers.front.requests import Bodies, Room
 from foragers.front.sessions import Sessions
 from foragers.front.turns import Turns
@@ -144,7 +146,8 @@ class House:
         chats = Exchanges(
             self.bus, self.turns, self.sessions, self.catalogue, metrics, frame_bytes_max=65_536
         )
-        self.front = Front(self.bus, chats, self.catalogue, metrics)
+        keys = Keys(Path("/nonexistent/keys"), metrics, is_needed=False)
+        self.front = Front(self.bus, keys, chats, self.catalogue, metrics)
         self.metrics = metrics
         self._tasks = tasks
 

@@ -104,7 +104,7 @@ def test_every_section_is_read(paths: Paths) -> None:
         ({"front": {"port": True}}, "front.port: got true, wanted a whole number"),
         ({"front": {"port": 1.0}}, "front.port: got 1.0, wanted a whole number"),
         ({"front": {"port": None}}, "front.port: got null, wanted a whole number"),
-        ({"front": {"host": "0.0.0.0"}}, 'front.host: got "0.0.0.0", wanted 127.0.0.1, ::1'),
+        ({"sidecar": {"host": "0.0.0.0"}}, 'sidecar.host: got "0.0.0.0", wanted 127.0.0.1, ::1'),
         ({"sidecar": {"host": "example.org"}}, "no keys are configured"),
         ({"humd": {"metricsAddr": "0.0.0.0:9"}}, "humd.metricsAddr: got"),
         ({"humd": {"metricsAddr": "127.0.0.1"}}, "wanted host:port of this machine, or empty"),

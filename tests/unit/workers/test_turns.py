@@ -61,6 +61,10 @@ class ScriptedAgent:
     async def answer(self, turn: Turn) -> str:
         return await self._answering(turn)
 
+    async def embed(self, turn: Turn) -> str:
+        await turn.tell_vectors(["AACAPw=="])
+        return "end_turn"
+
     def forget(self, sid: str) -> None:
         self.forgotten.append(sid)
 
@@ -107,6 +111,15 @@ async def test_text_and_reasoning_are_framed_as_blocks() -> None:
         "finishReason": "end_turn",
         "usage": {"input_tokens": 0, "output_tokens": 0},
     }
+
+
+async def test_a_prompt_for_embeddings_is_answered_by_vectors() -> None:
+    async with working(never) as (bus, _, _):
+        bus.hear("prompt", content="", embed={"input": ["x"]})
+        (end,) = await bus.ends(1)
+
+    assert bus.sent[0].body == {"chunkType": "embeddings", "vectors": ["AACAPw=="]}
+    assert end.body["finishReason"] == "end_turn"
 
 
 async def test_a_failed_turn_ends_with_its_error_after_what_was_said() -> None:

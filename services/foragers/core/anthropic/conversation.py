@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from foragers.core.calls import ToolResult
-from foragers.core.checks import text_at, wrong
+from foragers.core.checks import kind_of, text_at, wrong
 from foragers.core.errors import ApiError
 from thrum.tones import Body
 
@@ -100,7 +100,7 @@ def _blocks(path: str, value: object) -> list[Block]:
         here = f"{path}.{index}"
         if type(block) is not dict:
             raise wrong(here, "an object with a type")
-        check = _KNOWN.get(block.get("type", ""))
+        check = _KNOWN.get(kind_of(block))
         if check is not None:
             check(here, block)
             blocks.append(block)
@@ -117,7 +117,7 @@ def _check_source(path: str, block: Block) -> None:
     if type(source) is not dict:
         raise wrong(f"{path}.source", "an object with a type")
     keys = {"base64": ("media_type", "data"), "url": ("url",), "text": ("data",)}
-    for key in keys.get(source.get("type", ""), ()):
+    for key in keys.get(kind_of(source), ()):
         text_at(f"{path}.source.{key}", source.get(key))
     if source.get("type") == "url" and not source["url"].startswith(("https://", "http://")):
         raise wrong(f"{path}.source.url", "an https: or http: URL")

@@ -7,7 +7,7 @@ and references are left out: only the service that made them could read them.
 from collections.abc import Mapping
 from typing import Any
 
-from foragers.core.checks import text_at, wrong
+from foragers.core.checks import kind_of, text_at, wrong
 from foragers.core.errors import ApiError
 from thrum.tones import Body
 
@@ -31,7 +31,7 @@ def messages_of(value: object) -> list[Body]:
         path = f"input[{index}]"
         if type(item) is not dict:
             raise wrong(path, "an object")
-        kind = item.get("type", "message")
+        kind = kind_of(item, "message")
         if kind == "message":
             messages.append(_message(path, item))
         elif kind in _CALLS:
@@ -66,7 +66,7 @@ def _content(path: str, content: object) -> str | list[Body]:
 def _part(path: str, part: object) -> Body:
     if type(part) is not dict:
         raise wrong(path, "an object with a type")
-    kind = part.get("type")
+    kind = kind_of(part)
     if kind in _TEXTS:
         if type(part.get("text")) is not str:
             raise wrong(f"{path}.text", "a string")
