@@ -49,10 +49,9 @@ def newest(stack: Stack) -> int:
     return max((snapshot_seq(path.name) or 0 for path in snapshots(stack)), default=0)
 
 
-def wait_snapshot(stack: Stack, *, behind: int | None = None) -> int:
-    """Return once there is a snapshot that covers more than `behind`."""
-    before = newest(stack) if behind is None else behind
-    stack.wait_for(lambda: newest(stack) > before, f"a snapshot behind event {before}")
+def wait_snapshot(stack: Stack, *, behind: int) -> int:
+    """Return once there is a snapshot that covers more than `behind`; what it covers."""
+    stack.wait_for(lambda: newest(stack) > behind, f"a snapshot behind event {behind}")
     return newest(stack)
 
 
@@ -101,9 +100,10 @@ async def killed_stream(rng: random.Random, *, kills: int) -> None:
     moments = sorted(rng.sample(range(10, CHUNKS - 10), kills))
 
     with Stack(services=BUS, settings=settings()) as stack:
+        marks = [0]
 
         def strike() -> None:
-            wait_snapshot(stack)
+            marks.append(wait_snapshot(stack, behind=marks[-1]))
             victims = rng.choice([("humd",), ("thehum",), BUS, ("humd", "thehum")])
             for victim in victims:
                 stack.kill(victim)
@@ -123,7 +123,7 @@ async def killed_stream(rng: random.Random, *, kills: int) -> None:
                 work.start_soon(serve_stream, worker, permits)
                 numbers = await read_stream(asker, permits, at=dict.fromkeys(moments, struck))
             tasks.cancel_scope.cancel()
-        await anyio.to_thread.run_sync(wait_snapshot, stack)
+        await anyio.to_thread.run_sync(lambda: wait_snapshot(stack, behind=marks[-1]))
         for name in ("humd", "thehum"):
             stack.kill(name, signal.SIGTERM)
 
@@ -152,7 +152,7 @@ async def test_what_a_bee_had_not_taken_is_owed_again_after_a_start_from_a_snaps
     worker = bee_named(stack, "worker", "worker", models=("m",))
 
     def behind_a_door_that_stands_still() -> None:
-        wait_snapshot(stack)
+        wait_snapshot(stack, behind=CHUNKS)
         stack.kill("humd")
         stack.start("humd")
         stack.wait_for(lambda: len(started_from(stack)) == 2, "another start")
@@ -197,8 +197,9 @@ def with_two_snapshots(stack: Stack) -> None:
         join(stack, "worker", digit="1", models=["m"]) as worker,
         join(stack, "asker", digit="2") as asker,
     ):
+        before = newest(stack)
         turn(stack, asker, worker, "one")
-        wait_snapshot(stack)
+        wait_snapshot(stack, behind=before)
         turn(stack, asker, worker, "two")
         stack.wait_for(lambda: len(snapshots(stack)) == 2, "two snapshots")
 
@@ -260,19 +261,21 @@ def test_old_segments_go_and_what_is_left_is_enough(home: Path) -> None:
             join(stack, "worker", digit="1", models=["m"]) as worker,
             join(stack, "asker", digit="2") as asker,
         ):
+            before = newest(stack)
             for number in range(TURNS):
                 turn(stack, asker, worker, f"turn-{number}")
-            wait_snapshot(stack)
+            wait_snapshot(stack, behind=before)
             turn(stack, asker, worker, "last")
             stack.wait_for(lambda: dropped(stack), "the end of an old segment")
         stack.kill("thrumd")
+        before = newest(stack)
         for name in ("humd", "thehum"):
             stack.kill(name)
         for name in ("thehum", "humd"):
             stack.start(name)
         stack.wait_for(lambda: len(started_from(stack)) == 2, "a start from a snapshot")
 
-        wait_snapshot(stack)
+        wait_snapshot(stack, behind=before)
         for name in ("humd", "thehum"):
             stack.kill(name, signal.SIGTERM)
         assert command(stack, "verify", "--full")[0] == 0
