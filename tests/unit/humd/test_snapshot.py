@@ -7,6 +7,7 @@ from tests.support.world import World
 
 from humd.core.arrivals import Arrival, CatchUp
 from humd.core.snapshot import (
+    REFERENCES_PER_LINE,
     Ending,
     LeafLines,
     NotASnapshot,
@@ -24,6 +25,7 @@ from thrum.frames import Header
 from thrum.redaction import KnownSecrets
 
 AT_SEQ = 9
+MANY = REFERENCES_PER_LINE + 9
 
 
 def busy() -> World:
@@ -36,31 +38,31 @@ def busy() -> World:
     return world
 
 
-def owing() -> list[Owing]:
+def owing(chunks: int = 3) -> list[Owing]:
     parcels = [
         reference(4, Header(Chi.PROMPT, "r", "s", wane=1, seq=7), b""),
         reference(None, Header(Chi.TOOL_CALL, "c", "s", seq=8), frames.pack_body({"name": "n"})),
-        *(reference(None, Header(Chi.CHUNK, None, "s", seq=9, fan=1), b"") for _ in range(1500)),
+        *(reference(None, Header(Chi.CHUNK, None, "s", seq=9, fan=1), b"") for _ in range(chunks)),
     ]
     return [Owing("W", 0, parcels), Owing("A", 3, [])]
 
 
-def written(state: State, secrets: KnownSecrets | None = None) -> bytes:
+def written(state: State, secrets: KnownSecrets | None = None, *, chunks: int = 3) -> bytes:
     lines = LeafLines(state, secrets)
     body = b"".join(lines)
     end = Ending(AT_SEQ, lines.root().hex(), lines.count, 3, 0, 0, 0)
     catch_ups = [CatchUp("A", "s", 1, 1, 0, 9)]
-    return first_line(AT_SEQ, 5) + body + b"".join(last_lines(owing(), catch_ups, end))
+    return first_line(AT_SEQ, 5) + body + b"".join(last_lines(owing(chunks), catch_ups, end))
 
 
 def test_what_was_written_comes_back() -> None:
     world = busy()
 
-    found = read_snapshot(written(world.state))
+    found = read_snapshot(written(world.state, chunks=MANY))
 
     events = {seq: Arrival(seq, 1, "A", Header("prompt", "r", "s"), b"\x80") for seq in range(9)}
     assert (found.at_seq, found.at_ms, found.ending.needs_seq) == (AT_SEQ, 5, 3)
-    assert found.owing == owing()
+    assert found.owing == owing(MANY)
     assert found.catch_ups == [CatchUp("A", "s", 1, 1, 0, 9)]
     assert set(found.events_needed()) >= {4, 8, 9}
     assert b"".join(LeafLines(found.state(events))) == b"".join(LeafLines(world.state))
