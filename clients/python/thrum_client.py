@@ -304,12 +304,16 @@ FIELDS: dict[str, dict[str, str]] = {
         "output": "string",
         "isError": "boolean",
         "vectors": "array",
+        "model": "string",
+        "to": "string",
+        "reason": "string",
     },
     "finish": {
         "finishReason": "string",
         "usage": "object|null",
         "exitCode": "integer",
         "providerMetadata": "any",
+        "model": "string",
     },
     "error": {
         "message": "string",
@@ -318,6 +322,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "code": "string|integer",
         "subtype": "string",
         "usage": "object|null",
+        "model": "string",
     },
     "session-ready": {
         "nestId": "string|null",

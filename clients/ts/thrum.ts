@@ -142,6 +142,9 @@ export interface ChunkTone extends Envelope {
   output?: string;
   isError?: boolean;
   vectors?: unknown[];
+  model?: string;
+  to?: string;
+  reason?: string;
 }
 export interface FinishTone extends Envelope {
   chi: "finish";
@@ -150,6 +153,7 @@ export interface FinishTone extends Envelope {
   usage?: Record<string, unknown> | null;
   exitCode?: number;
   providerMetadata?: unknown;
+  model?: string;
 }
 export interface ErrorTone extends Envelope {
   chi: "error";
@@ -159,6 +163,7 @@ export interface ErrorTone extends Envelope {
   code?: string | number;
   subtype?: string;
   usage?: Record<string, unknown> | null;
+  model?: string;
 }
 export interface SessionReadyTone extends Envelope {
   chi: "session-ready";
@@ -539,9 +544,9 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "tool-result": { callId: "string", toolName: "string", output: "any", result: "any", content: "any", isError: "boolean", title: "string|null", metadata: "any" },
   "petal-cell": { event: "string", role: "string", model: "string", provider: "string", messageId: "string", parentId: "string", completed: "integer" },
   "breath": { sessions: "array|object", protoVersion: "string" },
-  "chunk": { chunkType: "string", part: "object", blockIdx: "integer", delta: "string", toolCallId: "string", toolName: "string", input: "any", partialJson: "string", result: "any", callId: "string", arguments: "any", output: "string", isError: "boolean", vectors: "array" },
-  "finish": { finishReason: "string", usage: "object|null", exitCode: "integer", providerMetadata: "any" },
-  "error": { message: "string", qualifier: "string", callId: "string", code: "string|integer", subtype: "string", usage: "object|null" },
+  "chunk": { chunkType: "string", part: "object", blockIdx: "integer", delta: "string", toolCallId: "string", toolName: "string", input: "any", partialJson: "string", result: "any", callId: "string", arguments: "any", output: "string", isError: "boolean", vectors: "array", model: "string", to: "string", reason: "string" },
+  "finish": { finishReason: "string", usage: "object|null", exitCode: "integer", providerMetadata: "any", model: "string" },
+  "error": { message: "string", qualifier: "string", callId: "string", code: "string|integer", subtype: "string", usage: "object|null", model: "string" },
   "session-ready": { nestId: "string|null", model: "string|null", tools: "array" },
   "pulse": { kind: "string", pid: "integer", reason: "string" },
   "permission-ask": { permitId: "string", askId: "string", tool: "string", path: "string", input: "any", question: "string", context: "any" },

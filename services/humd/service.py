@@ -19,6 +19,7 @@ from humd.edge.greeting import Connection
 from humd.edge.ledger import Ledger
 from humd.edge.metrics import Metrics
 from humd.edge.projections import Projections
+from humd.edge.said_logs import BeeLogs
 from humd.edge.snapshots import Taking
 from humd.intake import Full, Intake
 from humd.joins import Joins
@@ -93,6 +94,7 @@ class Hub:
             metrics=self._metrics,
             projections=self._projections,
             catch_ups=self._catch_ups,
+            bee_logs=BeeLogs(context.metrics),
         )
         self._next_tick = 0.0
 

@@ -254,7 +254,6 @@ class Traffic(RuleBasedStateMachine):
 
 TestTraffic = Traffic.TestCase
 TestTraffic.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
-TestTraffic.pytestmark = [pytest.mark.timeout(120)]  # five seconds on a machine of its own
 
 
 def forgotten(stored: bytes) -> bytes:
