@@ -80,7 +80,7 @@ class Hub:
                 lambda: KnownSecrets(known_secrets(paths, settings)),
             ),
         )
-        keys = {"log": paths.humd_key, "operator": paths.operator_key}
+        keys = {"log": paths.bee_key("thehum"), "operator": paths.operator_key}
         self._joins = Joins(self._bus, self._recorder, self._log_link, self._metrics, keys)
         excluded = frozenset(settings.humd.thehum.exclude)
         self._intake = Intake(
