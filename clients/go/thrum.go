@@ -85,6 +85,10 @@ const (
 	ChiCheckpoint      = "checkpoint"
 	ChiCosign          = "cosign"
 	ChiWitnessed       = "witnessed"
+	ChiKeyCommit       = "key-commit"
+	ChiKeyRotate       = "key-rotate"
+	ChiRotateKey       = "rotate-key"
+	ChiSign            = "sign"
 	ChiSnapshot        = "snapshot"
 	ChiBeeRetract      = "bee-retract"
 )
@@ -162,6 +166,10 @@ var AllChi = []string{
 	ChiCheckpoint,
 	ChiCosign,
 	ChiWitnessed,
+	ChiKeyCommit,
+	ChiKeyRotate,
+	ChiRotateKey,
+	ChiSign,
 	ChiSnapshot,
 	ChiBeeRetract,
 }
@@ -227,6 +235,10 @@ var Needs = map[string][]string{
 	"checkpoint":         {},
 	"cosign":             {"note", "pubkey"},
 	"witnessed":          {"origin", "pubkey"},
+	"key-commit":         {"pubkey", "next"},
+	"key-rotate":         {"pubkey", "next", "sig"},
+	"rotate-key":         {},
+	"sign":               {"kind"},
 	"snapshot":           {},
 	"bee-retract":        {},
 }
@@ -272,6 +284,10 @@ var Fields = map[string][]Field{
 	"checkpoint":         {{"old", "integer"}, {"note", "string"}, {"size", "integer"}, {"proof", "array"}, {"cosignature", "string"}, {"pubkey", "string"}},
 	"cosign":             {{"note", "string"}, {"pubkey", "string"}, {"proof", "array"}},
 	"witnessed":          {{"origin", "string"}, {"size", "integer"}, {"root", "string"}, {"note", "string"}, {"conflict", "array"}, {"pubkey", "string"}},
+	"key-commit":         {{"pubkey", "string"}, {"next", "string"}},
+	"key-rotate":         {{"pubkey", "string"}, {"next", "string"}, {"sig", "string"}},
+	"rotate-key":         {{"seq", "integer"}, {"pubkey", "string"}},
+	"sign":               {{"kind", "string"}, {"statement", "string"}, {"signature", "string"}, {"pubkey", "string"}, {"keys", "array"}},
 	"snapshot":           {},
 	"bee-retract":        {{"name", "string"}, {"scope", "string"}, {"reason", "string"}},
 }

@@ -75,6 +75,10 @@ class Chi:
     CHECKPOINT = "checkpoint"
     COSIGN = "cosign"
     WITNESSED = "witnessed"
+    KEY_COMMIT = "key-commit"
+    KEY_ROTATE = "key-rotate"
+    ROTATE_KEY = "rotate-key"
+    SIGN = "sign"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -154,6 +158,10 @@ ALL_CHI: frozenset[str] = frozenset(
         Chi.CHECKPOINT,
         Chi.COSIGN,
         Chi.WITNESSED,
+        Chi.KEY_COMMIT,
+        Chi.KEY_ROTATE,
+        Chi.ROTATE_KEY,
+        Chi.SIGN,
         Chi.SNAPSHOT,
         Chi.BEE_RETRACT,
     }
@@ -214,6 +222,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "checkpoint": (),
     "cosign": ("note", "pubkey"),
     "witnessed": ("origin", "pubkey"),
+    "key-commit": ("pubkey", "next"),
+    "key-rotate": ("pubkey", "next", "sig"),
+    "rotate-key": (),
+    "sign": ("kind",),
     "snapshot": (),
     "bee-retract": (),
 }
@@ -452,6 +464,26 @@ FIELDS: dict[str, dict[str, str]] = {
         "note": "string",
         "conflict": "array",
         "pubkey": "string",
+    },
+    "key-commit": {
+        "pubkey": "string",
+        "next": "string",
+    },
+    "key-rotate": {
+        "pubkey": "string",
+        "next": "string",
+        "sig": "string",
+    },
+    "rotate-key": {
+        "seq": "integer",
+        "pubkey": "string",
+    },
+    "sign": {
+        "kind": "string",
+        "statement": "string",
+        "signature": "string",
+        "pubkey": "string",
+        "keys": "array",
     },
     "snapshot": {},
     "bee-retract": {

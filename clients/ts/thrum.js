@@ -60,6 +60,10 @@ export const Chi = {
   checkpoint: "checkpoint",
   cosign: "cosign",
   witnessed: "witnessed",
+  keyCommit: "key-commit",
+  keyRotate: "key-rotate",
+  rotateKey: "rotate-key",
+  sign: "sign",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 };
@@ -156,6 +160,10 @@ export const NEEDS = {
   "checkpoint": [],
   "cosign": ["note", "pubkey"],
   "witnessed": ["origin", "pubkey"],
+  "key-commit": ["pubkey", "next"],
+  "key-rotate": ["pubkey", "next", "sig"],
+  "rotate-key": [],
+  "sign": ["kind"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -201,6 +209,10 @@ export const FIELDS = {
   "checkpoint": { old: "integer", note: "string", size: "integer", proof: "array", cosignature: "string", pubkey: "string" },
   "cosign": { note: "string", pubkey: "string", proof: "array" },
   "witnessed": { origin: "string", size: "integer", root: "string", note: "string", conflict: "array", pubkey: "string" },
+  "key-commit": { pubkey: "string", next: "string" },
+  "key-rotate": { pubkey: "string", next: "string", sig: "string" },
+  "rotate-key": { seq: "integer", pubkey: "string" },
+  "sign": { kind: "string", statement: "string", signature: "string", pubkey: "string", keys: "array" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

@@ -334,6 +334,30 @@ export interface WitnessedTone extends Envelope {
   note?: string;
   conflict?: unknown[];
 }
+export interface KeyCommitTone extends Envelope {
+  chi: "key-commit";
+  pubkey: string;
+  next: string;
+}
+export interface KeyRotateTone extends Envelope {
+  chi: "key-rotate";
+  pubkey: string;
+  next: string;
+  sig: string;
+}
+export interface RotateKeyTone extends Envelope {
+  chi: "rotate-key";
+  seq?: number;
+  pubkey?: string;
+}
+export interface SignTone extends Envelope {
+  chi: "sign";
+  kind: string;
+  statement?: string;
+  signature?: string;
+  pubkey?: string;
+  keys?: unknown[];
+}
 export interface SnapshotTone extends Envelope {
   chi: "snapshot";
 }
@@ -385,6 +409,10 @@ export type KnownTone =
   | CheckpointTone
   | CosignTone
   | WitnessedTone
+  | KeyCommitTone
+  | KeyRotateTone
+  | RotateKeyTone
+  | SignTone
   | SnapshotTone
   | BeeRetractTone
   ;
@@ -432,6 +460,10 @@ export const Chi = {
   checkpoint: "checkpoint",
   cosign: "cosign",
   witnessed: "witnessed",
+  keyCommit: "key-commit",
+  keyRotate: "key-rotate",
+  rotateKey: "rotate-key",
+  sign: "sign",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 } as const;
@@ -528,6 +560,10 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "checkpoint": [],
   "cosign": ["note", "pubkey"],
   "witnessed": ["origin", "pubkey"],
+  "key-commit": ["pubkey", "next"],
+  "key-rotate": ["pubkey", "next", "sig"],
+  "rotate-key": [],
+  "sign": ["kind"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -573,6 +609,10 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "checkpoint": { old: "integer", note: "string", size: "integer", proof: "array", cosignature: "string", pubkey: "string" },
   "cosign": { note: "string", pubkey: "string", proof: "array" },
   "witnessed": { origin: "string", size: "integer", root: "string", note: "string", conflict: "array", pubkey: "string" },
+  "key-commit": { pubkey: "string", next: "string" },
+  "key-rotate": { pubkey: "string", next: "string", sig: "string" },
+  "rotate-key": { seq: "integer", pubkey: "string" },
+  "sign": { kind: "string", statement: "string", signature: "string", pubkey: "string", keys: "array" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };
