@@ -60,16 +60,20 @@ class Beside:
         if self._file is not None:
             self._file.close()
 
-    def look(self, seq: int, place: Place, sid: str | None) -> There:
-        """What there is of the body of event `seq`, whose sid is `sid`."""
+    def filed(self, seq: int, place: Place, sid: str | None) -> There:
+        """As `look`; one that is filed under another sid than its event's is changed."""
+        there = self.look(seq, place)
+        is_astray = there is There.WHOLE and not is_filed(self._records[seq], sid)
+        return There.CHANGED if is_astray else there
+
+    def look(self, seq: int, place: Place) -> There:
+        """What there is of the body of event `seq`."""
         at = bisect_right(self._firsts, seq) - 1
         if at >= 0 and self._firsts[at] != self._first_seq:
             self._open(self._firsts[at])
         record = self._records.get(seq)
         if self._file is None or record is None or record.is_gone:
             return There.GONE
-        if not is_filed(record, sid):
-            return There.CHANGED
         try:
             body_of(self._file, record, place)
         except BrokenRecord:

@@ -236,7 +236,7 @@ class Files:
         if not files_beside(self.root):
             return None
         with Beside(self.root) as beside:
-            return audit_bodies(self.lines_from(self.firsts[0]), beside.look, upto_seq=upto_seq)
+            return audit_bodies(self.lines_from(self.firsts[0]), beside.filed, upto_seq=upto_seq)
 
 
 @contextmanager
