@@ -124,6 +124,9 @@ class ThehumSettings:
         default=30, metadata={"json": "maxAgeDays"}
     )
     """Days that events are kept when the log rolls, if the bytes allow."""
+    snapshot_interval_ms: Annotated[int, Range(100, 86_400_000)] = 30_000
+    """Milliseconds between two snapshots of the router's state, while something happens. A start
+    reads the newest one and what the log has behind it; what is behind none is never dropped."""
     exclude: tuple[Excludable, ...] = ("echo", "log")
     """Kinds of tone that are never written. They carry no state; only such kinds can be named."""
     sensitive: tuple[ChiName, ...] = ()
@@ -224,6 +227,8 @@ class FrontSettings:
     """Address to listen on. One that other machines reach needs a key: `hum key create`."""
     port: Port = 14_620
     """TCP port. 0: any free one; clients find it in runtime.json."""
+    ollama_port: Annotated[int, Range(1, 65_535)] | None = None
+    """A further port, for clients of Ollama that know one only; left out where it is taken."""
     names: tuple[Annotated[str, Text(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]", "a host name")], ...] = ()
     """Further names and addresses under which clients ask, without the port."""
     require_key: bool = False
