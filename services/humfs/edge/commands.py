@@ -75,7 +75,8 @@ class Commands:
         self._sandbox = sandbox
         self._limit = anyio.CapacityLimiter(RUNNING_MAX)
         self._lingering: list[Command] = []
-        self._starts, self._waiting = anyio.create_memory_object_stream[Command](RUNNING_MAX)
+        self._tasks = anyio.create_task_group()
+        self._is_attended = anyio.Event()
 
     @property
     def lingering(self) -> int:
@@ -84,9 +85,9 @@ class Commands:
 
     async def attend(self) -> None:
         """Run commands until cancelled; then end everything they started."""
-        async with anyio.create_task_group() as tasks:
-            async for command in self._waiting:
-                tasks.start_soon(self._live, command, name="humfs.command")
+        async with self._tasks:
+            self._is_attended.set()
+            await anyio.sleep_forever()
 
     async def run(self, command: Command) -> None:
         """Return when a command can be answered; raises what kept it from starting.
@@ -95,7 +96,8 @@ class Commands:
         """
         async with self._limit:
             command.started = time.monotonic()
-            await self._starts.send(command)
+            await self._is_attended.wait()
+            self._tasks.start_soon(self._live, command, name="humfs.command")
             try:
                 await command.answered.wait()
             except BaseException:

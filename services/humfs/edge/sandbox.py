@@ -9,7 +9,7 @@ import resource
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from nest.cells.orders import Order, Pinned, Walls
 
 PROBE_SECONDS = 20.0
 """How long the first command may take, on a machine that is busy."""
+ATTEMPTS_MAX = 3
+"""Times a sandbox is made anew because somebody swapped what it was to show."""
 FILE_BYTES_MAX = 4 * 1024 * 1024 * 1024
 """Largest file that a command may write."""
 DATA_BYTES_MAX = 4 * 1024 * 1024 * 1024
@@ -118,12 +120,30 @@ class Sandbox:
             return
         held: list[Mount] = []
         try:
-            mounts = await to_thread.run_sync(self._prepare, held)
-            async with self._boxed(argv, cwd, standing, mounts) as cell:
-                yield cell
+            async with AsyncExitStack() as stack:
+                yield await self._entered(stack, argv, cwd, standing, held)
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._masks.release, self._roots, held)
+
+    async def _entered(
+        self,
+        stack: AsyncExitStack,
+        argv: Sequence[str],
+        cwd: str,
+        standing: Standing,
+        held: list[Mount],
+    ) -> Cell:
+        """A cell in a new sandbox; tried again when something was swapped on the way."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            mounts = await to_thread.run_sync(self._prepare, held)
+            boxed = self._boxed(argv, cwd, standing, mounts)
+            try:
+                return await stack.enter_async_context(boxed)
+            except CellFailed as failure:
+                if walls.SWAPPED not in str(failure) or attempt == ATTEMPTS_MAX:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
     async def _boxed(
