@@ -274,7 +274,7 @@ class TestWeakerSandboxes:
     async def test_a_missing_layer_is_named_and_full_is_refused(
         self, roots: Roots, masks: Masks, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def lacks() -> bytes:
+        def lacks(**_: bool) -> bytes:
             raise NoFilter("libseccomp is not there")
 
         monkeypatch.setattr(sandbox, "call_filter", lacks)
@@ -292,7 +292,7 @@ class TestWeakerSandboxes:
     async def test_a_filter_that_the_kernel_refuses_counts_as_missing(
         self, roots: Roots, masks: Masks, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sandbox, "call_filter", lambda: b"\xff" * 8)
+        monkeypatch.setattr(sandbox, "call_filter", lambda **_: b"\xff" * 8)
         async with tool(roots, masks, Level.PARTIAL) as bash:
             result = await run(bash, "echo ran")
 

@@ -53,7 +53,8 @@ def raised(walls: Walls) -> Iterator[str]:
         _require_filter()
         yield "seccomp"
     if walls.has_landlock:
-        yield f"landlock {_landlock(walls.reads, walls.writes)}"
+        version = _landlock(walls.reads, walls.writes, has_tcp=walls.port > 0)
+        yield f"landlock {version}"
 
 
 def landlock_version() -> int:
@@ -90,13 +91,13 @@ def _require(one: Pinned) -> None:
         raise WallFailed(f"mounts: {one.path} {SWAPPED}")
 
 
-def _landlock(reads: Sequence[str], writes: Sequence[str]) -> int:
+def _landlock(reads: Sequence[str], writes: Sequence[str], *, has_tcp: bool) -> int:
     """Restrict us to these paths; the version of Landlock."""
     version = landlock_version()
     rights = _rights(version)
     attributes = _RULESET.pack(
         rights,
-        TCP_BIND_AND_CONNECT if version >= 4 else 0,
+        TCP_BIND_AND_CONNECT if version >= 4 and not has_tcp else 0,
         ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0,
     )
     size = 24 if version >= 6 else 16 if version >= 4 else 8
