@@ -56,7 +56,7 @@ async def serve(context: Context) -> None:
     swept = sandbox.sweep()
     if swept:
         context.log.info("sandbox.swept", extra={"left": swept})
-    commands = Commands(sandbox)
+    commands = Commands(sandbox, context.metrics)
     bash = Bash(roots, sandbox, commands, Level(fs.shell.requires))
     hello = Hello(
         roles=("forager",),

@@ -100,7 +100,7 @@ async def said(roots: Roots, notes: Path, port: int, *, hosts: list[str]) -> dic
     with tempfile.TemporaryDirectory(prefix="hum") as folder:
         way_out = Path(folder, "proxy") if hosts else None
         sandbox = Sandbox(roots, Masks(notes), denied=(), way_out=way_out)
-        commands = Commands(sandbox)
+        commands = Commands(sandbox, Registry())
         async with anyio.create_task_group() as tasks:
             if way_out is not None:
                 await tasks.start(Proxy(Hosts(hosts), Registry()).serve, way_out)

@@ -25,6 +25,7 @@ from humfs.edge.sandbox import Sandbox
 from humfs.errors import Code, Refusal
 from humfs.tools.bash import Bash
 from humfs.tools.tool import Call, Result
+from nest.metrics import Registry
 
 pytestmark = pytest.mark.process
 
@@ -235,7 +236,7 @@ async def tool(
     roots: Roots, masks: Masks, required: Level, *, bwrap: str | None = None
 ) -> AsyncIterator[Bash]:
     box = Sandbox(roots, masks, denied=(), bwrap=bwrap)
-    attended = Commands(box)
+    attended = Commands(box, Registry())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(attended.attend)
         yield Bash(roots, box, attended, required)
