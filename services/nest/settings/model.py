@@ -39,6 +39,13 @@ def _is_loopback_port(text: str) -> bool:
     return text == "" or (_is_host_port(text) and is_loopback(urlsplit(f"//{text}").hostname or ""))
 
 
+def _has_possible_port(text: str) -> bool:
+    try:
+        return urlsplit(f"//{text}").port != 0
+    except ValueError:
+        return False
+
+
 def is_base_url(text: str) -> bool:
     """Whether `text` names a server, without a user before its name."""
     try:
@@ -124,6 +131,9 @@ class ThehumSettings:
         default=30, metadata={"json": "maxAgeDays"}
     )
     """Days that events are kept when the log rolls, if the bytes allow."""
+    snapshot_interval_ms: Annotated[int, Range(100, 86_400_000)] = 30_000
+    """Milliseconds between two snapshots of the router's state, while something happens. A start
+    reads the newest one and what the log has behind it; what is behind none is never dropped."""
     exclude: tuple[Excludable, ...] = ("echo", "log")
     """Kinds of tone that are never written. They carry no state; only such kinds can be named."""
     sensitive: tuple[ChiName, ...] = ()
@@ -181,6 +191,16 @@ class Root:
     """`ro`: reading only."""
 
 
+HostName = Annotated[
+    str,
+    Text(
+        r"(\*\.)?[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?",
+        "a host such as registry.npmjs.org, *.pypi.org or 10.0.0.5:8443",
+        check=_has_possible_port,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellSettings:
     """Commands that models run."""
@@ -189,6 +209,9 @@ class ShellSettings:
     """The sandbox without which no command runs. `full`: every layer of it. `partial`: at least
     bubblewrap, with files, processes and network of its own. `none`: commands run even where there
     is no sandbox at all, with all the rights of this user."""
+    hosts: tuple[HostName, ...] = ()
+    """Where commands may connect to, by HTTPS through a proxy: `host`, `*.suffix`, each with
+    `:port` or for 443. Empty: no network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
