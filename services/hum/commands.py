@@ -35,6 +35,7 @@ HUM: Mapping[str, tuple[str, str]] = {
     ),
     "drift": ("hum.drift:drift", "Show how long turns took, step by step."),
     "penny": ("hum.penny:penny", "Show the lifetime counters of tokens and turns."),
+    "cost": ("hum.cost:cost", "Show what was used on a day, and every budget."),
     "key": ("hum.key_verbs:key", "Make, list and revoke the keys of HTTP clients."),
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),
     "ctl": ("hum.ctl:ctl", "Hand a command to supervisorctl."),

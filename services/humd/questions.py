@@ -1,5 +1,6 @@
 """Tones that pass the log by: credit, questions and answers of the log, metrics."""
 
+from humd.core import costs
 from humd.core.arrivals import Deliver
 from humd.core.state import State
 from humd.edge.bus import Bus
@@ -9,7 +10,7 @@ from humd.edge.metrics import Metrics
 from humd.edge.projections import Projections, asks_of
 from humd.intake import AWAY
 from humd.loglink import LogLink
-from humd.recording import Recorder
+from humd.recording import Recorder, now_ms
 from humd.release import Release
 from thrum import frames
 from thrum.chi import Chi, LinkChi
@@ -17,6 +18,8 @@ from thrum.frames import Header
 
 _ASKED_OF_LOG: frozenset[str] = frozenset({Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN})
 """Questions that go to the log, and its answers."""
+DAY_MS_MAX = 4_102_444_800_000
+"""A later day is not asked for."""
 
 
 class Questions:
@@ -97,6 +100,13 @@ class Questions:
             is_operator = known is not None and known.is_operator
             asks = asks_of(self._state.asks) if is_operator else []
             self._bus.control(connection, reply, {"asks": asks})
+            return
+        if question == "costs":
+            day_ms = frames.read_body(raw).get("day_ms")
+            at_ms = now_ms()
+            day_ms = day_ms if type(day_ms) is int and 0 < day_ms < DAY_MS_MAX else at_ms
+            body = costs.view(self._state, at_ms=at_ms, day_ms=day_ms)
+            self._bus.control(connection, reply, body)
             return
         passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
         for other in list(self._bus.connections.values()):

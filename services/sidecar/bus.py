@@ -48,6 +48,14 @@ class Bus:
         bees = answers[0].body.get("bees")
         return bees if isinstance(bees, list) else []
 
+    async def costs(self, day_ms: int | None) -> Body:
+        """What was used on a day, and every budget. Raises `NotReady`."""
+        body: Body = {"ask": "costs", "day_ms": day_ms}
+        answers = await self._ask(Tone(chi=LinkChi.VITALS, body=body), wanted=1)
+        if not answers:
+            raise NotReady("humd does not answer", hint="hum status; hum logs humd")
+        return answers[0].body
+
     async def vitals(self) -> list[Body]:
         """The snapshot of every process on the bus that answers in time; raises `NotReady`."""
         connected = sum(1 for bee in await self.bees() if bee.get("connected"))

@@ -20,6 +20,7 @@ import anyio
 from foragers.core.answers import Answer
 from foragers.core.dialect import Dialect, Request
 from foragers.core.errors import ApiError, no_worker
+from foragers.core.estimates import estimate
 from foragers.core.keys import account_of, require_model
 from foragers.core.trails import Trail, trail_after, trail_of
 from foragers.front.bus import Bus
@@ -100,8 +101,8 @@ class Exchanges:
             asked = asked_of(scope, partial(self._memory.recall, client))
             request = dialect.read(raw, asked)
             require_model(key, request.model)
-            if account := account_of(key, asked.headers):
-                request.prompt["account"] = account
+            account = account_of(key, asked.headers)
+            request.prompt["account"] = {**account, "tokens": estimate(request.prompt, len(raw))}
             self._require_fit(request.prompt, len(raw))
             model = request.model
             if request.ready:

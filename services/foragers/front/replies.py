@@ -40,6 +40,8 @@ async def answer_error(
         more.append((b"www-authenticate", b"Bearer"))
     if error.retry_seconds is not None:
         more.append((b"retry-after", str(error.retry_seconds).encode()))
+    if error.is_final:
+        more.append((b"x-should-retry", b"false"))
     status = dialect.status(error.status)
     await answer(send, dialect.error_body(error, request_id), status=status, headers=more)
     return status

@@ -67,6 +67,8 @@ class Session:
     """When the worker of the open turn last said something."""
     model: str | None = None
     asker_tools: frozenset[str] = frozenset()
+    open_tools: tuple[str, ...] = ()
+    """Patterns of the foragers' tools that the key of the turn opens; empty: all."""
     watchers: dict[ClientId, bool] = field(default_factory=dict)
     """Attached clients; True when they may only listen."""
     waiting: deque[Arrival] = field(default_factory=deque)
