@@ -1,31 +1,33 @@
-"""What the whole stack adds to a model call: requests a second, and milliseconds for one.
+"""What the whole stack adds to a model call: requests a second, milliseconds, and memory.
 
     python -m benchmarks.front [--long]
 
 It starts thehum, humd, the openai worker and the front under a home of their own, and a stub of a
-model service that only answers. Then it asks through hum and directly, in rounds that take turns,
-so that both see the same machine. On a busy one the CPU time of a request says more than its speed.
-The client is made of plain sockets, so that it costs little.
+model service that only answers. Then it asks through hum and directly with the client of `hum
+bench`, in rounds that take turns, so that both see the same machine. On a busy one the CPU time of
+a request says more than its speed.
 
-Prints `front.req_per_s_32` (32 connections at once) and `front.overhead_ms_p50` (one request at a
-time, through hum minus direct) as the last lines, each as one JSON object; more about the same runs
-goes before them.
+Prints the figures as the last lines, each as one JSON object: `front.req_per_s_32` (32 connections
+at once), `front.overhead_ms_p50` (one request at a time, through hum minus direct),
+`front.first_byte_ms` and `front.event_ms` (the same for a stream of many events),
+`front.image_ms` (a picture of 10 MB minus a word) and `front.image_log_bytes` (what the log grows
+by with it), and `front.rss_mb_1000_streams` (memory of the four services then).
 """
 
 import argparse
 import asyncio
+import base64
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import orjson
 import psutil
@@ -34,126 +36,34 @@ import uvloop
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "services")]
 
+from benchmarks.stub_upstream import MANY, MODEL, OPEN  # noqa: E402
 from tests.support.stack import QUIET_SETTINGS, Stack  # noqa: E402
 
+from hum.bench.figures import Times, event_ms, quantile  # noqa: E402
+from hum.bench.probe import Run, Sample, Target, ask  # noqa: E402
+
 CONNECTIONS = 32
+STREAMS = 1_000
 SERVICES = ("thehum", "humd", "front")
 STUB = ROOT / "benchmarks" / "stub_upstream.py"
-MODEL = "stub"
 ROUNDS, ROUNDS_LONG = 5, 30
 LOAD_SECONDS = 3.0
 SINGLES = 300
+MANY_STREAMS = 20
+IMAGES = 4
+PART_BYTES = 10_000_000
+"""Of a picture as it is sent, in base64."""
+OPEN_SECONDS = 60.0
 WARM_REQUESTS = 500
-ANSWER_SECONDS = 30.0
-"""After how long without an answer the run is given up."""
-GOAL_REQUESTS_PER_S = 800
-GOAL_OVERHEAD_MS = 2.5
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to ask."""
+@dataclass(slots=True)
+class Figures:
+    """What was measured at one address, over all rounds."""
 
-    name: str
-    host: str
-    port: int
-    path: str
-
-    def request(self, *, is_stream: bool) -> bytes:
-        """One request, complete with its headers."""
-        body = orjson.dumps(
-            {
-                "model": MODEL,
-                "messages": [{"role": "user", "content": "ping"}],
-                "stream": is_stream,
-            }
-        )
-        head = (
-            f"POST {self.path}/chat/completions HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return head.encode() + body
-
-
-class Asker(asyncio.Protocol):
-    """One connection that asks the same thing again as soon as it has the answer."""
-
-    def __init__(self, request: bytes, until: float, count: int | None) -> None:
-        self.seconds: list[float] = []
-        self.failures = 0
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._request = request
-        self._until = until
-        self._count = count
-        self._buffer = b""
-        self._asked = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._ask()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer = self._buffer + data if self._buffer else data
-        if not _is_complete(self._buffer):
-            return
-        now = time.perf_counter()
-        self.seconds.append(now - self._asked)
-        if not self._buffer.startswith(b"HTTP/1.1 200"):
-            self.failures += 1
-        self._buffer = b""
-        if now >= self._until or (self._count is not None and len(self.seconds) >= self._count):
-            self._transport.close()
-        else:
-            self._ask()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_result(None)
-
-    def _ask(self) -> None:
-        self._asked = time.perf_counter()
-        self._transport.write(self._request)
-
-
-def _is_complete(answer: bytes) -> bool:
-    end = answer.find(b"\r\n\r\n")
-    if end < 0:
-        return False
-    head = answer[:end].lower()
-    if (at := head.find(b"content-length:")) >= 0:
-        return len(answer) - end - 4 >= int(head[at + 15 :].split(b"\r\n", 1)[0])
-    return answer.endswith(b"\r\n0\r\n\r\n")
-
-
-async def ask(
-    target: Target,
-    *,
-    connections: int,
-    seconds: float = 60.0,
-    count: int | None = None,
-    is_stream: bool = False,
-) -> tuple[float, list[float]]:
-    """Ask over `connections` for `seconds`, or `count` times each: requests a second, and times."""
-    loop = asyncio.get_running_loop()
-    request = target.request(is_stream=is_stream)
-    began = time.perf_counter()
-    askers: list[Asker] = []
-    for _ in range(connections):
-        _, asker = await loop.create_connection(
-            lambda: Asker(request, began + seconds, count), target.host, target.port
-        )
-        askers.append(asker)
-    try:
-        async with asyncio.timeout(seconds + ANSWER_SECONDS):
-            await asyncio.gather(*(asker.done for asker in askers))
-    except TimeoutError:
-        raise SystemExit(f"{target.name}: no answer in {ANSWER_SECONDS:.0f} s") from None
-    took = time.perf_counter() - began
-    times = [one for asker in askers for one in asker.seconds]
-    failures = sum(asker.failures for asker in askers)
-    if failures or not times:
-        raise SystemExit(f"{target.name}: {failures} of {len(times)} requests failed")
-    return len(times) / took, times
+    times: Times = field(default_factory=Times)
+    stream_rates: list[float] = field(default_factory=list)
+    image_ms: list[float] = field(default_factory=list)
 
 
 class Meter:
@@ -164,9 +74,10 @@ class Meter:
         self._before = self._read()
         self._requests = 0
 
-    def count(self, requests: int) -> None:
+    def count(self, run: Run) -> Run:
         """So many requests were served since the meter was made."""
-        self._requests += requests
+        self._requests += len(run.samples)
+        return run
 
     def microseconds(self) -> dict[str, float]:
         """CPU time of one request, by service."""
@@ -181,50 +92,92 @@ class Meter:
         return {name: spent.user + spent.system for name, spent in times.items()}
 
 
-@dataclass(slots=True)
-class Figures:
-    """What was measured, by round."""
-
-    through_rate: list[float] = field(default_factory=list)
-    stream_rate: list[float] = field(default_factory=list)
-    direct_rate: list[float] = field(default_factory=list)
-    through_ms: list[float] = field(default_factory=list)
-    direct_ms: list[float] = field(default_factory=list)
-    stream_ms: list[float] = field(default_factory=list)
-    loaded_ms: list[float] = field(default_factory=list)
-
-
 async def measure(
     hum: Target, direct: Target, rounds: int, pids: Mapping[str, int]
-) -> tuple[Figures, dict[str, float]]:
+) -> tuple[Figures, Figures, dict[str, float]]:
     """Ask both, taking turns; what was measured, and the CPU time of one request by service."""
-    figures = Figures()
-    await ask(hum, connections=CONNECTIONS, count=WARM_REQUESTS // CONNECTIONS)
-    await ask(direct, connections=CONNECTIONS, count=WARM_REQUESTS // CONNECTIONS)
+    found = {hum: Figures(), direct: Figures()}
+    for target in found:
+        whole = target.request(MODEL, is_stream=False)
+        await ask(target, whole, connections=CONNECTIONS, count=WARM_REQUESTS // CONNECTIONS)
     meter = Meter(pids)
     for number in range(rounds):
-        _, times = await ask(hum, connections=1, count=SINGLES)
-        figures.through_ms += _milliseconds(times)
-        meter.count(len(times))
-        _, times = await ask(direct, connections=1, count=SINGLES)
-        figures.direct_ms += _milliseconds(times)
-        _, times = await ask(hum, connections=1, count=SINGLES // 3, is_stream=True)
-        figures.stream_ms += _milliseconds(times)
-        meter.count(len(times))
-        rate, times = await ask(hum, connections=CONNECTIONS, seconds=LOAD_SECONDS)
-        figures.through_rate.append(rate)
-        figures.loaded_ms += _milliseconds(times)
-        meter.count(len(times))
-        rate, times = await ask(hum, connections=CONNECTIONS, seconds=LOAD_SECONDS, is_stream=True)
-        meter.count(len(times))
-        figures.stream_rate.append(rate)
-        rate, _ = await ask(direct, connections=CONNECTIONS, seconds=LOAD_SECONDS / 3)
-        figures.direct_rate.append(rate)
-        _note(
-            f"round {number + 1} of {rounds}: {figures.through_rate[-1]:.0f} requests/s "
-            f"({figures.stream_rate[-1]:.0f} streamed, {rate:.0f} direct)"
-        )
-    return figures, meter.microseconds()
+        for target, figures in found.items():
+            whole = target.request(MODEL, is_stream=False)
+            run = await ask(target, whole, connections=1, count=SINGLES)
+            figures.times.single += run.samples
+            load = await ask(target, whole, connections=CONNECTIONS, seconds=LOAD_SECONDS)
+            figures.times.add_load(load)
+            stream = target.request(MODEL, is_stream=True)
+            streams = await ask(target, stream, connections=CONNECTIONS, seconds=LOAD_SECONDS)
+            figures.stream_rates.append(streams.per_second)
+            if target is hum:
+                for counted in (run, load, streams):
+                    meter.count(counted)
+        _note(f"round {number + 1} of {rounds}: {found[hum].times.rates[-1]:.0f} requests/s")
+    spent = meter.microseconds()
+    for _ in range(rounds):
+        for target, figures in found.items():
+            many = target.request(MANY, is_stream=True)
+            run = await ask(target, many, connections=1, count=MANY_STREAMS)
+            figures.times.streamed += run.samples
+    return found[hum], found[direct], spent
+
+
+async def measure_images(targets: Mapping[Target, Figures], log_dir: Path) -> float:
+    """Send pictures to both; the bytes that the log's own files grow by with each, seen at hum."""
+    data = base64.b64encode(random.Random(7).randbytes(PART_BYTES * 3 // 4)).decode()
+    content = [
+        {"type": "text", "text": "ping"},
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}},
+    ]
+    grown = 0.0
+    for target, figures in targets.items():
+        request = target.request(MODEL, is_stream=False, content=content)
+        before = _log_bytes(log_dir)
+        run = await ask(target, request, connections=1, count=IMAGES)
+        figures.image_ms += [sample.seconds * 1_000 for sample in run.samples]
+        grown = max(grown, (_log_bytes(log_dir) - before) / IMAGES)
+    return grown
+
+
+async def open_streams(hum: Target, pids: Mapping[str, int]) -> dict[str, float]:
+    """MB of each service while so many streams are open that have begun and do not end."""
+    loop = asyncio.get_running_loop()
+    request = hum.request(OPEN, is_stream=True)
+    held = []
+    for _ in range(STREAMS):
+        _, stream = await loop.create_connection(lambda: _Held(request), hum.host, hum.port)
+        held.append(stream)
+    async with asyncio.timeout(OPEN_SECONDS):
+        await asyncio.gather(*(stream.begun for stream in held))
+    memory = {name: psutil.Process(pid).memory_info().rss / 1e6 for name, pid in pids.items()}
+    for stream in held:
+        stream.close()
+    return memory
+
+
+class _Held(asyncio.Protocol):
+    """A stream that is open."""
+
+    def __init__(self, request: bytes) -> None:
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._request = request
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if not self.begun.done() and b"data:" in data:
+            self.begun.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.begun.done():
+            self.begun.set_exception(SystemExit(f"a stream ended before it began: {exc}"))
+
+    def close(self) -> None:
+        self._transport.abort()
 
 
 @contextmanager
@@ -242,17 +195,18 @@ def stub() -> Iterator[str]:
 
 
 @contextmanager
-def stack(base_url: str) -> Iterator[tuple[Target, dict[str, int]]]:
-    """The whole stack in front of `base_url`; where to ask it, and its processes."""
+def stack(base_url: str) -> Iterator[tuple[Target, dict[str, int], Path]]:
+    """The whole stack in front of `base_url`; where to ask it, its processes, and its log."""
     settings: dict[str, Any] = {
         **QUIET_SETTINGS,
-        "workers": {"openai": {"baseUrl": base_url, "models": [MODEL]}},
+        "workers": {"openai": {"baseUrl": base_url, "models": [MODEL, MANY, OPEN]}},
     }
     with Stack(None, (*SERVICES, "openai"), settings=settings) as running:
         running.wait_bee("openai")
         running.wait_bee("front")
         pids = {name: running.pid(name) for name in (*SERVICES, "openai")}
-        yield Target("hum", "127.0.0.1", _port(running), "/v1"), pids
+        url = f"http://127.0.0.1:{_port(running)}"
+        yield Target.parse("hum", url), pids, running.paths.thehum
 
 
 def _port(running: Stack) -> int:
@@ -263,8 +217,9 @@ def _port(running: Stack) -> int:
     raise SystemExit("the front does not listen")
 
 
-def _milliseconds(times: Sequence[float]) -> list[float]:
-    return [one * 1_000 for one in times]
+def _log_bytes(log_dir: Path) -> int:
+    """Bytes of the events in the log, without the room that segments are given ahead."""
+    return sum(len(path.read_bytes().rstrip(b"\0")) for path in log_dir.glob("0*"))
 
 
 def _note(text: str) -> None:
@@ -272,7 +227,7 @@ def _note(text: str) -> None:
 
 
 def _figure(name: str, value: float, unit: str, goal: str = "") -> None:
-    line: dict[str, object] = {"figure": name, "value": round(value, 3), "unit": unit}
+    line: dict[str, object] = {"figure": f"front.{name}", "value": round(value, 3), "unit": unit}
     if goal:
         line["goal"] = goal
     print(orjson.dumps(line).decode(), flush=True)
@@ -286,29 +241,45 @@ def main() -> None:
         f"conditions: {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, "
         f"Python {sys.version.split()[0]}, log under {tempfile.gettempdir()}, {rounds} rounds"
     )
-    with stub() as base_url, stack(base_url) as (hum, pids):
-        parts = urlsplit(base_url)
-        direct = Target("direct", str(parts.hostname), int(parts.port or 0), parts.path)
-        figures, spent = uvloop.run(measure(hum, direct, rounds, pids))
-    through, streamed, straight = (
-        statistics.median(times)
-        for times in (figures.through_ms, figures.stream_ms, figures.direct_ms)
-    )
-    loaded = statistics.quantiles(figures.loaded_ms, n=100)
+    with stub() as base_url, stack(base_url) as (hum, pids, log_dir):
+        direct = Target.parse("direct", base_url)
+        ours, theirs, spent = uvloop.run(measure(hum, direct, rounds, pids))
+        grown = uvloop.run(measure_images({hum: ours, direct: theirs}, log_dir))
+        memory = uvloop.run(open_streams(hum, pids))
+    report(ours, theirs, spent)
+    _figure("image_ms", _added(ours, theirs), "ms", "<= 30")
+    _figure("image_log_bytes", grown, "B", "< 2000")
+    for name, megabytes in memory.items():
+        _figure(f"rss_mb_1000_streams.{name}", megabytes, "MB")
+    _figure("rss_mb_1000_streams", sum(memory.values()), "MB", "<= 300")
+
+
+def _added(ours: Figures, theirs: Figures) -> float:
+    """What hum adds to a picture."""
+    return statistics.median(ours.image_ms) - statistics.median(theirs.image_ms)
+
+
+def _p50(samples: Iterable[Sample], key: str) -> float:
+    return quantile((getattr(sample, key) * 1_000 for sample in samples), 0.5)
+
+
+def report(ours: Figures, theirs: Figures, spent: Mapping[str, float]) -> None:
+    """Print what requests and streams took."""
     for name, microseconds in spent.items():
-        _figure(f"front.cpu_us_per_request.{name}", microseconds, "us")
-    _figure("front.direct_req_per_s_32", statistics.median(figures.direct_rate), "requests/s")
-    _figure("front.stream_req_per_s_32", statistics.median(figures.stream_rate), "requests/s")
-    _figure("front.stream_overhead_ms_p50", streamed - straight, "ms")
-    _figure("front.loaded_ms_p50", loaded[49], "ms")
-    _figure("front.loaded_ms_p99", loaded[98], "ms")
-    _figure(
-        "front.req_per_s_32",
-        statistics.median(figures.through_rate),
-        "requests/s",
-        f">= {GOAL_REQUESTS_PER_S}",
-    )
-    _figure("front.overhead_ms_p50", through - straight, "ms", f"<= {GOAL_OVERHEAD_MS}")
+        _figure(f"cpu_us_per_request.{name}", microseconds, "us")
+    _figure("direct_req_per_s_32", statistics.median(theirs.times.rates), "requests/s")
+    _figure("stream_req_per_s_32", statistics.median(ours.stream_rates), "requests/s")
+    loaded = [sample.seconds * 1_000 for sample in ours.times.loaded]
+    _figure("loaded_ms_p50", quantile(loaded, 0.5), "ms")
+    _figure("loaded_ms_p99", quantile(loaded, 0.99), "ms")
+    _figure("req_per_s_32", statistics.median(ours.times.rates), "requests/s", ">= 1500")
+    single = _p50(ours.times.single, "seconds") - _p50(theirs.times.single, "seconds")
+    _figure("overhead_ms_p50", single, "ms", "<= 1.5")
+    first = "first_seconds"
+    added = _p50(ours.times.streamed, first) - _p50(theirs.times.streamed, first)
+    _figure("first_byte_ms", added, "ms", "<= 3")
+    cost = event_ms(ours.times.streamed) - event_ms(theirs.times.streamed)
+    _figure("event_ms", cost, "ms", "<= 0.15")
 
 
 if __name__ == "__main__":

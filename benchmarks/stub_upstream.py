@@ -3,7 +3,9 @@
     python benchmarks/stub_upstream.py [--port 0] [--text pong] [--pieces 1]
 
 It prints its base URL and serves until it is killed: `GET /v1/models` and
-`POST /v1/chat/completions`, streamed or whole. Every answer is bytes made before the start.
+`POST /v1/chat/completions`, streamed or whole. Every answer is bytes made before the start. Two
+models stream in their own way: `stub-many` sends MANY_EVENTS pieces, each by itself; `stub-open`
+sends one piece and then nothing, until the client goes.
 """
 
 import argparse
@@ -15,6 +17,9 @@ import orjson
 import uvloop
 
 MODEL = "stub"
+MANY = "stub-many"
+OPEN = "stub-open"
+MANY_EVENTS = 200
 USAGE = {"prompt_tokens": 8, "completion_tokens": 2, "total_tokens": 10}
 
 
@@ -49,11 +54,21 @@ def _pieces(text: str, count: int) -> list[str]:
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
+def _chunked(piece: bytes) -> bytes:
+    return f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+
+
+_CHUNKED_HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
 class Answers:
     """The bytes of every answer."""
 
     def __init__(self, text: str, pieces: int) -> None:
-        models = [{"id": MODEL, "object": "model", "created": 0, "owned_by": "stub"}]
+        names = (MODEL, MANY, OPEN)
+        models = [{"id": name, "object": "model", "created": 0} for name in names]
         self.models = _json({"object": "list", "data": models})
         message = {"role": "assistant", "content": text}
         self.whole = _json(
@@ -76,6 +91,12 @@ class Answers:
             )
         )
         self.stream = _response(body, "text/event-stream")
+        self.opening = _CHUNKED_HEAD + _chunked(_chunk({"content": "p"}, None))
+        self.ending = (
+            *(_chunked(_chunk({}, "stop")), _chunked(_chunk({}, None, choices=[], usage=USAGE))),
+            _chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n",
+        )
+        self.piece = _chunked(_chunk({"content": "ong "}, None))
         self.missing = _json({"error": {"message": "no such path"}}, "404 Not Found")
 
 
@@ -101,7 +122,20 @@ class Connection(asyncio.Protocol):
                 return
             body = self._buffer[body_at : body_at + length]
             self._buffer = self._buffer[body_at + length :]
-            self._transport.write(self._answer(head, body))
+            if b'"stub-' in body:
+                self._transport.write(self._answers.opening)
+                if b'"stub-many"' in body:
+                    self._many(MANY_EVENTS)
+            else:
+                self._transport.write(self._answer(head, body))
+
+    def _many(self, left: int) -> None:
+        """One piece, and the others behind it, each in a write of its own."""
+        if left:
+            self._transport.write(self._answers.piece)
+            asyncio.get_running_loop().call_soon(self._many, left - 1)
+        else:
+            self._transport.write(b"".join(self._answers.ending))
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"post /v1/chat/completions "):

@@ -37,7 +37,8 @@ def _key_names(environ: Mapping[str, str]) -> tuple[str, str]:
     return "OPENAI_API_KEY", "ANTHROPIC_API_KEY" if has_key else "ANTHROPIC_AUTH_TOKEN"
 
 
-def _front(paths: Paths, environ: Mapping[str, str]) -> Address:
+def front_address(paths: Paths, environ: Mapping[str, str]) -> Address:
+    """Where the front is, or will be. Raises `DaemonAbsent` when only a running one knows."""
     settings = load(paths, environ).front
     found = address(read_bees(paths).get("front"), settings.host, settings.port)
     if not found.port:
@@ -58,7 +59,7 @@ Example:
 def env(*, as_json: bool) -> None:
     """Print what points a client at hum."""
     paths = Paths.from_environment(os.environ)
-    variables = client_environment(_front(paths, os.environ), os.environ)
+    variables = client_environment(front_address(paths, os.environ), os.environ)
     keys = _key_names(os.environ)
     if as_json:
         data_json({**variables, **dict.fromkeys(keys, OWN_KEY)})
@@ -92,5 +93,5 @@ def run(*, client: str, arguments: tuple[str, ...]) -> None:
         raise NoClient(f"there is no program {client} on PATH", hint=f"install {client}")
     if not Supervisor(paths.supervisor_socket).is_there():
         raise absent(f"hum is not running, so {client} would have nobody to ask")
-    environ = {**os.environ, **client_environment(_front(paths, os.environ), os.environ)}
+    environ = {**os.environ, **client_environment(front_address(paths, os.environ), os.environ)}
     os.execve(program, [client, *arguments], environ)  # noqa: S606 - it becomes the client

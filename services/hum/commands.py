@@ -28,6 +28,9 @@ HUM: Mapping[str, tuple[str, str]] = {
     "tail": ("hum.log_verbs:tail", "Follow the signed log."),
     "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
     "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
+    "asks": ("hum.asks:asks", "Show what agents wait for consent to."),
+    "allow": ("hum.asks:allow", "Allow what an agent asks for."),
+    "deny": ("hum.asks:deny", "Deny what an agent asks for."),
     "bee": ("hum.bee:bee", "Show who is connected, and what each bee offers."),
     "hum": (
         "hum.conversation:conversation",
@@ -37,6 +40,7 @@ HUM: Mapping[str, tuple[str, str]] = {
     "penny": ("hum.penny:penny", "Show the lifetime counters of tokens and turns."),
     "cost": ("hum.cost:cost", "Show what was used on a day, and every budget."),
     "key": ("hum.key_verbs:key", "Make, list and revoke the keys of HTTP clients."),
+    "bench": ("hum.bench.command:bench", "Compare two addresses of the OpenAI dialect."),
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),
     "ctl": ("hum.ctl:ctl", "Hand a command to supervisorctl."),
     "version": ("hum.version:version", "Show the versions of hum and of its wire."),

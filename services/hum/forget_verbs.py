@@ -76,23 +76,15 @@ def body(*, seq: int, as_json: bool) -> int:
     """Print the body of event SEQ as JSON, also when it is beside the log; 1 when it is gone."""
     import orjson
 
+    from hum.bodies import BodyGone, event_at
     from hum.log_files import Files
     from hum.output import data, talk
-    from thehum.core.bodies import restore_body
-    from thehum.core.events import read_event
-    from thehum.core.keeping import place_of
-    from thrum.errors import LocalError
 
-    log = Files()
-    at, line = next(log.lines_from(seq), (0, b""))
-    if at != seq:
-        raise LocalError(f"event {seq} is not in {log.root}", hint="hum thehum status")
-    place, beside = place_of(line), None
-    if place is not None and (beside := log.beside(seq, place)) is None:
-        talk(f"the body of event {seq}, {place.size:,} bytes, was forgotten")
+    try:
+        event, whole = event_at(Files(), seq)
+    except BodyGone as gone:
+        talk(gone.message)
         return EXIT_GONE
-    event = read_event(line)
-    whole: object = restore_body(orjson.loads(event.body), beside)
     if as_json:
         whole = {"seq": seq, "chi": event.chi, "sid": event.sid, "body": whole}
     data(orjson.dumps(whole, default=_shown, option=orjson.OPT_NON_STR_KEYS).decode())

@@ -44,6 +44,9 @@ HELLO_SECONDS = 2.0
 RECONNECT_SECONDS_MIN = 0.05
 RECONNECT_SECONDS_MAX = 0.5
 """Waits between two tries, doubled from the first to the last, each jittered by half."""
+CREDIT_SECONDS = 0.05
+"""How long humd keeps parcels that we have when nothing else goes to it: what it keeps, it would
+give to the clients of a door again if the door died."""
 STREAM_TONES_MAX = 16_384
 """Tones of one sid that wait to be read; then the stream breaks with `StreamOverflow`."""
 INBOX_TONES_MAX = 4_096
@@ -195,6 +198,7 @@ class Bee:
         self._joined = asyncio.Event()
         self._settled = asyncio.Event()
         self._flush_due = False
+        self._credit_due: asyncio.TimerHandle | None = None
         self._refusal: HumError | None = None
         self._started, self._counter = ids.base36(_now_ms()), 0
         """The two halves of the rids that are minted here (`thrum.ids.rid`)."""
@@ -295,6 +299,9 @@ class Bee:
             for descriptor in watched:
                 loop.remove_reader(descriptor)
             self._socket = None
+            if self._credit_due is not None:
+                self._credit_due.cancel()
+                self._credit_due = None
             self._link.closed()
             socket.close()
             if self._refusal:
@@ -371,18 +378,24 @@ class Bee:
             self._flush_due = True
             asyncio.get_running_loop().call_soon(self._flush)
 
-    def _flush(self) -> None:
+    def _credit(self) -> None:
+        self._credit_due = None
+        self._flush(is_late=True)
+
+    def _flush(self, *, is_late: bool = False) -> None:
         self._flush_due = False
         socket = self._socket
         if socket is None:
             return
         self._link.takes_more = len(self.inbox) < INBOX_TONES_MAX
         has_sent = False
-        while (frame := self._link.take()) is not None:
+        while (frame := self._link.take(is_late=is_late)) is not None:
             has_sent = True
             if not socket.send(frame):
                 self._end()
                 return
+        if self._link.owes_credit and self._credit_due is None:
+            self._credit_due = asyncio.get_running_loop().call_later(CREDIT_SECONDS, self._credit)
         if has_sent and socket.is_readable:  # edge-triggered, and a send may swallow the edge
             asyncio.get_running_loop().call_soon(self._drain)
 

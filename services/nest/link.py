@@ -185,8 +185,16 @@ class Link:
         self._followed[header.client, header.sid] = header.wane
         return False
 
-    def take(self) -> bytes | None:
-        """The next frame to send; None when there is nothing to say."""
+    @property
+    def owes_credit(self) -> bool:
+        """Whether humd may be told of parcels that it still keeps for us."""
+        return self.is_joined and self.takes_more and self._received > self._credited
+
+    def take(self, *, is_late: bool = False) -> bytes | None:
+        """The next frame to send; None when there is nothing to say.
+
+        Credit goes with whatever else goes, or for many parcels; by itself once it `is_late`.
+        """
         parts, self._control = self._control, []
         if self._state is _State.JOINED:
             size = 0
@@ -196,7 +204,7 @@ class Link:
                 parts.append(offer.body)
                 size += len(offer.body)
             owed = self._received - self._credited if self.takes_more else 0
-            if owed and (parts or owed >= CREDIT_EVERY):
+            if owed and (parts or is_late or owed >= CREDIT_EVERY):
                 parts.append(self._credit())
         return b"".join(parts) if parts else None
 

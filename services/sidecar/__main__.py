@@ -33,7 +33,12 @@ async def main(context: Context) -> None:
     bee = Bee(identity, hello, paths.bus_endpoint, context.metrics)
     bus = Bus(bee)
     app = build(
-        bus, context.metrics, Supervisor(paths.supervisor_socket), token=token, version=release
+        bus,
+        context.metrics,
+        Supervisor(paths.supervisor_socket),
+        paths,
+        token=token,
+        version=release,
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bee.run, name="sidecar.bee")

@@ -11,11 +11,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
 from nest.metrics import Registry
+from nest.paths import Paths
 from nest.supervisor import Supervisor, SupervisorFault, UnknownProgram
-from sidecar.bus import Bus, NotReady
+from sidecar.asks import asks_router
+from sidecar.bus import Bus
 from sidecar.exposition import registry_of
-from thrum.errors import DaemonAbsent
+from thrum.errors import DaemonAbsent, HumError
 
+PROBLEM_JSON = "application/problem+json"
+TITLES = {401: "not admitted", 404: "not found", 409: "over already", 503: "not ready"}
 EVENTS_MAX = 256
 """Events on one page."""
 
@@ -80,7 +84,13 @@ class Problem(BaseModel):
 
 
 def build(
-    bus: Bus, registry: Registry, supervisor: Supervisor, *, token: str, version: str
+    bus: Bus,
+    registry: Registry,
+    supervisor: Supervisor,
+    paths: Paths,
+    *,
+    token: str,
+    version: str,
 ) -> FastAPI:
     """The application. `token` opens everything under `/api`."""
     app = FastAPI(title="hum sidecar", version=version, docs_url=None, redoc_url=None)
@@ -95,14 +105,14 @@ def build(
             raise HTTPException(401, "send the token from sidecar.token: Authorization: Bearer ...")
 
     admin = [Depends(admitted)]
-    refusals: dict[int | str, dict[str, Any]] = {401: {"model": Problem}, 503: {"model": Problem}}
+    refusals = _described(401, 503)
 
     @app.exception_handler(HTTPException)
     async def problem(_: Request, error: HTTPException) -> JSONResponse:
         return _problem(error.status_code, str(error.detail))
 
-    @app.exception_handler(NotReady)
-    async def not_ready(_: Request, error: NotReady) -> JSONResponse:
+    @app.exception_handler(HumError)
+    async def not_ready(_: Request, error: HumError) -> JSONResponse:
         return _problem(503, str(error))
 
     @app.get("/healthz", summary="Does this process answer?")
@@ -112,7 +122,7 @@ def build(
     @app.get(
         "/readyz",
         summary="Is a hello answered, and does an event reach the disk?",
-        responses={503: {"model": Problem}},
+        responses=_described(503),
     )
     async def readyz() -> Readiness:
         taken = await bus.append()
@@ -125,7 +135,7 @@ def build(
         "/metrics",
         summary="Metrics of every process, for Prometheus",
         response_class=PlainTextResponse,
-        responses={503: {"model": Problem}},
+        responses=_described(503),
     )
     async def metrics() -> Response:
         own = {"hive": "sidecar", "metrics": registry.snapshot()}
@@ -148,11 +158,14 @@ def build(
     ) -> Page:
         return Page.model_validate(await bus.page(from_seq, limit))
 
+    answers = _described(401, 404, 409, 503)
+    app.include_router(asks_router(bus, paths, dependencies=admin, responses=answers))
+
     @app.post(
         "/api/services/{service}/restart",
         summary="Stop a service and start it again",
         dependencies=admin,
-        responses={**refusals, 404: {"model": Problem}},
+        responses=_described(401, 404, 503),
     )
     def restart(service: str) -> Restarted:
         try:
@@ -167,6 +180,12 @@ def build(
 
 
 def _problem(status: int, detail: str) -> JSONResponse:
-    title = {401: "not admitted", 404: "not found", 503: "not ready"}.get(status, "refused")
+    title = TITLES.get(status, "refused")
     body = Problem(title=title, status=status, detail=detail).model_dump()
-    return JSONResponse(body, status, media_type="application/problem+json")
+    return JSONResponse(body, status, media_type=PROBLEM_JSON)
+
+
+def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Problems with these statuses, for the OpenAPI document."""
+    content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": TITLES[status], "content": content} for status in statuses}

@@ -13,7 +13,7 @@ CONNECT_SECONDS = 10.0
 """Longest wait for a connection, TLS included."""
 SILENCE_SECONDS = 120.0
 """Longest wait for the next byte of an answer."""
-CONNECTIONS_MAX = 256
+CONNECTIONS_MAX = 1_024
 """Connections at once; a further request waits for one."""
 IDLE_SECONDS = 15.0
 """A connection idle for longer is not used again."""

@@ -31,7 +31,7 @@ from thrum.errors import HumError, Qualifier
 from thrum.tones import Body, Tone, is_error_result, result_text
 from workers.core.catalogue import Catalogue, catalogue_of
 
-TURNS_MAX = 256
+TURNS_MAX = 1_024
 """Turns at once; one more is answered with `worker.busy`."""
 PROMPTS_WAITING_MAX = 4
 """Prompts of one sid that wait for its running turn. A safeguard: humd holds them back."""

@@ -11,8 +11,10 @@ import random
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -27,11 +29,14 @@ from humfs.tools.tool import Call
 Opening = Callable[[str], bytes]
 
 CASES = 6_000
+CASES_SOAK = 50_000
+TOOL_CASES = 400
 RACE_OPENS = 6_000
 CONTROL_OPENS_MAX = 400_000
 PATIENCE = 20
 """On a busy machine the other side may win every time for a while; so many times more we try."""
 RACE_CALLS = 400
+RACE_SECONDS_SOAK = 60
 SEED = 4
 
 PARTS = (
@@ -66,6 +71,7 @@ def home(tmp_path: Path) -> Path:
     ):
         (tmp_path / directory).mkdir(exist_ok=True)
         (tmp_path / directory / "f").write_text(word)
+        (tmp_path / directory / "f.py").write_text(f"{word} = 1\n")
     for name, target in (
         ("link-out", str(tmp_path / "outside")),
         ("link-up", "../outside"),
@@ -121,15 +127,20 @@ def naive(home: Path, decide: Callable[[str], str]) -> Opening:
     return read
 
 
-def corpus(home: Path) -> list[str]:
+ENDS = ("f", "f", "", "a/f")
+
+
+def corpus(home: Path, cases: int = CASES, ends: tuple[str, ...] = ENDS) -> list[str]:
     """Paths that climb, loop, follow links and look alike; the same in every run."""
+    return list(islice(endless_corpus(home, ends), cases))
+
+
+def endless_corpus(home: Path, ends: tuple[str, ...] = ENDS) -> Iterator[str]:
     chance = random.Random(SEED)
-    cases = []
-    for _ in range(CASES):
+    while True:
         start = chance.choice(STARTS).format(w=home / "w", home=home)
         parts = [chance.choice(PARTS) for _ in range(chance.randint(0, 6))]
-        cases.append("/".join([start, *parts, chance.choice(("f", "f", "", "a/f"))]))
-    return cases
+        yield "/".join([start, *parts, chance.choice(ends)])
 
 
 def leaks(read: Opening, paths: list[str]) -> list[str]:
@@ -147,6 +158,60 @@ def leaks(read: Opening, paths: list[str]) -> list[str]:
 
 def test_no_path_of_the_corpus_reads_what_is_outside_or_denied(roots: Roots, home: Path) -> None:
     assert leaks(opening(roots), corpus(home)) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_no_path_of_the_large_corpus_reads_what_is_outside_or_denied(
+    roots: Roots, home: Path
+) -> None:
+    assert leaks(opening(roots), corpus(home, CASES_SOAK)) == []
+
+
+READS: tuple[dict[str, str], ...] = (
+    {},
+    {"symbol": "SECRET"},
+    {"query": "secret"},
+    {"pattern": "SECRET|DENIED|INSIDE"},
+)
+"""Every way to read, each answered with words of a file."""
+TOOL_ENDS = ("f", "f.py", "", "*", "**/f", "**/*.py", "{a,b}/f*", "a/f.py", "?")
+
+
+def read_corpus(roots: Roots, home: Path, args: dict[str, str], cases: int) -> int:
+    """Read every path of the corpus; how many were answered. What was shown is from inside."""
+    tool, answered = Read(roots), 0
+    for at, path in enumerate(corpus(home, cases, TOOL_ENDS)):
+        call = Call(sid="s", call_id=str(at), tool="humfs_read", args={"file_path": path, **args})
+        try:
+            result = tool.run(call, Watch())
+        except Refusal:
+            continue
+        answered += 1
+        shown = result.output.replace(path, "")
+        assert "SECRET" not in shown, (path, shown)
+        assert "DENIED" not in shown, (path, shown)
+    return answered
+
+
+@pytest.mark.parametrize("args", READS, ids=str)
+def test_no_call_on_a_path_of_the_corpus_shows_what_is_outside(
+    roots: Roots, home: Path, args: dict[str, str]
+) -> None:
+    answered = read_corpus(roots, home, args, TOOL_CASES)
+
+    assert answered > 0 or args in READS[1:3]  # nothing inside has a name like it
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("args", READS, ids=str)
+def test_no_call_on_a_path_of_the_large_corpus_shows_what_is_outside(
+    roots: Roots, home: Path, args: dict[str, str]
+) -> None:
+    answered = read_corpus(roots, home, args, CASES_SOAK)
+
+    assert answered > 0 or args in READS[1:3]
 
 
 def test_what_lies_inside_is_never_refused(roots: Roots, home: Path) -> None:
@@ -236,17 +301,16 @@ def test_control_resolving_and_then_opening_loses_the_race(home: Path) -> None:
     assert seen.get(b"SECRET") == 1
 
 
-@needs_exchange
-@pytest.mark.parametrize(
-    "args",
-    [
-        {"file_path": "a/f"},
-        {"file_path": "a/*"},
-        {"file_path": "**/f"},
-        {"file_path": "a", "pattern": "SECRET|INSIDE"},
-    ],
-    ids=str,
+RACED = (
+    {"file_path": "a/f"},
+    {"file_path": "a/*"},
+    {"file_path": "**/f"},
+    {"file_path": "a", "pattern": "SECRET|INSIDE"},
 )
+
+
+@needs_exchange
+@pytest.mark.parametrize("args", RACED, ids=str)
 def test_no_call_answers_with_what_is_outside_during_a_race(
     roots: Roots, home: Path, args: dict[str, str]
 ) -> None:
@@ -265,5 +329,32 @@ def test_no_call_answers_with_what_is_outside_during_a_race(
                 continue
             answered += 1
             assert "SECRET" not in output
+
+    assert answered > 0
+
+
+@needs_exchange
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("args", RACED, ids=str)
+def test_no_call_answers_with_what_is_outside_during_a_long_race(
+    roots: Roots, home: Path, args: dict[str, str]
+) -> None:
+    tool, answered = Read(roots), 0
+    until = time.monotonic() + RACE_SECONDS_SOAK
+
+    with swapping(home / "w/a", home / "w/link-up"):
+        for at in count():
+            call = Call(sid="s", call_id=str(at), tool="humfs_read", args=args)
+            try:
+                output = tool.run(call, Watch()).output
+            except Refusal:
+                continue
+            finally:
+                is_over = time.monotonic() > until
+            answered += 1
+            assert "SECRET" not in output
+            if is_over and answered:
+                break
 
     assert answered > 0

@@ -3,15 +3,19 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import pytest
 from tests.support.bees import bee_named
+from tests.support.humd import Humd
 from tests.support.stack import Stack
 
 from nest.bee import Bee
 from nest.link import UNSETTLED_PARCELS_MAX
+from thrum.chi import LinkChi
 from thrum.errors import LocalError
+from thrum.frames import Header
 from thrum.tones import Tone
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
@@ -162,3 +166,18 @@ async def test_a_sid_has_one_reader(stack: Stack) -> None:
 
     with bee.stream("s") as again:
         assert len(again) == 0
+
+
+async def test_a_lone_parcel_is_confirmed_though_nothing_else_is_said(home: Path) -> None:
+    """What humd keeps for a door it would give to its clients again if the door died."""
+    with Stack(home, services=()) as stack, Humd(stack) as humd:
+        bee = bee_named(stack, "lone", "worker")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bee.run)
+            await anyio.to_thread.run_sync(humd.joined)
+
+            humd.send(Header("prompt", sid="s", seq=7), {})
+
+            credit = await anyio.to_thread.run_sync(humd.read, LinkChi.CREDIT)
+            tasks.cancel_scope.cancel()
+    assert credit.body == {"count": 1, "cursor": 7}

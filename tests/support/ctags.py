@@ -45,6 +45,8 @@ class Tag:
     kind: str
     text: str
     """The line, as far as the tag holds it."""
+    end: int = 0
+    """The last line; 0 where ctags does not say."""
 
 
 Difference = Callable[[Tag], bool]
@@ -92,7 +94,8 @@ def tags(paths: Iterable[Path], language: str) -> list[Tag]:
         one = orjson.loads(line)
         if one.get("_type") == "tag" and one["kind"] in KINDS[language] and "line" in one:
             text = one.get("pattern", "").removeprefix("/^").removesuffix("$/")
-            found.append(Tag(one["path"], one["line"], one["name"], one["kind"], text))
+            end = one.get("end", 0)
+            found.append(Tag(one["path"], one["line"], one["name"], one["kind"], text, end))
     return found
 
 

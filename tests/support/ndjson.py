@@ -61,5 +61,9 @@ class Client:
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None,
                  trace: TracebackType | None) -> None:  # fmt: skip
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; twice is as good as once."""
         self._lines.close()
         self.socket.close()

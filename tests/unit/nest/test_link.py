@@ -240,6 +240,18 @@ class TestCredit:
 
         assert [header.chi for header, _ in taken(link)] == ["chunk", "credit"]
 
+    def test_goes_by_itself_once_it_is_late(self, link: Link) -> None:
+        join(link)
+        nothing_owed = link.owes_credit
+        link.receive(parcel("chunk", seq=4))
+        is_owed, early = link.owes_credit, link.take()
+
+        ((header, body),) = list(frames.read_frame(link.take(is_late=True) or b""))
+
+        assert (nothing_owed, is_owed, early) == (False, True, None)
+        assert (header, frames.read_body(body)) == (Header("credit"), {"count": 1, "cursor": 4})
+        assert (link.owes_credit, link.take(is_late=True)) == (False, None)
+
     def test_is_not_given_while_we_take_no_more(self, link: Link) -> None:
         join(link)
         link.takes_more = False
