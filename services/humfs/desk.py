@@ -1,8 +1,9 @@
 """From one `tool-call` to exactly one `tool-result`, whatever happens inside.
 
-Tools are plain functions and run in a few threads; the loop only moves tones. A call that is
-cancelled, that fails or that meets a bug is answered like any other. Results are sent through the
-bee, which keeps them while humd is away.
+Tools are plain functions and run in a few threads; those that wait for other programs are tasks of
+the loop. A call that is cancelled, that fails or that meets a bug is answered like any other.
+Results are sent through the bee, which keeps them while humd is away. What a long call says on the
+way goes out as `chunk`s when there is room, and is not kept.
 """
 
 import logging
@@ -13,10 +14,11 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
+from humfs.chunks import Chunks
 from humfs.core.calls import Calls, Key, Verdict
 from humfs.edge.watch import Watch
 from humfs.errors import Code, Refusal
-from humfs.tools.tool import Call, Result, Tool, refused
+from humfs.tools.tool import Call, LongTool, Result, Tool, refused
 from nest.bee import Bee
 from nest.metrics import Registry
 from thrum.chi import Chi
@@ -34,11 +36,20 @@ log = logging.getLogger(__name__)
 class Desk:
     """Takes calls from the bee's inbox and answers them."""
 
-    def __init__(self, bee: Bee, tools: Sequence[Tool], metrics: Registry) -> None:
+    def __init__(
+        self,
+        bee: Bee,
+        tools: Sequence[Tool],
+        metrics: Registry,
+        *,
+        long_tools: Sequence[LongTool] = (),
+    ) -> None:
         self._bee = bee
         self._tools = {tool.name: tool for tool in tools}
+        self._long_tools = {tool.name: tool for tool in long_tools}
         self._calls: Calls[Result] = Calls()
         self._watches: dict[Key, Watch] = {}
+        self._scopes: dict[Key, anyio.CancelScope] = {}
         self._threads = anyio.CapacityLimiter(THREADS)
         self._idle = anyio.Event()
         self._is_closing = False
@@ -61,8 +72,7 @@ class Desk:
         for share in (seconds / 2, seconds / 4):
             with anyio.move_on_after(share):
                 await self._finished()
-            for watch in self._watches.values():
-                watch.cancel()
+            self._stop(self._calls.running)
         with anyio.move_on_after(seconds / 4) as flush:
             await self._bee.settled()
         if flush.cancelled_caught:
@@ -89,7 +99,10 @@ class Desk:
         key = (call.sid, call.call_id)
         verdict = Verdict.FULL if self._is_closing else self._calls.arrived(key)
         if verdict is Verdict.RUN:
-            self._watches[key] = Watch()
+            if call.tool in self._long_tools:
+                self._scopes[key] = anyio.CancelScope()
+            else:
+                self._watches[key] = Watch()
             tasks.start_soon(self._work, call, key, name="humfs.call")
         elif verdict is Verdict.REPLAY:
             await self._send(call, self._calls.stored(key))
@@ -97,13 +110,24 @@ class Desk:
             await self._send(call, refused(_busy(is_closing=self._is_closing)))
 
     def _cancel(self, tone: Tone) -> None:
-        for key in self._calls.meant(tone.sid, tone.text("callId")):
-            self._watches[key].cancel()
+        self._stop(self._calls.meant(tone.sid, tone.text("callId")))
+
+    def _stop(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            if key in self._scopes:
+                self._scopes[key].cancel()
+            else:
+                self._watches[key].cancel()
 
     async def _work(self, call: Call, key: Key) -> None:
-        watch = self._watches[key]
-        result = await to_thread.run_sync(self._run, call, watch, limiter=self._threads)
-        del self._watches[key]
+        long_tool = self._long_tools.get(call.tool)
+        if long_tool is not None:
+            result = await self._follow(long_tool, call, key)
+        else:
+            watch = self._watches[key]
+            result = await to_thread.run_sync(self._run, call, watch, limiter=self._threads)
+        self._scopes.pop(key, None)
+        self._watches.pop(key, None)
         for _ in range(self._calls.finished(key, result)):
             await self._send(call, result)
         self._idle.set()
@@ -115,7 +139,7 @@ class Desk:
             watch.restart()
             watch.check()
             if tool is None:
-                raise _unknown(call.tool, list(self._tools))
+                raise _unknown(call.tool, [*self._tools, *self._long_tools])
             return tool.run(call, watch)
         except Refusal as refusal:
             return refused(refusal)
@@ -123,9 +147,21 @@ class Desk:
             log.exception("call.bug", extra={"tool": call.tool, "callId": call.call_id})
             return refused(Refusal(Code.IO, "humfs failed inside; the call changed nothing."))
 
+    async def _follow(self, tool: LongTool, call: Call, key: Key) -> Result:
+        """Await a long call, its chunks beside it."""
+        try:
+            with self._scopes[key]:
+                async with Chunks(self._bee, call) as chunks:
+                    return await tool.follow(call, chunks.say)
+        except Exception:
+            log.exception("call.bug", extra={"tool": call.tool, "callId": call.call_id})
+            return refused(Refusal(Code.IO, "humfs failed inside; a command may have run."))
+        return refused(Refusal(Code.CANCELLED, "The call was cancelled."))
+
     async def _send(self, call: Call, result: Result) -> None:
         outcome = str(result.metadata.get("error", "ok"))
-        tool = call.tool if call.tool in self._tools else "unknown"
+        is_known = call.tool in self._tools or call.tool in self._long_tools
+        tool = call.tool if is_known else "unknown"
         self._answers.labels(tool, outcome).inc()
         await self._bee.send(Tone(chi=Chi.TOOL_RESULT, sid=call.sid, body=result.body(call)))
 

@@ -33,6 +33,8 @@ class Code(StrEnum):
     ENCODING = "encoding"
     TOO_LARGE = "too_large"
     BAD_PATTERN = "bad_pattern"
+    ROUTED = "routed"
+    SANDBOX = "sandbox"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     IO = "io"

@@ -3,16 +3,21 @@
 import anyio
 
 from humfs.core.memory import Memory
+from humfs.core.sandbox.layers import Layer, Level
 from humfs.desk import CHIS, Desk
+from humfs.edge.commands import Commands
 from humfs.edge.journal import Journal
 from humfs.edge.landed import Landed
+from humfs.edge.masks import Masks
 from humfs.edge.roots import Roots
+from humfs.edge.sandbox import Sandbox
 from humfs.edge.writes import Writer
+from humfs.tools.bash import Bash
 from humfs.tools.changes import Changes
 from humfs.tools.code import DoCode
 from humfs.tools.noncode import DoNoncode
 from humfs.tools.read import Read
-from humfs.tools.tool import Tool
+from humfs.tools.tool import Described, Tool
 from nest.bee import Bee, Hello
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
@@ -43,19 +48,27 @@ async def serve(context: Context) -> None:
     landed = Landed(context.paths.landed)
     changes = Changes(roots, Writer(roots, journal), Memory(), landed)
     tools: list[Tool] = [Read(roots), DoCode(changes), DoNoncode(changes)]
+    sandbox = Sandbox(roots, Masks(context.paths.masks), denied=fs.denied)
+    swept = sandbox.sweep()
+    if swept:
+        context.log.info("sandbox.swept", extra={"left": swept})
+    commands = Commands(sandbox)
+    bash = Bash(roots, sandbox, commands, Level(fs.shell.requires))
     hello = Hello(
         roles=("forager",),
         hive=HIVE,
         version=HUM_VERSION,
-        tools=tuple(described(tool) for tool in tools),
+        tools=(*map(described, tools), described(bash)),
         provides=("fs",),
         chis=CHIS,
     )
     identity = load_or_mint_identity(context.paths.bee_key(HIVE), prefix="fbee")
     bee = Bee(identity, hello, context.paths.bus_endpoint, context.metrics)
-    desk = Desk(bee, tools, context.metrics)
+    desk = Desk(bee, tools, context.metrics, long_tools=[bash])
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bee.run, name="humfs.bee")
+        tasks.start_soon(commands.attend, name="humfs.commands")
+        tasks.start_soon(tell_sandbox, sandbox, context, name="humfs.sandbox")
         tasks.start_soon(desk.serve, name="humfs.desk")
         await context.stop.wait()
         await desk.drain(DRAIN_SECONDS)
@@ -64,7 +77,24 @@ async def serve(context: Context) -> None:
     landed.close()
 
 
-def described(tool: Tool) -> Body:
+async def tell_sandbox(sandbox: Sandbox, context: Context) -> None:
+    """Find out what keeps commands in, and tell it to the log and the metrics."""
+    standing = await sandbox.standing()
+    levels = context.metrics.gauge(
+        "hum_humfs_sandbox", "1 for the level of the sandbox commands run in.", ("level",)
+    )
+    for level in Level:
+        levels.labels(level).set(int(level is standing.level))
+    layers = context.metrics.gauge(
+        "hum_humfs_sandbox_layer", "Whether this layer of the sandbox holds.", ("layer",)
+    )
+    for layer in Layer:
+        layers.labels(layer).set(int(layer in standing.layers))
+    for layer, reason in standing.missing.items():
+        context.log.warning("sandbox.layer_missing", extra={"layer": layer, "reason": reason})
+
+
+def described(tool: Described) -> Body:
     """A tool as the hello tells it."""
     return {
         "name": tool.name,

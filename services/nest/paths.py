@@ -45,6 +45,7 @@ SUPERVISOR_PID = "supervisord.pid"
 LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
+MASKS_DIR = "masks"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
 FRONT_DIR = "front"
@@ -175,6 +176,11 @@ class Paths:
     def landed(self) -> Path:
         """When which place of which file was last edited; deletable, starts empty."""
         return self.state / WRITES_DIR / LANDED_TABLE
+
+    @property
+    def masks(self) -> Path:
+        """Which empty folders hold a name in a root while commands run."""
+        return self.state / MASKS_DIR
 
     @property
     def front_sessions(self) -> Path:

@@ -15,7 +15,7 @@ from nest.paths import Paths
 from nest.supervisor import Supervisor, SupervisorFault, UnknownProgram
 from sidecar.asks import asks_router
 from sidecar.bus import Bus
-from sidecar.exposition import registry_of
+from sidecar.exposition import registry_of, weakest_sandbox
 from thrum.errors import DaemonAbsent, HumError
 
 PROBLEM_JSON = "application/problem+json"
@@ -37,6 +37,9 @@ class Readiness(BaseModel):
     append_seconds: float
     bees: list[str]
     """Names of the bees that are connected."""
+    sandbox: str | None
+    """How strong the sandbox of commands is: `full`, `partial` or `none`; the weakest of several
+    file tools. Null when nobody says."""
 
 
 class Bees(BaseModel):
@@ -129,7 +132,8 @@ def build(
         seconds.observe(taken)
         bees = await bus.bees()
         names = sorted({str(bee["name"]) for bee in bees if bee.get("connected")})
-        return Readiness(append_seconds=taken, bees=names)
+        sandbox = weakest_sandbox(await bus.vitals())
+        return Readiness(append_seconds=taken, bees=names, sandbox=sandbox)
 
     @app.get(
         "/metrics",

@@ -16,6 +16,9 @@ from thrum.tones import Body
 
 SERVICE = "service"
 """The label that says which process a sample is from."""
+SANDBOX = "hum_humfs_sandbox"
+LEVELS = ("none", "partial", "full")
+"""Of a sandbox, the weakest first."""
 
 
 class Snapshots(Collector):
@@ -76,3 +79,16 @@ def _add(family: Metric, values: list[str], sample: Body) -> None:
         family.add_metric(values, buckets=buckets, sum_value=sample["sum"])
     elif isinstance(family, CounterMetricFamily | GaugeMetricFamily):
         family.add_metric(values, sample["value"])
+
+
+def weakest_sandbox(vitals: Iterable[Body]) -> str | None:
+    """The lowest level that any process tells for the sandbox of its commands."""
+    told = {
+        sample["labels"].get("level")
+        for one in vitals
+        for metric in one.get("metrics", ())
+        if metric.get("name") == SANDBOX
+        for sample in metric["samples"]
+        if sample.get("value")
+    }
+    return next((level for level in LEVELS if level in told), None)

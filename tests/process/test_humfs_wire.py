@@ -1,5 +1,6 @@
 """humfs as a bee among real processes (humfs 1, 12.6)."""
 
+import fcntl
 import signal
 from collections.abc import Iterator
 from itertools import count
@@ -102,13 +103,19 @@ def test_a_replayed_call_is_answered_with_the_first_result(client: Client, root:
     assert second["output"] == first["output"]
 
 
-def test_a_cancelled_call_is_answered(client: Client) -> None:
-    """humfs 1.5."""
-    args = {"file_path": "z.txt", "pattern": "(a+)+$"}
-    client.send(chi="tool-call", rid="c", sid="s", callId="slow", toolName="humfs_read", args=args)
-    client.send(chi="cancel", rid="x", sid="s", callId="slow")
+def test_a_cancelled_call_is_answered(client: Client, root: Path) -> None:
+    """humfs 1.5: here while it waits for a file that somebody else has locked."""
+    args = {"file_path": "z.txt", "replace": "other\n"}
+    with (root / "z.txt").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        call = {"sid": "s", "callId": "slow"}
+        client.send(chi="tool-call", rid="c", toolName="humfs_do_noncode", args=args, **call)
+        client.send(chi="cancel", rid="x", **call)
 
-    assert client.read_until("tool-result", callId="slow")["metadata"]["error"] == "cancelled"
+        result = client.read_until("tool-result", callId="slow")
+
+    assert result["metadata"]["error"] == "cancelled"
+    assert (root / "z.txt").read_text() == "a" * 40 + "!\n"
 
 
 def test_results_survive_a_humd_that_restarts(stack: Stack, root: Path) -> None:

@@ -2,7 +2,8 @@
 
 - Only who drives a sid may prompt, cancel, clean up or answer permissions there: its owner, or a
 full observer. The operator may answer permissions everywhere.
-- Only the worker of a sid may speak as the worker. Only who was asked may answer a tool call.
+- Only the worker of a sid may speak as the worker. Only who was asked may answer a tool call, and
+tell on the way what the tool prints.
 - Another humd may answer what it was asked, and begin what it was granted (`core.federation`).
 - A tone that the log has already is settled and dropped.
 - Nobody may fill a table past its bound.
@@ -24,6 +25,9 @@ from thrum.errors import MalformedTone, Qualifier
 DUPLICATE = Duplicate()
 TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
+
+TOOL_OUTPUT = "tool_output"
+"""The kind of chunk by which a callee tells what its tool prints."""
 
 _OURS: frozenset[str] = frozenset({Chi.SNAPSHOT, Chi.FORGOTTEN, Chi.WITNESSED})
 """What humd and its log say of themselves, and nobody else."""
@@ -95,9 +99,26 @@ def _judge_output(state: State, arrival: Arrival) -> Refusal | None:
         return asks(state, session, arrival) if asks is not None else None
     if header.chi == Chi.ERROR and "callId" in arrival.body:
         return _judge_answer(state, arrival, client)
+    if header.chi == Chi.CHUNK and "callId" in arrival.body:
+        return _judge_tool_output(state, arrival, client)
     if header.sid is None or header.chi in TELEMETRY:
         return None
     return Refusal(Qualifier.AUTH_DENIED, f"{header.chi}: you are not the worker of {header.sid!r}")
+
+
+def _judge_tool_output(state: State, arrival: Arrival, client: ClientId) -> Refusal | None:
+    """Who was asked may say what its tool prints, where it was asked, and nothing in other words.
+
+    A delta of text would be taken for the model's.
+    """
+    asked = state.calls.get(client, arrival.text("callId") or "")
+    if asked is None or asked.sid != arrival.header.sid:
+        return _judge_answer(state, arrival, client) or Refusal(
+            Qualifier.AUTH_DENIED, f"chunk: call {arrival.text('callId')!r} is on another sid"
+        )
+    if arrival.body.get("chunkType") != TOOL_OUTPUT or "part" in arrival.body:
+        return Refusal(Qualifier.AUTH_DENIED, f"chunk: a callee says only {TOOL_OUTPUT!r}")
+    return None
 
 
 def _judge_ask(state: State, session: Session, arrival: Arrival) -> Refusal | None:

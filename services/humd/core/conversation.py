@@ -41,6 +41,7 @@ class Call:
 
     name: str
     at_ms: int
+    caller: str | None
     ms: int | None = None
     """None while it is not answered."""
     outcome: str = "open"
@@ -108,12 +109,13 @@ class Conversation:
             self._waiting.clear()
         call = turn.calls.get(str(said.body.get("callId")))
         if said.chi == Chi.CHUNK:
-            turn.timing.chunk(said.at_ms)
+            if call is None or said.client == call.caller:  # else its tool prints something
+                turn.timing.chunk(said.at_ms)
         elif said.chi == Chi.TOOL_CALL:
             turn.timing.calls += 1
             if len(turn.calls) < CALLS_MAX:
                 name = said.body.get("toolName") or said.body.get("name")
-                turn.calls[str(said.body.get("callId"))] = Call(str(name), said.at_ms)
+                turn.calls[str(said.body.get("callId"))] = Call(str(name), said.at_ms, said.client)
         elif said.chi in (Chi.TOOL_RESULT, Chi.ERROR) and call is not None:
             call.ms, call.by = said.at_ms - call.at_ms, said.client
             call.outcome = _outcome_of_call(said)

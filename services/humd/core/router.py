@@ -70,6 +70,9 @@ def _output(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
             return tools.answer(state, arrival, asked)
     session = state.sessions.get(header.sid)
     if session is None or session.worker != client:
+        if header.chi == Chi.CHUNK and isinstance(call_id := arrival.body.get("callId"), str):
+            asked = state.calls.get(client, call_id)
+            return tools.overheard(state, arrival, asked) if asked is not None else []
         return _abroad(state, arrival, client)
     asks = _ASKS.get(header.chi)
     if asks is not None:

@@ -82,6 +82,20 @@ def answer(state: State, arrival: Arrival, asked: Call) -> list[Effect]:
     return [deliver(state, asked.caller, header, arrival.raw)]
 
 
+def overheard(state: State, arrival: Arrival, asked: Call) -> list[Effect]:
+    """What a tool prints while it runs: to everyone who listens, and to who called.
+
+    Not to the worker of the sid: models get results, and nothing before.
+    """
+    session = state.sessions.get(asked.sid)
+    if session is None:
+        return [deliver(state, asked.caller, beside(arrival, None), arrival.raw)]
+    effects = fan_out(state, session, arrival, besides=asked.callee)
+    if asked.caller in (session.worker, *session.listeners(asked.callee)):
+        return effects
+    return [*effects, deliver(state, asked.caller, beside(arrival, session.wane), arrival.raw)]
+
+
 def own_error(state: State, arrival: Arrival) -> list[Effect]:
     """Our own answer to a call."""
     body = arrival.body

@@ -75,7 +75,7 @@ class Watch:
             return self._note_other(arrival)
         turn = self.turns.get(sid)
         if header.chi == _CHUNK:
-            if turn is not None:
+            if turn is not None and session is not None and session.worker == arrival.client:
                 turn.timing.chunk(arrival.at_ms)
                 self._note_sign(turn, arrival, session)
             return _NOTHING

@@ -1,7 +1,7 @@
 """What a tool is: a name, a description for models, and a function from a call to a result."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -45,8 +45,12 @@ class Result:
         }
 
 
-class Tool(Protocol):
-    """One tool. `run` is called from worker threads, several calls at a time."""
+Say = Callable[[str, str], None]
+"""Takes the name of a stream and text that came on it. It may be lost; the result is not."""
+
+
+class Described(Protocol):
+    """What every tool tells about itself."""
 
     @property
     def name(self) -> str:
@@ -60,8 +64,19 @@ class Tool(Protocol):
     def input_schema(self) -> Mapping[str, object]:
         """JSON schema of its arguments."""
 
+
+class Tool(Described, Protocol):
+    """A tool that works with files. `run` is called from threads, several calls at a time."""
+
     def run(self, call: Call, watch: Watch) -> Result:
         """Do it; raises `Refusal`."""
+
+
+class LongTool(Described, Protocol):
+    """A tool that waits for other programs; no thread is held meanwhile."""
+
+    async def follow(self, call: Call, say: Say) -> Result:
+        """Do it, and `say` what is heard on the way; raises `Refusal`. It may be cancelled."""
 
 
 def refused(refusal: Refusal, *, title: str | None = None) -> Result:

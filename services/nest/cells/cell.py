@@ -19,11 +19,10 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
-import psutil
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
 from nest.cells import guard
@@ -35,6 +34,8 @@ MARK = "HUM_CELL"
 END_SECONDS = 5.0
 """How long a guard may take to end its tree; then it is killed."""
 REPORT_BYTES_MAX = 4_096
+LAST_WORDS_BYTES_MAX = 400
+"""Of what is on standard error when nothing could be started."""
 LIBRARY = Path(__file__).parents[2]
 """The folder in which a guard finds this package."""
 
@@ -166,14 +167,29 @@ class Cell:
             self._control = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrapper:
+    """A program that goes in front of a guard: a sandbox, which ends when we do."""
+
+    argv: Sequence[str]
+    """It gets the environment of the order and no other."""
+    handles: Sequence[int] = ()
+    """What it, or the walls of the order, inherit."""
+    python: str = sys.executable
+    library: str = str(LIBRARY)
+    """Where the guard finds its interpreter and this package inside."""
+
+
+UNWRAPPED = Wrapper(argv=())
+
+
 @asynccontextmanager
 async def opened(
-    order: Order, *, takes_input: bool = False, wrapper: Sequence[str] = ()
+    order: Order, *, takes_input: bool = False, wrapper: Wrapper = UNWRAPPED
 ) -> AsyncIterator[Cell]:
     """A cell that runs `order`; the block's end is the end of the whole tree.
 
-    `wrapper` is put in front of the guard's command (a sandbox, which shows the guard the folders
-    it needs). Raises `CellFailed` when the program cannot be started.
+    Raises `CellFailed` when the program cannot be started.
     """
     mark = secrets.token_hex(8)
     ordered = _marked(order, mark).to_bytes()
@@ -181,13 +197,16 @@ async def opened(
     ours_report, theirs_report = os.pipe()
     handles = (theirs_control, theirs_report)
     try:
-        command = [*wrapper, *guard_command(*handles)]
+        command = [
+            *wrapper.argv,
+            *guard_command(*handles, python=wrapper.python, library=wrapper.library),
+        ]
         process = await anyio.open_process(
             command,
             stdin=subprocess.PIPE if takes_input else subprocess.DEVNULL,
             cwd="/",
-            env=dict(order.env) if wrapper else {},
-            pass_fds=handles,
+            env=dict(order.env) if wrapper.argv else {},
+            pass_fds=(*handles, *wrapper.handles),
             start_new_session=True,
         )
     except OSError as problem:
@@ -200,10 +219,24 @@ async def opened(
     cell = Cell(process, ours_control, ours_report, mark)
     try:
         await _sent(ours_control, ordered)
-        await cell.started()
+        try:
+            await cell.started()
+        except CellFailed as failure:
+            await cell.end()
+            raise CellFailed(f"{failure}{await _last_words(cell.stderr)}") from failure
         yield cell
     finally:
         await cell.end()
+
+
+async def _last_words(stream: ByteReceiveStream) -> str:
+    """What was said on standard error by something that ended, as the end of a sentence."""
+    said = b""
+    with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
+        while len(said) < LAST_WORDS_BYTES_MAX:
+            said += await stream.receive(LAST_WORDS_BYTES_MAX)
+    words = " ".join(said.decode(errors="replace").split())
+    return f" ({words})" if words else ""
 
 
 async def _sent(pipe: int, content: bytes) -> None:
@@ -222,6 +255,8 @@ def _marked(order: Order, mark: str) -> Order:
 
 def kill_marked(mark: str) -> None:
     """Kill every process whose environment has this mark: what a killed guard left behind."""
+    import psutil
+
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if process.environ().get(MARK) == mark:

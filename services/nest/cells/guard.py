@@ -5,6 +5,7 @@ SIGTERM to the program's process group) any number of times; the end of that pip
 means: end the tree. On the report pipe goes one line for each thing that happens:
 
     namespace          the tree has a pid namespace of its own
+    wall <name> <...>  a wall that was asked for is up: cgroup, seccomp, landlock
     started            the program runs
     failed <text>      it could not be started; nothing runs
     exited <status>    it ended; 128 and the signal when a signal ended it
@@ -27,7 +28,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from nest.cells import kernel
+from nest.cells import kernel, walls
 from nest.cells.orders import Order
 
 TERMINATE = b"T"
@@ -59,6 +60,8 @@ def main(control: int, report: int) -> None:
             kernel.become_reaper()
         kernel.hide_memory()
         _limit(order)
+        for wall in walls.raised(order.walls):
+            _say(report, f"wall {wall}")
         with _children_wake() as wake:
             program = _start(order, report)
             if program is not None:

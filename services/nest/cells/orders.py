@@ -16,6 +16,32 @@ _LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What must stand at a path when the walls are up, or nothing runs."""
+
+    path: str
+    device: int = 0
+    inode: int = 0
+    """0: whatever it is."""
+    is_read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walls:
+    """What a guard puts around itself and the program: all that is asked for, or nothing runs."""
+
+    has_landlock: bool = False
+    reads: tuple[str, ...] = ()
+    """Folders and files for reading and running: all that Landlock leaves beside `writes`."""
+    writes: tuple[str, ...] = ()
+    has_filter: bool = False
+    """Whether a filter of system calls must be in force already."""
+    groups: tuple[int, ...] = ()
+    """Inherited handles of `cgroup.procs` files to join."""
+    pinned: tuple[Pinned, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One program to run. Texts are file names or arguments: no NUL in them."""
 
@@ -28,6 +54,7 @@ class Order:
     runs. A limit that the system does not take is left as it is."""
     makes_namespace: bool = True
     """Whether the guard makes a pid namespace; not when whoever starts it did so already."""
+    walls: Walls = Walls()
 
     def to_bytes(self) -> bytes:
         """The order as one field."""
@@ -37,6 +64,7 @@ class Order:
             self.cwd,
             *_listed(f"{resource}={most}" for resource, most in self.limits.items()),
             str(int(self.makes_namespace)),
+            *_walls(self.walls),
         ]
         return _packed(b"".join(_packed(fsencode(text)) for text in fields))
 
@@ -53,6 +81,7 @@ class Order:
             cwd=fields.next(),
             limits={int(name): int(most) for name, most in map(_pair, fields.listed())},
             makes_namespace=fields.next() == "1",
+            walls=_read_walls(fields),
         )
 
 
@@ -74,6 +103,35 @@ class _Fields:
 
     def listed(self) -> list[str]:
         return [self.next() for _ in range(int(self.next()))]
+
+
+def _walls(walls: Walls) -> list[str]:
+    return [
+        str(int(walls.has_landlock)),
+        *_listed(walls.reads),
+        *_listed(walls.writes),
+        str(int(walls.has_filter)),
+        *_listed(map(str, walls.groups)),
+        *_listed(
+            f"{one.device}={one.inode}={int(one.is_read_only)}={one.path}" for one in walls.pinned
+        ),
+    ]
+
+
+def _read_walls(fields: _Fields) -> Walls:
+    return Walls(
+        has_landlock=fields.next() == "1",
+        reads=tuple(fields.listed()),
+        writes=tuple(fields.listed()),
+        has_filter=fields.next() == "1",
+        groups=tuple(map(int, fields.listed())),
+        pinned=tuple(map(_read_pinned, fields.listed())),
+    )
+
+
+def _read_pinned(text: str) -> Pinned:
+    device, inode, is_read_only, path = text.split("=", 3)
+    return Pinned(path=path, device=int(device), inode=int(inode), is_read_only=is_read_only == "1")
 
 
 def _listed(texts: Iterable[str]) -> list[str]:

@@ -16,7 +16,6 @@ from nest.private import read_private
 from nest.settings.model import (
     OLLAMA_PORT,
     FrontSettings,
-    FsSettings,
     LogLevel,
     Root,
     ServiceKind,
@@ -148,7 +147,8 @@ def _resolved(
     return replace(
         settings,
         log_level=overrides.log_level or settings.log_level,
-        fs=FsSettings(
+        fs=replace(
+            settings.fs,
             roots=tuple(replace(root, path=str(paths.expand(root.path))) for root in every),
             denied=tuple(map(str, denied)),
         ),

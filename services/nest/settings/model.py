@@ -235,6 +235,16 @@ class Root:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShellSettings:
+    """Commands that models run."""
+
+    requires: Literal["full", "partial", "none"] = "partial"
+    """The sandbox without which no command runs. `full`: every layer of it. `partial`: at least
+    bubblewrap, with files, processes and network of its own. `none`: commands run even where there
+    is no sandbox at all, with all the rights of this user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FsSettings:
     """What file tools may touch. Without a root they may touch nothing."""
 
@@ -242,6 +252,7 @@ class FsSettings:
     """Where several match, the first counts."""
     denied: tuple[FilePath, ...] = ("~/.ssh", "~/.aws", "~/.gnupg")
     """Refused even inside a root. hum's own configuration and state always are, named or not."""
+    shell: ShellSettings = ShellSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,7 @@
 """Tool calls: to who owns the tool, back to who called, and an error in every other case."""
 
+from typing import Any
+
 import pytest
 from tests.support.world import World
 
@@ -240,3 +242,69 @@ class TestWhoWaits:
         verdict = world.says("F", "tool-result", callId="c")
 
         assert qualifier(verdict) is Qualifier.AUTH_DENIED
+
+
+class TestWhatAToolPrints:
+    def says(self, world: World, client: str = "F", **body: Any) -> object:
+        fields = {"sid": "s", "callId": "c", "chunkType": "tool_output", "delta": "x", **body}
+        return world.says(client, "chunk", **fields)
+
+    def test_is_heard_by_who_listens_and_not_by_the_worker(self, world: World) -> None:
+        world.joins("B", "asker")
+        world.says("B", "attach", sid="s", hearOnly=True)
+        call(world)
+
+        assert self.says(world) is None
+
+        assert (world.chis("A"), world.chis("B")) == (["chunk"], ["chunk"])
+        assert world.chis("W") == []
+        assert world.state.calls.get("F", "c") is not None
+
+    def test_is_heard_once_by_a_caller_who_also_listens(self, world: World) -> None:
+        call(world, "A")
+        self.says(world)
+
+        assert world.chis("A") == ["chunk"]
+
+    def test_is_heard_by_a_caller_without_a_conversation(self, world: World) -> None:
+        world.joins("C", "asker")
+        world.says("C", "tool-call", callId="c", toolName="t")
+
+        assert self.says(world, sid=None) is None
+        assert world.chis("C") == ["chunk"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {"callId": "other"},
+            {"callId": 7},
+            {"sid": "s2"},
+            {"chunkType": "text_delta"},
+            {"chunkType": None},
+            {"part": {"type": "text", "text": "I am the model"}},
+        ],
+    )
+    def test_is_nothing_else(self, world: World, body: dict[str, Any]) -> None:
+        world.joins("D", "asker")
+        world.says("D", "attach", sid="s2")
+        call(world)
+
+        assert qualifier(self.says(world, **body)) == Qualifier.AUTH_DENIED
+        assert world.chis("A") == world.chis("D") == []
+
+    def test_comes_only_from_who_was_asked_and_only_before_the_answer(self, world: World) -> None:
+        world.joins("G", "forager", tools=[{"name": "other"}])
+        call(world)
+
+        assert qualifier(self.says(world, "G")) == Qualifier.AUTH_DENIED
+        world.says("F", "tool-result", sid="s", callId="c", output="done")
+        assert qualifier(self.says(world)) == Qualifier.AUTH_DENIED
+        assert world.chis("A") == []
+
+    def test_is_no_sign_of_life_of_the_worker(self, world: World) -> None:
+        call(world)
+        before = world.state.watch.turns["s"].timing.chunks
+
+        self.says(world)
+
+        assert world.state.watch.turns["s"].timing.chunks == before

@@ -4,7 +4,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from nest.metrics import Registry
-from sidecar.exposition import registry_of
+from sidecar.exposition import registry_of, weakest_sandbox
 
 
 def snapshot(hive: str, tones: int) -> dict[str, object]:
@@ -56,3 +56,18 @@ def test_processes_may_have_different_labels_for_one_name() -> None:
 
     assert 'hum_size{service="humd",table="calls"} 2.0' in text
     assert 'hum_size{service="front",table=""} 1.0' in text
+
+
+def sandboxed(level: str) -> dict[str, object]:
+    registry = Registry()
+    levels = registry.gauge("hum_humfs_sandbox", "Level.", ("level",))
+    for one in ("none", "partial", "full"):
+        levels.labels(one).set(one == level)
+    return {"hive": "humfs", "metrics": registry.snapshot()}
+
+
+def test_the_weakest_sandbox_of_several_processes_is_told() -> None:
+    assert weakest_sandbox([snapshot("humd", 1)]) is None
+    assert weakest_sandbox([sandboxed("full"), snapshot("humd", 1)]) == "full"
+    assert weakest_sandbox([sandboxed("full"), sandboxed("partial")]) == "partial"
+    assert weakest_sandbox([sandboxed("none"), sandboxed("partial")]) == "none"

@@ -1,0 +1,289 @@
+"""`humfs_bash` over the bus, with the real process (humfs 10, 12.5; features E7)."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psutil
+import pytest
+from tests.process.test_sidecar import ask
+from tests.support.ndjson import Client
+from tests.support.sandbox import needs_bubblewrap
+from tests.support.stack import QUIET_SETTINGS, Stack
+from tests.support.trees import sleepers, survivors
+
+from humfs.core.sandbox.layers import Layer
+
+pytestmark = [pytest.mark.process, needs_bubblewrap]
+
+GONE_SECONDS = 5.0
+numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("bash") / "root"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def stack(root: Path) -> Iterator[Stack]:
+    yield from started(root)
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack whose humfs one test ends."""
+    root = tmp_path / "root"
+    root.mkdir()
+    yield from started(root)
+
+
+def started(root: Path) -> Iterator[Stack]:
+    settings = {**QUIET_SETTINGS, "fs": {"roots": [{"path": str(root)}]}}
+    with Stack(services=("thehum", "humd", "thrumd"), settings=settings) as stack:
+        stack.start("humfs")
+        wait_for_humfs(stack)
+        yield stack
+
+
+@pytest.fixture
+def client(stack: Stack) -> Iterator[Client]:
+    with connected(stack) as client:
+        yield client
+
+
+@pytest.fixture
+def token() -> Iterator[str]:
+    """Seconds for a `sleep` that only one test starts."""
+    token = f"8{os.getpid()}{next(numbers)}"
+    yield token
+    for process in sleepers(token):
+        process.kill()
+
+
+def connected(stack: Stack) -> Client:
+    client = stack.client()
+    client.send(chi="hello", rid="hello", bee=["asker"], hive="test")
+    client.read_until("breath")
+    client.send(chi="attach", rid="attach", sid="s")
+    return client
+
+
+def send(client: Client, command: str, call_id: str, **args: Any) -> None:
+    fields = {"toolName": "humfs_bash", "args": {"command": command, **args}}
+    client.send(chi="tool-call", rid=call_id, sid="s", callId=call_id, **fields)
+
+
+def run(client: Client, command: str, **args: Any) -> dict[str, Any]:
+    """One command and its result."""
+    call_id = f"c{next(numbers)}"
+    send(client, command, call_id, **args)
+    return client.read_until("tool-result", callId=call_id)
+
+
+def wait_for_humfs(stack: Stack) -> None:
+    with connected(stack) as client:
+
+        def answers() -> bool:
+            call_id = f"c{next(numbers)}"
+            client.send(
+                chi="tool-call",
+                rid=call_id,
+                sid="s",
+                callId=call_id,
+                toolName="humfs_bash",
+                args={},
+            )
+            while True:
+                tone = client.read()
+                if tone["chi"] in ("tool-result", "error"):
+                    return bool(tone["chi"] == "tool-result")
+
+        stack.wait_for(answers, "humfs among the tools")
+
+
+def test_the_level_of_the_sandbox_is_told_everywhere(client: Client, stack: Stack) -> None:
+    """reliability 6.2."""
+    stack.start("sidecar")
+    stack.wait_bee("sidecar")
+    told = run(client, "true")["metadata"]
+
+    def ready() -> bool:
+        status, _, body = ask(stack, "/readyz")
+        return status == 200 and orjson.loads(body)["sandbox"] == told["sandbox"]
+
+    stack.wait_for(ready, "the level of the sandbox in /readyz")
+    metrics = ask(stack, "/metrics")[2].decode()
+    for layer in Layer:
+        (line,) = re.findall(rf'^hum_humfs_sandbox_layer{{.*"{layer}".*}} (.*)$', metrics, re.M)
+        assert float(line) == (layer not in told.get("sandboxMissing", []))
+    assert run(client, " ")["metadata"]["sandbox"] == told["sandbox"]
+    assert stack.kill("sidecar", signal.SIGTERM) == 0
+
+
+def test_the_exit_status_is_told_and_is_no_error(client: Client) -> None:
+    """humfs E134."""
+    silent, said = run(client, "exit 42"), run(client, "echo a; exit 3")
+    nothing = run(client, "true")
+
+    assert (silent["output"], silent["isError"]) == ("(exit 42)", False)
+    assert silent["metadata"]["exit"] == 42
+    assert said["output"] == "a\n(exit 3)"
+    assert (nothing["output"], nothing["metadata"]["exit"]) == ("(exit 0)", 0)
+
+
+def test_standard_error_follows_in_a_block(client: Client) -> None:
+    """humfs E135."""
+    result = run(client, "echo out; echo err >&2", description="both")
+
+    assert result["output"] == "out\n<stderr>\nerr\n</stderr>"
+    assert result["title"] == "both"
+    assert result["metadata"] == {
+        "exit": 0,
+        "description": "both",
+        "interrupted": False,
+        "stdoutBytes": 4,
+        "stderrBytes": 4,
+        "truncated": False,
+        "cwd": result["metadata"]["cwd"],
+        "durationMs": result["metadata"]["durationMs"],
+        "sandbox": result["metadata"]["sandbox"],
+        **({k: v for k, v in result["metadata"].items() if k == "sandboxMissing"}),
+    }
+
+
+def test_each_stream_is_capped_to_the_byte(client: Client) -> None:
+    """humfs E136."""
+    result = run(client, "seq -w 1 150000; printf 0123456789 >&2")
+
+    out, _, err = result["output"].partition("\n<stderr>\n")
+    head, marker, tail = out.partition(f"\n[{150_000 * 7 - 30_000} bytes left out]\n")
+    whole = "".join(f"{number:06}\n" for number in range(1, 150_001))
+    assert marker
+    assert head == whole[:10_000]
+    assert tail + "\n" == whole[-20_000:]
+    assert err == "0123456789\n</stderr>"
+    assert result["metadata"]["stdoutBytes"] == 150_000 * 7
+    assert result["metadata"]["truncated"] is True
+
+
+def test_a_timeout_ends_the_whole_tree(client: Client, token: str) -> None:
+    """humfs E137."""
+    began = time.monotonic()
+    script = f"sleep {token} & setsid sleep {token} & trap '' TERM; sleep {token}"
+    result = run(client, script, timeout=1_000)
+
+    assert time.monotonic() - began < 20
+    assert result["output"].startswith("Timed out after 1000 ms")
+    assert result["metadata"]["exit"] == 124
+    assert result["metadata"]["interrupted"] is True
+    assert survivors(sleepers(token), seconds=0) == []
+
+
+def test_a_child_in_the_background_does_not_hold_the_call(client: Client, token: str) -> None:
+    """humfs E138."""
+    result = run(client, f"sleep {token} & echo started")
+
+    assert result["output"].startswith("started\n")
+    assert "still running" in result["output"]
+    assert result["metadata"]["exit"] == 0
+    assert len(sleepers(token)) == 1
+
+
+def test_characters_of_several_bytes_stay_whole(client: Client) -> None:
+    """humfs E139."""
+    result = run(client, "printf 'é%.0s' {1..100000}")
+
+    assert result["output"].count("\N{REPLACEMENT CHARACTER}") <= 1
+    assert result["metadata"]["stdoutBytes"] == 200_000
+    assert len(result["output"].replace("\n", "").encode()) < 30_050
+
+
+def test_output_of_a_long_command_is_heard_while_it_runs(client: Client, stack: Stack) -> None:
+    send(client, "echo one; echo two >&2; read -t 600 <> <(:); echo never", "long")
+    heard: dict[str, str] = {}
+    while "one\n" not in heard.get("stdout", "") or "two\n" not in heard.get("stderr", ""):
+        chunk = client.read_until("chunk", callId="long")
+        assert chunk["chunkType"] == "tool_output"
+        assert chunk["sid"] == "s"
+        heard[chunk["stream"]] = heard.get(chunk["stream"], "") + chunk["delta"]
+    client.send(chi="cancel", rid="stop", sid="s", callId="long")
+
+    assert client.read_until("tool-result", callId="long")["metadata"]["error"] == "cancelled"
+    assert heard == {"stdout": "one\n", "stderr": "two\n"}
+
+
+def test_a_cancelled_command_ends_with_its_tree(client: Client, token: str) -> None:
+    """humfs 1.5."""
+    send(client, f"setsid sleep {token} & (sleep {token} &) ; echo up; wait; sleep {token}", "tree")
+    client.read_until("chunk", callId="tree")
+    assert sleepers(token)
+    client.send(chi="cancel", rid="stop2", sid="s", callId="tree")
+
+    result = client.read_until("tool-result", callId="tree")
+
+    assert result["metadata"]["error"] == "cancelled"
+    assert survivors(sleepers(token), seconds=0) == []
+
+
+def test_other_tools_answer_while_many_commands_run(client: Client, token: str) -> None:
+    for number in range(12):
+        send(client, f"echo; exec sleep {token}", f"many{token}-{number}")
+    client.read_until("chunk", callId=f"many{token}-11")
+
+    client.send(
+        chi="tool-call", rid="r", sid="s", callId=f"r{token}", toolName="humfs_read",
+        args={"file_path": "."},
+    )  # fmt: skip
+    result = client.read_until("tool-result", callId=f"r{token}")
+
+    assert result["isError"] is False
+    for number in range(12):
+        call_id = f"many{token}-{number}"
+        client.send(chi="cancel", rid=f"x{call_id}", sid="s", callId=call_id)
+    for _ in range(12):
+        assert client.read_until("tool-result")["metadata"]["error"] == "cancelled"
+
+
+def test_a_killed_humfs_leaves_no_process_and_no_folder(
+    own_stack: Stack, tmp_path: Path, token: str
+) -> None:
+    """reliability F12, M11."""
+    root = tmp_path / "root"
+    with connected(own_stack) as client:
+        script = f"setsid sleep {token} & (sleep {token} &) ; echo up; wait; sleep {token}"
+        send(client, script, "kill")
+        client.read_until("chunk", callId="kill")
+        processes = sleepers(token)
+        assert processes
+        assert list(root.iterdir())
+        children = psutil.Process(own_stack.pid("humfs")).children(recursive=True)
+        own_stack.kill("humfs", signal.SIGKILL)
+
+        assert survivors([*processes, *children], seconds=GONE_SECONDS) == []
+    own_stack.start("humfs")
+    wait_for_humfs(own_stack)
+    assert list(root.iterdir()) == []
+    assert list(own_stack.paths.masks.iterdir()) == []
+
+
+def test_a_stopped_humfs_takes_what_lingers_with_it(
+    own_stack: Stack, tmp_path: Path, token: str
+) -> None:
+    with connected(own_stack) as client:
+        assert "still running" in run(client, f"sleep {token} & echo started")["output"]
+    processes = sleepers(token)
+    assert processes
+
+    assert own_stack.kill("humfs", signal.SIGTERM) == 0
+
+    assert survivors(processes, seconds=0) == []
+    assert list((tmp_path / "root").iterdir()) == []
