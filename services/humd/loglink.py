@@ -146,9 +146,9 @@ class LogLink:
             return
         for request in self._catch_ups.requests(self._bus.takes_more):
             self.send(request)
-        for client, sid in self._catch_ups.confirmed(self._bus.has_confirmed):
-            self._catch_ups.end(client, sid)
-            self._recorder.say(router.caught_up(client, sid))
+        for client, sid, begun in self._catch_ups.confirmed(self._bus.has_confirmed):
+            self._catch_ups.end(client, sid, begun)
+            self._recorder.say(router.caught_up(client, sid, begun))
 
     def _ask_page(self, from_seq: int) -> None:
         header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)

@@ -1,4 +1,6 @@
-"""Tones that pass the log by: credit, questions and answers of the log, metrics."""
+"""Tones that pass the log by: credit, questions and answers of the log, metrics, lines of bees."""
+
+import time
 
 from humd.core import costs
 from humd.core.arrivals import Deliver
@@ -8,6 +10,7 @@ from humd.edge.catchups import REPLAYER, CatchUps
 from humd.edge.greeting import Connection
 from humd.edge.metrics import Metrics
 from humd.edge.projections import Projections, asks_of
+from humd.edge.said_logs import BeeLogs
 from humd.intake import AWAY
 from humd.loglink import LogLink
 from humd.recording import Recorder, now_ms
@@ -35,6 +38,7 @@ class Questions:
         metrics: Metrics,
         projections: Projections,
         catch_ups: CatchUps,
+        bee_logs: BeeLogs,
     ) -> None:
         self._bus = bus
         self._recorder = recorder
@@ -43,6 +47,7 @@ class Questions:
         self._metrics = metrics
         self._projections = projections
         self._catch_ups = catch_ups
+        self._bee_logs = bee_logs
 
     @property
     def _state(self) -> State:
@@ -61,6 +66,17 @@ class Questions:
             self._of_log(connection, header, raw)
         elif chi == LinkChi.VITALS:
             self._vitals(connection, header, raw)
+        elif chi == Chi.LOG:
+            self._said(connection, header, raw)
+
+    def _said(self, connection: Connection, header: Header, raw: bytes) -> None:
+        """A bee has something to say, for people to read."""
+        client = str(connection.instance)
+        if connection.is_door and header.client is not None:
+            client = f"{client}/{header.client}"
+        known = self._state.clients.get(client)
+        name = known.name if known is not None else None
+        self._bee_logs.write(client, name, header, raw, time.monotonic())
 
     def _of_log(self, connection: Connection, header: Header, raw: bytes) -> None:
         """A request goes to the log, an answer to who asked."""

@@ -78,7 +78,7 @@ class Release:
             if not self._catch_ups.begin(effect):
                 self._bus.owe(no_catch_up(effect.client, effect.sid, Qualifier.QUEUE_OVERFLOW))
         elif isinstance(effect, CaughtUp):
-            self._catch_ups.end(effect.client, effect.sid)
+            self._catch_ups.end(effect.client, effect.sid, effect.begun)
         elif isinstance(effect, Timed):
             self._projections.timed(effect, now_ms(), is_live=self.is_live)
 

@@ -42,6 +42,7 @@ class FakeBee:
     def __init__(self) -> None:
         self.inbox = FakeInbox()
         self.posted: list[Tone] = []
+        self.unlogged: list[Tone] = []
         self.room = 1_000_000
         self.is_connected = True
         self._settled = 0
@@ -51,7 +52,8 @@ class FakeBee:
         return len(self.posted) - self._settled < self.room
 
     def post(self, tone: Tone) -> int:
-        if tone.chi == Chi.BACKFILL:
+        if tone.chi in (Chi.BACKFILL, Chi.LOG):
+            self.unlogged.append(tone)
             return 0
         assert self.has_room
         tone.rid = tone.rid or "minted"

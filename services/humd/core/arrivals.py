@@ -111,6 +111,8 @@ class CaughtUp(NamedTuple):
 
     client: ClientId
     sid: str
+    begun: int | None = None
+    """Seq of the event that asked for it: one that was asked for later goes on. None for any."""
 
 
 class Timed(NamedTuple):

@@ -106,8 +106,10 @@ def detach(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
 
 def caught_up(state: State, arrival: Arrival) -> list[Effect]:
     """Humd noted that a client has heard everything that it had missed."""
-    client, sid = arrival.text("client"), arrival.header.sid
-    return [CaughtUp(client, sid)] if client is not None and sid is not None else []
+    client, sid, begun = arrival.text("client"), arrival.header.sid, arrival.body.get("begun")
+    if client is None or sid is None:
+        return []
+    return [CaughtUp(client, sid, begun if isinstance(begun, int) else None)]
 
 
 def bee_retract(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:

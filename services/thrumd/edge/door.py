@@ -216,6 +216,9 @@ class Door:
             client.reply(reply)
 
     def _forward(self, client: Connection, tone: Tone, size: int) -> None:
+        if tone.chi == Chi.LOG and not client.may_talk():
+            self._keep(client, Reason.TALK, b"")
+            return
         rid = tone.rid
         tone.client = client.client
         if tone.chi == Chi.HELLO:
@@ -231,7 +234,9 @@ class Door:
         client.is_known = True
         if number:
             self._receipts.expect(Receipt(number, client.client, rid, size))
-        elif rid is not None:  # never logged, so there is nothing to wait for
+        elif (
+            rid is not None and tone.chi != Chi.LOG
+        ):  # never logged, so there is nothing to wait for
             client.reply(inbound.echo_line(rid, None if self.bee.is_connected else "humd is away"))
 
     def _deliver(self, tone: Tone) -> None:
