@@ -3,7 +3,8 @@
 import time
 
 from humd.core import costs
-from humd.core.arrivals import Deliver
+from humd.core.arrivals import Deliver, Refusal
+from humd.core.clients import door_of
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, CatchUps
@@ -17,12 +18,16 @@ from humd.recording import Recorder, now_ms
 from humd.release import Release
 from thrum import frames
 from thrum.chi import Chi, LinkChi
+from thrum.errors import Qualifier
 from thrum.frames import Header
 
-_ASKED_OF_LOG: frozenset[str] = frozenset({Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN})
+_ASKED_OF_LOG: frozenset[str] = frozenset(
+    {Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN, Chi.SIGN, Chi.ROTATE_KEY}
+)
 """Questions that go to the log, and its answers."""
 DAY_MS_MAX = 4_102_444_800_000
 """A later day is not asked for."""
+_NOT_FOR_YOU = Refusal(Qualifier.AUTH_DENIED, "that is not for you to ask of the log")
 
 
 class Questions:
@@ -83,17 +88,34 @@ class Questions:
         if connection is self._log_link.connection:
             if header.to == REPLAYER:
                 self._log_link.page(header.rid or "", frames.read_body(raw))
-            elif header.to is not None and self._state.knows(header.to):
+            elif header.to is not None and self._state.knows(door_of(header.to) or header.to):
                 self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
             return
         asker = str(connection.instance)
         if header.client is not None:
             asker = f"{asker}/{header.client}"
         request = frames.pack_header(header._replace(sender=asker, client=None)) + raw
-        if not self._log_link.send(request):
-            body = {"message": AWAY.message, "qualifier": str(AWAY.qualifier)}
+        refusal = None if self._may_ask(connection, header) else _NOT_FOR_YOU
+        if refusal is None and not self._log_link.send(request):
+            refusal = AWAY
+        if refusal is not None:
+            body = {"message": refusal.message, "qualifier": str(refusal.qualifier)}
             answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
             self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))
+
+    def _may_ask(self, connection: Connection, header: Header) -> bool:
+        """Whether somebody may have the key of this hum sign, or be replaced.
+
+        The mesh and the operator have statements signed; the operator and a person at the door
+        have the key replaced. Everything else anyone may ask.
+        """
+        known = self._state.clients.get(connection.instance or "")
+        is_operator = known is not None and known.is_operator
+        if header.chi == Chi.SIGN:
+            return connection.is_ensemble or is_operator
+        if header.chi == Chi.ROTATE_KEY:
+            return is_operator or (connection.is_door and not connection.is_ensemble)
+        return True
 
     def _vitals(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Answers go back to who asked; a question goes to every bee, and we answer it too."""

@@ -72,7 +72,7 @@ class Hub:
         self._log_link = LogLink(
             self._bus, self._recorder, self._release, self._catch_ups, self._projections, basis
         )
-        keys = {"log": paths.humd_key, "operator": paths.operator_key}
+        keys = {"log": paths.bee_key("thehum"), "operator": paths.operator_key}
         self._joins = Joins(self._bus, self._recorder, self._log_link, self._metrics, keys)
         excluded = frozenset(settings.humd.thehum.exclude)
         self._intake = Intake(

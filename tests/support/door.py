@@ -48,6 +48,13 @@ class FakeBee:
         self._settled = 0
 
     @property
+    def mark(self) -> tuple[int, int]:
+        return 1, len(self.inbox.waiting)
+
+    def handled(self, mark: tuple[int, int]) -> None:
+        assert mark == (1, 0)
+
+    @property
     def has_room(self) -> bool:
         return len(self.posted) - self._settled < self.room
 

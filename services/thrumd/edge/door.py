@@ -82,8 +82,10 @@ class Door:
         that its clients come back and nobody waits for what was lost.
         """
         while True:
-            for tone in await self.bee.inbox.take():
+            tones, mark = await self.bee.inbox.take(), self.bee.mark
+            for tone in tones:
                 self._deliver(tone)
+            self.bee.handled(mark)
 
     def sweep(self, now: float) -> None:
         """End the connections that are overdue; call it about once a second."""
