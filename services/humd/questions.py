@@ -135,8 +135,8 @@ class Questions:
             return
         if question == "asks":
             known = self._state.clients.get(connection.instance or "")
-            is_operator = known is not None and known.is_operator
-            asks = asks_of(self._state.asks) if is_operator else []
+            sees_asks = known is not None and known.sees_asks
+            asks = asks_of(self._state.asks) if sees_asks else []
             self._bus.control(connection, reply, {"asks": asks})
             return
         if question == "costs":
