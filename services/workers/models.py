@@ -13,6 +13,7 @@ from nest.settings import ServiceKind, ServiceSettings, service_key
 from nest.stop import Stop
 from thrum.errors import SettingsRefused
 from workers.agent import ModelAgent
+from workers.attachments import Attachments
 from workers.core.wires import Wire
 from workers.service import offer
 from workers.upstream import Upstream, UpstreamFailed
@@ -45,7 +46,10 @@ async def serve_models(
     """
     settings = context.settings.workers.of(kind)
     key = _require_service(kind, settings, context, wire)
-    async with aclosing(Upstream(settings.upstream, key, wire, context.metrics)) as upstream:
+    attachments = Attachments(context.paths.attachments)
+    async with aclosing(
+        Upstream(settings.upstream, key, wire, attachments, context.metrics)
+    ) as upstream:
         models = settings.models or _named(context.environ, f"{kind.upper()}_MODELS")
         models = models or await _listed(upstream, context.stop, kind)
         if models:
