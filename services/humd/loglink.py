@@ -23,6 +23,7 @@ from thrum import frames
 from thrum.chi import Chi
 from thrum.errors import LogUnavailable, Qualifier
 from thrum.frames import Header
+from thrum.ids import is_humd
 from thrum.tones import Body
 
 AWAY_SECONDS = 2.0
@@ -72,12 +73,13 @@ class LogLink:
     def joins(self, connection: Connection, proof: Proof, body: Body) -> None:
         """Offer the log what it has not confirmed, or replay it when we have just started."""
         is_second = self.connection is not None
-        is_other = self._release.humd not in ("", str(proof.hid))
+        author = str(body.get("author"))
+        is_other = self._release.humd not in ("", author) or not is_humd(author)
         if is_second or is_other or body.get("state") != "writable":
             self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
             return
         connection.instance, connection.is_log, connection.is_joined = proof.instance, True, True
-        self.connection, self._release.humd = connection, str(proof.hid)
+        self.connection, self._release.humd = connection, author
         self._release.welcome(connection, settled=0)
         self._bus.write()
         if not self.is_booted:
@@ -146,9 +148,9 @@ class LogLink:
             return
         for request in self._catch_ups.requests(self._bus.takes_more):
             self.send(request)
-        for client, sid in self._catch_ups.confirmed(self._bus.has_confirmed):
-            self._catch_ups.end(client, sid)
-            self._recorder.say(router.caught_up(client, sid))
+        for client, sid, begun in self._catch_ups.confirmed(self._bus.has_confirmed):
+            self._catch_ups.end(client, sid, begun)
+            self._recorder.say(router.caught_up(client, sid, begun))
 
     def _ask_page(self, from_seq: int) -> None:
         header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)

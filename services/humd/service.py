@@ -22,6 +22,7 @@ from humd.edge.ledger import Ledger
 from humd.edge.metrics import Metrics
 from humd.edge.prices import bundled_prices
 from humd.edge.projections import Projections
+from humd.edge.said_logs import BeeLogs
 from humd.intake import Full, Intake
 from humd.joins import Joins
 from humd.loglink import LogLink
@@ -71,7 +72,7 @@ class Hub:
         self._log_link = LogLink(
             self._bus, self._recorder, self._release, self._catch_ups, self._projections, basis
         )
-        keys = {"log": paths.humd_key, "operator": paths.operator_key}
+        keys = {"log": paths.bee_key("thehum"), "operator": paths.operator_key}
         self._joins = Joins(self._bus, self._recorder, self._log_link, self._metrics, keys)
         excluded = frozenset(settings.humd.thehum.exclude)
         self._intake = Intake(
@@ -85,6 +86,7 @@ class Hub:
             metrics=self._metrics,
             projections=self._projections,
             catch_ups=self._catch_ups,
+            bee_logs=BeeLogs(context.metrics),
         )
         self._next_tick = 0.0
 

@@ -46,8 +46,9 @@ async def serve(context: Context) -> None:
     if swept:
         context.log.info("write.swept", extra={"files": swept})
     landed = Landed(context.paths.landed)
-    changes = Changes(roots, Writer(roots, journal), Memory(), landed)
-    tools: list[Tool] = [Read(roots), DoCode(changes), DoNoncode(changes)]
+    memory = Memory()
+    changes = Changes(roots, Writer(roots, journal), memory, landed)
+    tools: list[Tool] = [Read(roots, memory), DoCode(changes), DoNoncode(changes)]
     sandbox = Sandbox(roots, Masks(context.paths.masks), denied=fs.denied)
     swept = sandbox.sweep()
     if swept:

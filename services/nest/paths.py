@@ -24,6 +24,8 @@ BUS_DIR = "bus"
 BUS_SOCK = "humd.sock"
 RUNTIME_INFO = "runtime.json"
 HUMD_KEY = "humd.key"
+HUMD_NEXT_KEY = "humd.next.key"
+HUMD_FOLLOWING_KEY = "humd.following.key"
 BEES_DIR = "bees"
 BEES_SNAPSHOT = "bees.json"
 DRIFT_DIR = "drift"
@@ -150,6 +152,16 @@ class Paths:
     @property
     def humd_key(self) -> Path:
         return self.state / HUMD_KEY
+
+    @property
+    def humd_next_key(self) -> Path:
+        """Seed of the key that comes after this hum's. May be kept elsewhere until it is needed."""
+        return self.state / HUMD_NEXT_KEY
+
+    @property
+    def humd_following_key(self) -> Path:
+        """Seed of the key after the next one, while the next one is taking over."""
+        return self.state / HUMD_FOLLOWING_KEY
 
     @property
     def operator_key(self) -> Path:

@@ -5,6 +5,7 @@ from collections import deque
 
 from thehum.core.pages import Page, PageLimits
 from thehum.core.sealed import BrokenSegment
+from thehum.core.witnessing import dump_keys
 from thehum.edge.attached import attach_bodies
 from thehum.edge.log import Log
 from thehum.edge.witness import Say
@@ -83,7 +84,7 @@ class Backfills:
             "first_seq": self._log.first_seq,
             "head_seq": head.seq if ours else 0,
             "head_hash": head.hash if ours else None,
-            "pubkey": self._log.public.hex(),
+            **dump_keys(self._log.public, self._log.keys),
             "snapshot": None,
         }
 

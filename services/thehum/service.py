@@ -30,6 +30,7 @@ from thehum.core.retention import Bound, Mode
 from thehum.edge.anchors import Anchors
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.forgetting import Forgetting
+from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
 from thehum.edge.retention import Retention, steady_ms
 from thehum.edge.witness import Witness
@@ -56,7 +57,15 @@ RECONNECT_SECONDS_MAX = 2.0
 DAY_MS = 86_400_000
 SECRETS_SECONDS = 30.0
 """How often the files of this hum's secrets are looked at again."""
-LOG_CHIS = (LinkChi.APPEND, LinkChi.DURABLE, Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN)
+LOG_CHIS = (
+    LinkChi.APPEND,
+    LinkChi.DURABLE,
+    Chi.BACKFILL,
+    Chi.CHECKPOINT,
+    Chi.COSIGN,
+    Chi.SIGN,
+    Chi.ROTATE_KEY,
+)
 ANCHOR = "anchor"
 """Who needs events whose root is not anchored yet."""
 
@@ -68,7 +77,8 @@ class Service:
 
     def __init__(self, context: Context) -> None:
         settings = context.settings.humd.thehum
-        identity = load_or_mint_identity(context.paths.humd_key, prefix="humd")
+        bee = load_or_mint_identity(context.paths.bee_key("thehum"), prefix="fbee")
+        keyring = Keyring(context.paths)
         self._stop = context.stop
         self._endpoint = context.paths.bus_endpoint
         self._socket_path = context.paths.bus_socket
@@ -76,15 +86,16 @@ class Service:
         make_log = partial(
             Log,
             context.paths.thehum,
-            identity,
+            keyring.identity,
+            later=keyring.chain.events,
             signing=Signing(settings.signing),
             segment_bytes=settings.segment_bytes,
             segment_events=settings.segment_events,
         )
         self._log = when_there_is_room(make_log, self._stop)
-        self._checkpoints = Checkpoints(
-            self._log, context.paths.thehum, identity.key, now=time.monotonic()
-        )
+        is_new = self._log.head.seq == 0
+        keyring.settle(self._log)
+        self._checkpoints = Checkpoints(self._log, context.paths.thehum, now=time.monotonic())
         self._keep = Keep(
             mint_salt=lambda: secrets.token_bytes(SALT_BYTES),
             sensitive=frozenset(settings.sensitive),
@@ -104,25 +115,25 @@ class Service:
         self._retention = Retention(
             self._log, self._checkpoints, bound, wall_ms=_wall_ms(), steady_ms=steady_ms()
         )
-        if self._log.head.seq == 0:
+        if is_new:
             log.info("log.begun", extra={"mode": settings.mode, "keeps": settings.bound})
-        self._link = Link(identity.hid, identity.key, mint(), self._hello)
-        self._witness = Witness(self._log, context.paths.thehum, identity.key, say=self._link.offer)
+        self._link = Link(bee.hid, bee.key, mint(), self._hello)
+        self._witness = Witness(self._log, context.paths.thehum, say=self._link.offer)
         self._anchors = Anchors(
             context.paths.thehum,
             settings.anchor,
-            public=identity.key.public,
+            keys=self._log.keys,
             cosigned=self._witness.cosigned,
             now=time.monotonic(),
         )
         self._metrics = Metrics(context.metrics, self._log)
         self._commits = Commits(
-            self._log, self._keep, self._forgetting, self._metrics, say=self._link.offer
+            self._log, keyring, self._keep, self._forgetting, self._metrics, say=self._link.offer
         )
         self._backfills = Backfills(self._log, say=self._link.offer)
         self._metrics.witnessed(self._witness)
         self._questions = Questions(
-            self._log, self._checkpoints, self._witness, say=self._link.offer
+            self._log, keyring, self._checkpoints, self._witness, say=self._link.offer
         )
         self._has_more = False
         """Whether the next turn has work even when nothing arrives."""
@@ -223,6 +234,7 @@ class Service:
             "bee": ["log"],
             "hive": "thehum",
             "from": str(self._link.hid),
+            "author": self._log.author,
             "version": "",
             "protoVersion": THRUM_VERSION,
             "chis": [str(chi) for chi in LOG_CHIS],
@@ -256,6 +268,7 @@ class Service:
     def _on_settled(self, settled: Settled) -> None:
         for number in [number for number in self._reports if number <= settled.upto]:
             self._forgetting.reported(self._reports.pop(number))
+        self._questions.settled(settled.upto)
         self._witness.settled(settled.upto, at_seconds=int(time.time()))
         self._metrics.witnessed(self._witness)
 

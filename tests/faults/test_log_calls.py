@@ -1,8 +1,8 @@
 """Every system call that changes the disk, broken once: killed, failing, without room.
 
-`reliability F2, F4, F5`. The workload begins a log, fills two segments, writes the head down, ends,
-and goes on in a second life. Controls: a writer that acknowledges before it writes; one that syncs
-a second time and believes it; one that takes no room for success.
+`reliability F2, F4, F5`. The workload begins a log, fills segments, writes the head down, ends,
+goes on in a second life, and packs what is full. Controls: a writer that acknowledges before it
+writes; one that syncs a second time and believes it; one that takes no room for success.
 """
 
 from collections import Counter
@@ -25,12 +25,14 @@ from thehum.core.offers import Offer
 from thehum.edge.log import Log
 from thehum.errors import DiskFull, WriteFailed
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 FIRST_LIFE, BATCHES = 20, 32
 ALL_BATCHES = 40
 """What the workload comes to when it is offered again after the fault."""
 SEGMENT_BYTES = 4 * 1024
+PACKED = 2
+"""So many segments are compressed at the end."""
 CONTROL_POINTS = slice(3, 9)
 """Calls that a control is tried at; it fails long before all of them."""
 
@@ -56,7 +58,7 @@ class Rig:
             options = {"segment_bytes": SEGMENT_BYTES}
             for first, upto in ((1, FIRST_LIFE), (FIRST_LIFE + 1, BATCHES)):
                 write(root, first, upto, acknowledge, commit=self._commit, refused=board.refuse,
-                      **options)  # fmt: skip
+                      packs=PACKED if upto == BATCHES else 0, **options)  # fmt: skip
 
         return Run(root, board, traced(work, self._home / "trace", inject))
 
@@ -107,19 +109,20 @@ def points_of(rig: Rig, name: str) -> list[tuple[str, int]]:
     return [point for point in rig.points() if point[0] == name]
 
 
-def test_the_workload_makes_every_kind_of_call(home: Path) -> None:
-    run = Rig(home).run()
+def test_the_workload_makes_every_kind_of_call(shelf: Path) -> None:
+    run = Rig(shelf).run()
 
     made = {call_of(line) for line in run.traced.lines}
-    assert {"write", "pwrite64", "fdatasync", "fsync", "ftruncate", "openat", MARK} <= made
+    assert {"write", "pwrite64", "fdatasync", "fsync", "ftruncate", "openat", "mkdir"} <= made
+    assert MARK in made
     assert run.traced.status == DONE
-    assert len(list(run.root.glob("0*.ndjson"))) > 2
+    assert len(list(run.root.glob("0*.packed"))) == PACKED
     assert run.wrong() is None
 
 
-def test_a_kill_at_any_call_loses_nothing_acknowledged(home: Path) -> None:
+def test_a_kill_at_any_call_loses_nothing_acknowledged(shelf: Path) -> None:
     """`reliability F2`."""
-    rig = Rig(home)
+    rig = Rig(shelf)
 
     wrong = [
         (name, number, problem)
@@ -130,8 +133,8 @@ def test_a_kill_at_any_call_loses_nothing_acknowledged(home: Path) -> None:
     assert wrong == []
 
 
-def test_control_acknowledging_first_loses_when_killed_at_a_call(home: Path) -> None:
-    rig = Rig(home, commit_after_acknowledging)
+def test_control_acknowledging_first_loses_when_killed_at_a_call(shelf: Path) -> None:
+    rig = Rig(shelf, commit_after_acknowledging)
 
     wrong = [
         problem
@@ -142,9 +145,9 @@ def test_control_acknowledging_first_loses_when_killed_at_a_call(home: Path) -> 
     assert wrong
 
 
-def test_after_an_error_nothing_is_acknowledged_and_the_writer_ends(home: Path) -> None:
+def test_after_an_error_nothing_is_acknowledged_and_the_writer_ends(shelf: Path) -> None:
     """`reliability F4`; the disk works again at the next start."""
-    rig, wrong = Rig(home), []
+    rig, wrong = Rig(shelf), []
 
     for name, number in rig.points():
         run = rig.run(f"{name}:error=EIO:when={number}+")
@@ -156,9 +159,9 @@ def test_after_an_error_nothing_is_acknowledged_and_the_writer_ends(home: Path) 
     assert wrong == []
 
 
-def test_a_sync_that_failed_once_is_never_believed_again(home: Path) -> None:
+def test_a_sync_that_failed_once_is_never_believed_again(shelf: Path) -> None:
     """`reliability F4`: the second sync would succeed, and lie."""
-    rig = Rig(home)
+    rig = Rig(shelf)
     syncs = points_of(rig, "fdatasync")
 
     told = [rig.run(f"{name}:error=EIO:when={number}").traced for name, number in syncs]
@@ -166,8 +169,8 @@ def test_a_sync_that_failed_once_is_never_believed_again(home: Path) -> None:
     assert {(one.marks_after_injection, one.status) for one in told} == {(0, TYPED)}
 
 
-def test_control_a_second_sync_that_is_believed_acknowledges_after_an_error(home: Path) -> None:
-    rig = Rig(home, believing_twice)
+def test_control_a_second_sync_that_is_believed_acknowledges_after_an_error(shelf: Path) -> None:
+    rig = Rig(shelf, believing_twice)
     syncs = points_of(rig, "fdatasync")[CONTROL_POINTS]
 
     told = [rig.run(f"{name}:error=EIO:when={number}").traced for name, number in syncs]
@@ -177,9 +180,9 @@ def test_control_a_second_sync_that_is_believed_acknowledges_after_an_error(home
 
 def takes_room(line: str) -> bool:
     """Whether a call may need room on the disk."""
-    return call_of(line) in {"write", "pwrite64", "link", "linkat", "rename", "renameat"} or (
-        call_of(line) == "openat" and "O_CREAT" in line
-    )
+    return call_of(line) in {
+        *("write", "pwrite64", "link", "linkat", "rename", "renameat", "mkdir", "mkdirat"),
+    } or (call_of(line) == "openat" and "O_CREAT" in line)
 
 
 def no_room(name: str, number: int) -> str:
@@ -188,9 +191,9 @@ def no_room(name: str, number: int) -> str:
     return f"{name}:error=ENOSPC:when={number}..{number + times - 1}"
 
 
-def test_without_room_it_refuses_stays_up_and_goes_on(home: Path) -> None:
+def test_without_room_it_refuses_stays_up_and_goes_on(shelf: Path) -> None:
     """`reliability F5`: a call or three find no room, then there is some again."""
-    rig, wrong, refusals = Rig(home), [], 0
+    rig, wrong, refusals = Rig(shelf), [], 0
 
     for name, number in rig.points(takes_room):
         run = rig.run(no_room(name, number))
@@ -203,8 +206,8 @@ def test_without_room_it_refuses_stays_up_and_goes_on(home: Path) -> None:
     assert refusals > 20  # the rest is the head at the end, which may go unremembered
 
 
-def test_control_a_writer_that_ignores_no_room_loses(home: Path) -> None:
-    rig = Rig(home, ignoring_no_room)
+def test_control_a_writer_that_ignores_no_room_loses(shelf: Path) -> None:
+    rig = Rig(shelf, ignoring_no_room)
     points = points_of(rig, "pwrite64")[CONTROL_POINTS]
 
     runs = [rig.run(no_room(name, number)) for name, number in points]

@@ -19,7 +19,7 @@ import orjson
 import pytest
 from tests.faults.rigs.small_disk import MIB, Kind, SmallDisk, small_disk
 from tests.support.bees import AHEAD, CHUNKS, MODEL, bee_named, read_stream, serve_stream
-from tests.support.humd import Humd
+from tests.support.humd import BEGUN, Humd
 from tests.support.stack import QUIET_SETTINGS, Stack
 
 from nest.bee import Bee
@@ -81,10 +81,10 @@ def offer_until_refused(humd: Humd, first: int) -> int:
 
 
 def rids_in(root: Path) -> list[str]:
-    """What is in the log's files, verified or not."""
+    """What is in the log's files behind its own first event, verified or not."""
     files = (unpack(read_segment(root, first))[0] for first in segments_in(root))
     lines = [line for data in files for line in lines_of(data.rstrip(b"\0"))]
-    return [orjson.loads(line)["rid"] for line in lines]
+    return [orjson.loads(line)["rid"] for line in lines[BEGUN:]]
 
 
 def expect_verified(stack: Stack) -> None:
@@ -111,7 +111,7 @@ def test_without_room_it_refuses_serves_what_is_there_and_goes_on(home: Path, ki
             refused = offer_until_refused(humd, 2)
             offer(humd, refused)
             again = humd.refused()
-            page = humd.backfill(from_seq=refused - 1)
+            page = humd.backfill(from_seq=refused - 1 + BEGUN)
             disk.relieve()
             for number in range(refused - 3, refused + 60):  # some of them are in it already
                 offer(humd, number)
@@ -171,7 +171,7 @@ def test_a_start_on_a_full_disk_serves_what_is_there(home: Path, end: signal.Sig
         stack.start("thehum")
         with Humd(stack) as humd:
             hello = humd.joined()
-            page = humd.backfill(from_seq=9)
+            page = humd.backfill(from_seq=9 + BEGUN)
             offer(humd, 11)
             refused = humd.refused()
             disk.relieve()
@@ -179,7 +179,7 @@ def test_a_start_on_a_full_disk_serves_what_is_there(home: Path, end: signal.Sig
             humd.durable(11)
         stack.kill("thehum", number=TERM)
 
-        assert (hello["state"], hello["head"]["seq"]) == ("writable", 10)
+        assert (hello["state"], hello["head"]["seq"]) == ("writable", 10 + BEGUN)
         assert len(page["events"]) == 2
         assert refused["refused"] == "log.unavailable"
         kept = [file.read_bytes() for file in (disk.root / QUARANTINE_DIR).iterdir()]
@@ -199,7 +199,7 @@ def test_bodies_beside_a_full_log_are_refused_with_their_events(home: Path) -> N
             for number in range(1, refused + 5):
                 offer(humd, number)
             humd.durable(refused + 4)
-            page = humd.backfill(from_seq=1, bodies=True, bulk=True, sender=REPLAYER)
+            page = humd.backfill(from_seq=1 + BEGUN, bodies=True, bulk=True, sender=REPLAYER)
 
         assert refused == 1
         assert len(page["bodies"]) == len(page["events"]) == refused + 4

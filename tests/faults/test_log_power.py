@@ -6,14 +6,13 @@ Control: a writer that acknowledges before its sync loses on the same disks.
 
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
-from tests.faults.rigs.chance import chance
+from tests.faults.rigs.chance import chance, tell
 from tests.faults.rigs.power import (
     Disk,
     Model,
@@ -46,7 +45,6 @@ CONTROL_STATES = 500
 FIRST_LIFE, BATCHES = 24, 36
 SEGMENT_BYTES = 8 * 1024
 RECOVERY_SECONDS_MAX = 1.0
-MEMORY = Path("/dev/shm")
 SECOND_LIVES = 25
 """So many torn disks go on being written, and lose power again."""
 
@@ -95,17 +93,6 @@ class Bench:
         return left_in(root, acknowledged, **options)
 
 
-@pytest.fixture
-def shelf(home: Path) -> Iterator[Path]:
-    """Where disks are laid out: in memory where that can be, for nothing here needs a sync."""
-    if not MEMORY.is_dir():
-        yield home
-        return
-    folder = Path(tempfile.mkdtemp(prefix="h-", dir=MEMORY))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def cut_power(home: Path, states: int, commit: Commit, signing: Signing) -> Bench:
     """One recorded run, cut at `states` moments; then some of the torn disks go on, and are cut."""
     dice, bench = chance(), Bench(home, signing)
@@ -149,7 +136,10 @@ def test_no_power_cut_loses_what_was_acknowledged(shelf: Path, signing: Signing)
 @pytest.mark.parametrize("signing", Signing)
 def test_no_power_cut_loses_what_was_acknowledged_for_long(shelf: Path, signing: Signing) -> None:
     """`reliability F3`."""
-    assert cut_power(shelf, STATES_SOAK, as_thehum_does, signing).wrong == []
+    bench = cut_power(shelf, STATES_SOAK, as_thehum_does, signing)
+
+    tell(f"power cuts, signing {signing}", opened=bench.opened, torn=bench.torn)
+    assert bench.wrong == []
 
 
 def test_control_acknowledging_before_the_sync_loses(shelf: Path) -> None:

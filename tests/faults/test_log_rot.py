@@ -228,17 +228,17 @@ def _put(root: Path, segments: dict[int, bytes]) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_older_segments_beside_a_newer_head_are_always_noticed(home: Path) -> None:
+def test_older_segments_beside_a_newer_head_are_always_noticed(shelf: Path) -> None:
     """`reliability F8`, as far as this folder can tell: its own head may go back with it."""
-    assert roll_back(home, ROLLBACKS, forget=False) == ROLLBACKS
+    assert roll_back(shelf, ROLLBACKS, forget=False) == ROLLBACKS
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3_600)
-def test_older_segments_beside_a_newer_head_are_always_noticed_for_long(home: Path) -> None:
+def test_older_segments_beside_a_newer_head_are_always_noticed_for_long(shelf: Path) -> None:
     """`reliability F8`."""
-    assert roll_back(home, ROLLBACKS_SOAK, forget=False) == ROLLBACKS_SOAK
+    assert roll_back(shelf, ROLLBACKS_SOAK, forget=False) == ROLLBACKS_SOAK
 
 
-def test_control_a_log_that_remembers_no_head_notices_nothing(home: Path) -> None:
-    assert roll_back(home, 5, forget=True) == 0
+def test_control_a_log_that_remembers_no_head_notices_nothing(shelf: Path) -> None:
+    assert roll_back(shelf, 5, forget=True) == 0

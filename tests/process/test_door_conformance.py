@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.support.ndjson import Client, Flat
 from tests.support.stack import CORE, Stack
@@ -139,6 +140,30 @@ def test_an_unknown_chi_is_echoed_and_ignored(stack: Stack, chi: str) -> None:
         client.send(chi="hello", rid="after")
 
         assert [next_echo(client)["rid"] for _ in range(2)] == ["new", "after"]
+
+
+def test_a_log_tone_is_in_the_daemons_log_and_is_not_echoed(stack: Stack) -> None:
+    """Humd 4.2: at its level, and no more of them than is good for the others."""
+    with stack.client() as client:
+        assert client.read()["chi"] == "breath"
+
+        client.send(chi="log", rid="l", level="warn", event="cell.slow", data={"ms": 7})
+        for number in range(1_000):
+            client.send(chi="log", rid=f"{number}", level="info", message="again and again")
+        client.send(chi="log", rid="long", level="error", message="x" * 9_000)
+        client.send(chi="hello", rid="after")
+
+        assert next_echo(client)["rid"] == "after"
+        stack.wait_for(lambda: "cell.slow" in stack.log("humd"), "the line of a bee")
+        lines = [orjson.loads(line) for line in stack.log("humd").splitlines()]
+        said = [line for line in lines if line["event"] == "bee.says"]
+        assert (said[0]["level"], said[0]["says"], said[0]["data"]) == (
+            "warning",
+            "cell.slow",
+            {"ms": 7},
+        )
+        assert 1 < len(said) < 500
+        assert "log" not in [event["chi"] for event in stack.events()]
 
 
 def test_of_two_connections_with_one_hid_the_newer_is_listed(stack: Stack) -> None:

@@ -266,6 +266,66 @@ def test_a_session_is_told_when_what_it_saw_was_changed(tools: Tools, root: Path
     assert not again.is_error
 
 
+@pytest.mark.parametrize("args", [{}, {"symbol": "a"}, {"query": "a"}], ids=str)
+def test_a_session_is_told_when_what_it_read_was_changed(
+    tools: Tools, root: Path, args: dict[str, str]
+) -> None:
+    """humfs 3.7."""
+    (root / "a.py").write_text(TWO)
+    tools.call("humfs_read", {"file_path": "a.py", **args}, sid="me")
+    (root / "a.py").write_text(TWO.replace("1", "7"))
+    edit = {"file_path": "a.py", "symbol": "a", "new_source": "def a():\n    return 5"}
+    other = {"file_path": "a.py", "symbol": "b", "new_source": "def b():\n    return 9"}
+
+    elsewhere = tools.call("humfs_do_code", other, sid="me")
+    stale = tools.call("humfs_do_code", edit, sid="me")
+    again = tools.call("humfs_do_code", edit, sid="me")
+
+    assert not elsewhere.is_error, elsewhere.output
+    assert stale.metadata["error"] == "stale"
+    assert "return 7" in stale.output
+    assert not again.is_error, again.output
+
+
+def test_a_file_that_was_only_searched_is_edited(tools: Tools, root: Path) -> None:
+    """humfs 3.7: what was never shown is never stale."""
+    (root / "a.py").write_text(TWO)
+    tools.read("a.py", pattern="return")
+    (root / "a.py").write_text(TWO.replace("1", "7"))
+
+    result = tools.code("a.py", symbol="a", new_source="def a():\n    return 5")
+
+    assert not result.is_error, result.output
+
+
+def test_what_was_read_whole_is_not_overwritten_or_removed_unseen(tools: Tools, root: Path) -> None:
+    """humfs 3.7."""
+    files = {"a.py": b"x = 1\n", "a.txt": b"one\n", "a.bin": b"\0\1", "a.png": b"\x89PNG"}
+    for name, content in files.items():
+        (root / name).write_bytes(content)
+        tools.read(name)
+        (root / name).write_bytes(content + b"# 2\n")
+
+    overwritten = tools.text("a.txt", replace="mine\n")
+    (root / "a.txt").write_bytes(b"three\n")
+    gone = {name: tools.call(_tool(name), _remove(name)) for name in files}
+    again = {name: tools.call(_tool(name), _remove(name)) for name in files}
+
+    assert overwritten.metadata["error"] == "stale"
+    assert "# 2" in overwritten.output
+    assert {one.metadata.get("error") for one in gone.values()} == {"stale"}
+    assert [one.output for one in again.values() if one.is_error] == []
+    assert list(root.iterdir()) == []
+
+
+def _tool(name: str) -> str:
+    return "humfs_do_code" if name.endswith(".py") else "humfs_do_noncode"
+
+
+def _remove(name: str) -> dict[str, str]:
+    return {"file_path": name, "operation": "remove"}
+
+
 def test_whole_files_move_and_go(tools: Tools, root: Path) -> None:
     (root / "a.py").write_text(TWO)
     (root / "there.py").write_text("x = 1\n")

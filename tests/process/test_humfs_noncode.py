@@ -156,6 +156,22 @@ def test_a_session_is_told_when_an_anchor_it_wrote_was_changed(tools: Tools, roo
     assert not again.is_error
 
 
+def test_a_session_is_told_when_an_anchor_it_read_was_changed(tools: Tools, root: Path) -> None:
+    """humfs 3.7."""
+    (root / "a.yaml").write_text("server:\n  port: 1\nname: x\n")
+    tools.read("a.yaml", symbol="server.port")
+    (root / "a.yaml").write_text("server:\n  port: 2\nname: y\n")
+
+    elsewhere = tools.text("a.yaml", phrase="name", replace="z")
+    stale = tools.text("a.yaml", phrase="server.port", replace="3")
+    again = tools.text("a.yaml", phrase="server.port", replace="3")
+
+    assert not elsewhere.is_error, elsewhere.output
+    assert stale.metadata["error"] == "stale"
+    assert "port: 2" in stale.output
+    assert not again.is_error, again.output
+
+
 def test_a_file_that_was_broken_is_edited_unchecked_and_that_is_said(
     tools: Tools, root: Path
 ) -> None:

@@ -114,6 +114,43 @@ def test_a_symbol_of_another_language_is_shown_in_one_section(
     assert shown == lines
 
 
+def bytes_read() -> int:
+    """What this process has read so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def test_lines_of_a_huge_file_are_shown_without_reading_it_all(read: Reader, root: Path) -> None:
+    with (root / "huge.log").open("wb") as log:
+        log.writelines(b"line %d\r\n" % at for at in range(1, 60_001))
+        log.truncate(2_000_000_000)
+    before = bytes_read() if Path("/proc/self/io").exists() else 0
+
+    output = read("huge.log", symbol="L50000-L50002").output
+
+    if before:
+        assert bytes_read() - before < 4_000_000
+    assert output == (
+        "=== huge.log — from L50000 ===\n 50000\tline 50000\n 50001\tline 50001\n 50002\tline 50002"
+    )
+
+
+def test_lines_that_do_not_fit_are_announced_and_lines_that_are_not_there_refused(
+    read: Reader, root: Path
+) -> None:
+    (root / "long.txt").write_text("x" * 50 + "\n" + ("y" * 60 + "\n") * 500)
+    (root / "wide.txt").write_bytes("\ufeffä\nb\n".encode("utf-16-le"))
+
+    result = read("long.txt", symbol="L1-L501")
+    wide = read("wide.txt", symbol="L2-L9")
+    refused = refusal(read, "long.txt", symbol="L502-L600")
+
+    left = result.output.rsplit('ask for "', 1)[1].split('"')[0]
+    assert result.metadata["truncated"]
+    assert left == f"L{result.output.count(chr(9)) + 1}-L501"
+    assert wide.output == "=== wide.txt — from L2 ===\n     2\tb"
+    assert refused.code is Code.SYMBOL_NOT_FOUND
+
+
 def test_a_query_shows_the_best_results_first(read: Reader, root: Path) -> None:
     """humfs E20."""
     names = ("handleRequest", "handle", "rehandle", "hxaxnxdxlxe", "other")

@@ -68,7 +68,7 @@ def humfs(
     journal.sweep(opened)
     landed = Landed(state / "table" / "landed")
     changes = Changes(opened, Writer(opened, journal), Memory(), landed)
-    tools: tuple[Tool, ...] = (Read(opened), DoCode(changes), DoNoncode(changes))
+    tools: tuple[Tool, ...] = (Read(opened, changes.memory), DoCode(changes), DoNoncode(changes))
     try:
         yield Tools(changes, {tool.name: tool for tool in tools})
     finally:

@@ -29,7 +29,9 @@ TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi
 TOOL_OUTPUT = "tool_output"
 """The kind of chunk by which a callee tells what its tool prints."""
 
-_OURS: frozenset[str] = frozenset({Chi.SNAPSHOT, Chi.FORGOTTEN, Chi.WITNESSED})
+_OURS: frozenset[str] = frozenset(
+    {Chi.SNAPSHOT, Chi.FORGOTTEN, Chi.WITNESSED, Chi.KEY_COMMIT, Chi.KEY_ROTATE}
+)
 """What humd and its log say of themselves, and nobody else."""
 
 

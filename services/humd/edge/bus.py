@@ -7,7 +7,7 @@ that ends is reported once through `on_gone`.
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from humd.core.arrivals import ClientId, Deliver
 from humd.core.clients import door_of
@@ -184,12 +184,15 @@ class Bus:
         outbox = self._outboxes.get(door_of(client) or client)
         return outbox is not None and not outbox.read_from_log
 
-    def inherit(self, old: ClientId, new: ClientId) -> None:
-        """What waits for a client of one door is for a client of another."""
+    def inherit(self, old: ClientId, new: ClientId, heard: Mapping[str, int]) -> None:
+        """What waits for a client of one door is for a client of another, but what it has heard."""
         door = door_of(old)
         outbox = self._outboxes.get(door) if door else None
         if outbox is not None:
             for owed in outbox.take_for(old.rpartition("/")[2]):
+                sid, wane = owed.header.sid, owed.header.wane
+                if owed.header.fan and sid and wane and wane <= heard.get(sid, 0):
+                    continue
                 self.owe(Deliver(new, owed.header._replace(client=None), owed.raw))
 
     def forget(self, client: ClientId) -> None:

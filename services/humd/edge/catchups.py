@@ -39,6 +39,8 @@ class _Job:
 
     client: ClientId
     sid: str
+    begun: int
+    """Seq of the event that asked for it."""
     next_seq: int
     """Where reading goes on."""
     upto: int
@@ -75,6 +77,7 @@ class CatchUps:
             return False
         self.jobs[key] = _Job(
             *key,
+            begun=effect.seq,
             next_seq=effect.from_seq,
             upto=effect.seq,
             after=effect.after,
@@ -82,9 +85,11 @@ class CatchUps:
         )
         return True
 
-    def end(self, client: ClientId, sid: str) -> None:
-        """It is over, or void."""
-        self.jobs.pop((client, sid), None)
+    def end(self, client: ClientId, sid: str, begun: int | None) -> None:
+        """The one that event `begun` asked for is over, or whichever there is void."""
+        job = self.jobs.get((client, sid))
+        if job is not None and begun in (None, job.begun):
+            del self.jobs[client, sid]
 
     def forget(self, client: ClientId) -> None:
         """The listener is gone."""
@@ -149,9 +154,15 @@ class CatchUps:
         job.is_read = job.next_seq > job.upto
         return heard
 
-    def confirmed(self, is_confirmed: Callable[[ClientId], bool]) -> list[Key]:
-        """Listeners that have everything, as they said themselves."""
-        return [key for key, job in self.jobs.items() if job.is_read and is_confirmed(job.client)]
+    def confirmed(
+        self, is_confirmed: Callable[[ClientId], bool]
+    ) -> list[tuple[ClientId, str, int]]:
+        """Listeners that have everything, as they said themselves, and what asked for it."""
+        return [
+            (job.client, job.sid, job.begun)
+            for job in self.jobs.values()
+            if job.is_read and is_confirmed(job.client)
+        ]
 
     def _declined(self, job: _Job, body: Body) -> list[Deliver]:
         if body["qualifier"] == Qualifier.QUEUE_OVERFLOW:

@@ -36,12 +36,16 @@ class Memory:
 
     def showed(self, sid: str | None, path: str, key: str, content: bytes) -> None:
         """Note that a session knows this content of a place of a file."""
+        self.showed_digest(sid, path, key, _digest(content))
+
+    def showed_digest(self, sid: str | None, path: str, key: str, digest: bytes) -> None:
+        """The same for content of which only the SHA-256 is at hand."""
         if sid is None:
             return
         with self._lock:
             shown = self._sessions.setdefault(sid, OrderedDict())
             self._sessions.move_to_end(sid)
-            shown[path, key] = _digest(content)
+            shown[path, key] = digest
             shown.move_to_end((path, key))
             while len(shown) > self.shown_max:
                 shown.popitem(last=False)
@@ -52,6 +56,10 @@ class Memory:
         """Whether a session was shown another content of this place."""
         known = self._known(sid, path, key)
         return known is not None and known != _digest(content)
+
+    def whole(self, sid: str | None, path: str) -> bytes | None:
+        """The SHA-256 of the whole file that a session was shown; None when it was not."""
+        return self._known(sid, path, WHOLE)
 
     def wrote(self, sid: str | None, path: str, *, old: bytes, new: bytes) -> None:
         """Note the new content of a whole file, when the session knew the old one."""

@@ -7,6 +7,7 @@ escaped, so nothing in a file can steer a terminal or break the line structure.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 from humfs.core.anchors import Anchor
 from humfs.core.symbols import MEMBER_KINDS, PART_KINDS, Outline, Symbol
@@ -315,6 +316,13 @@ class Section:
     text: Text
     span: Span
     symbol: Symbol | None = None
+    key: str = ""
+    """The path that an edit of this place is known by."""
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the place."""
+        return self.text.source[self.span.start : self.span.end]
 
     @property
     def title(self) -> str:
@@ -327,24 +335,32 @@ class Section:
         return numbered_span(self.text, self.span)
 
 
-def add_section(page: Page, section: Section, *, reserve: int = 0) -> bool:
+class Shown(IntEnum):
+    """What a page shows of a place."""
+
+    NOTHING = 0
+    SUMMARY = 1
+    SOURCE = 2
+
+
+def add_section(page: Page, section: Section, *, reserve: int = 0) -> Shown:
     """Append a place with its source; with its members when it is too long for any page.
 
-    Returns False, and appends nothing, when it would fit a page but not the rest of this one.
+    Appends nothing when it would fit a page but not the rest of this one.
     """
     span = section.span
     is_huge = span.end - span.start > 4 * page.cap
     block = "" if is_huge else f"{section.title}\n{section.source}"
     if not is_huge and page.fits(block, reserve=reserve):
         page.add(block)
-        return True
+        return Shown.SOURCE
     if not is_huge and len(block) + 1 + NOTE_CHARS <= page.cap:
-        return False
+        return Shown.NOTHING
     summary = _summary(section)
     if not page.fits(summary, reserve=reserve):
-        return False
+        return Shown.NOTHING
     page.note(summary)
-    return True
+    return Shown.SUMMARY
 
 
 def _summary(section: Section) -> str:

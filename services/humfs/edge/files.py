@@ -1,9 +1,11 @@
 """Reading what is open: whole and bounded, the first bytes, or in pieces of complete lines."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 
 from humfs.edge.roots import Opened
+from humfs.edge.watch import Watch
 from humfs.errors import Code, Refusal
 
 BLOCK_BYTES = 256 * 1024
@@ -35,6 +37,20 @@ def blocks(opened: Opened) -> Iterator[bytes]:
         yield block
         if len(block) < BLOCK_BYTES:
             return
+
+
+def digest(opened: Opened, watch: Watch) -> tuple[str, int]:
+    """SHA-256 and number of lines of a file, read to its end from the present position.
+
+    Raises `Refusal` when the call is cancelled.
+    """
+    digest, lines, last = hashlib.sha256(), 0, b"\n"
+    for block in blocks(opened):
+        watch.check()
+        digest.update(block)
+        lines += block.count(b"\n")
+        last = block[-1:]
+    return digest.hexdigest(), lines + (last != b"\n")
 
 
 def line_pieces(opened: Opened) -> Iterator[tuple[int, bytes]]:

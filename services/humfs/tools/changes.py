@@ -12,6 +12,7 @@ from humfs.core.text import Encoding, Span, Text, decode, is_binary
 from humfs.edge import files
 from humfs.edge.landed import Landed
 from humfs.edge.roots import Place, Roots
+from humfs.edge.watch import Watch
 from humfs.edge.writes import Held, Writer
 from humfs.errors import Code, Refusal
 from humfs.tools.tool import Call, Result
@@ -78,6 +79,22 @@ class Changes:
             hint="Make the edit again from this text.",
         )
 
+    def require_fresh_bytes(self, call: Call, held: Held, watch: Watch) -> None:
+        """The same for a file of any size and kind, of which nothing is shown."""
+        path, known = held.place.path, self.memory.whole(call.sid, held.place.path)
+        is_edited = self.landed.is_edited_since(path, WHOLE, call.received_ns)
+        if not is_edited and known is None:
+            return
+        now = bytes.fromhex(files.digest(held.opened, watch)[0])
+        if not is_edited and now == known:
+            return
+        self.memory.showed_digest(call.sid, path, WHOLE, now)
+        raise Refusal(
+            Code.STALE,
+            f"{held.asked} has changed since you saw it; it is still there.",
+            hint="Read it again; a second call goes ahead.",
+        )
+
     def write(self, call: Call, held: Held, key: str, old: bytes, new: bytes) -> None:
         """Replace a held file, and remember that."""
         self.writer.replace(held, new)
@@ -104,8 +121,9 @@ class Changes:
         output = f"Moved {held.asked} to {new_path}"
         return Result(output=views.clean_name(output), title=held.asked, metadata=metadata)
 
-    def remove(self, call: Call, held: Held) -> Result:
-        """Take a held file away."""
+    def remove(self, call: Call, held: Held, watch: Watch) -> Result:
+        """Take a held file away, unless others changed it since the session saw it."""
+        self.require_fresh_bytes(call, held, watch)
         size = held.opened.status.st_size
         self.writer.remove(held, call.cwd)
         self.landed.mark(held.place.path, WHOLE, time.time_ns())

@@ -97,10 +97,9 @@ class DoCode:
     def _existing(self, args: CodeArgs, call: Call, watch: Watch, held: Held) -> Result:
         if args.operation is Operation.MOVE:
             return self._move(args, call, watch, held)
-        content, text = self._changes.content(held, bytes_max=SYMBOL_BYTES_MAX)
         if args.operation is Operation.REMOVE:
-            self._changes.require_fresh_file(call, held, content, text)
-            return self._changes.remove(call, held)
+            return self._changes.remove(call, held, watch)
+        content, text = self._changes.content(held, bytes_max=SYMBOL_BYTES_MAX)
         language = language_of(held.place.path, text.source)
         if not args.symbol:
             return self._rewrite(args, call, watch, held, content, text, language)

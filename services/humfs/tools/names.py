@@ -26,9 +26,10 @@ NEAREST_FILES_MAX = 200
 def show_symbol(sources: Sources, path: str, *, cap: int) -> tuple[views.Page, Body]:
     """Show every place a symbol path or anchor means; raises `Refusal` when there is none."""
     page, hits, shown, titles = views.Page(cap), 0, 0, list[str]()
-    for section in _sections(sources, path):
+    for target, section in _sections(sources, path):
         hits += 1
-        if not titles and views.add_section(page, section, reserve=views.NOTE_CHARS):
+        is_shown = not titles and _shows(sources, target, page, section, views.NOTE_CHARS)
+        if is_shown:
             shown += 1
         elif len(titles) < KEPT_MAX:
             titles.append(section.title)
@@ -63,7 +64,7 @@ def _page(sources: Sources, found: "_Found", *, cap: int) -> tuple[views.Page, i
     page, best, shown = views.Page(cap), found.sorted(), 0
     for ranked in best:
         section = _section(sources, ranked)
-        if section is None or not views.add_section(page, section, reserve=cap // 4):
+        if section is None or not _shows(sources, ranked.target, page, section, cap // 4):
             break
         shown += 1
     rows = [f"{one.path} — {one.label} L{one.line}" for one in best[shown:]]
@@ -105,7 +106,17 @@ class _Found:
         return sum(one.score[0] < min(rank, 6) for one in self.sorted())
 
 
-def _sections(sources: Sources, path: str) -> Iterator[views.Section]:
+def _shows(
+    sources: Sources, target: Target, page: views.Page, section: views.Section, reserve: int
+) -> bool:
+    """Whether a place is on the page now; remembers the one whose source is."""
+    shown = views.add_section(page, section, reserve=reserve)
+    if shown is views.Shown.SOURCE:
+        sources.shown.append((target, section.key, section.content))
+    return bool(shown)
+
+
+def _sections(sources: Sources, path: str) -> Iterator[tuple[Target, views.Section]]:
     needed = lookup.words_of(path)
     for at in sources.each():
         target = sources.targets[at]
@@ -117,12 +128,13 @@ def _sections(sources: Sources, path: str) -> Iterator[views.Section]:
         language = language_of(target.path, text.source)
         if language is None:
             for one in anchors.find(anchors.anchors_of(target.path, text), path):
-                yield views.Section(f"{target.path} — '{one.label}'", text, one.span)
+                header = f"{target.path} — '{one.label}'"
+                yield target, views.Section(header, text, one.span, key=one.label)
         elif lookup.holds_words(text.source, needed):
             outline = sources.outline(target, text, language)
             for match in lookup.find(outline, path):
                 header = f"{target.path} — '{match.path}'"
-                yield views.Section(header, text, match.span, match.symbol)
+                yield target, views.Section(header, text, match.span, match.symbol, match.path)
 
 
 def _by_rank(sources: Sources, query: str) -> dict[int, list[Target]]:
@@ -162,7 +174,8 @@ def _section(sources: Sources, ranked: _Ranked) -> views.Section | None:
         return None
     for symbol in sources.outline(ranked.target, text, language):
         if symbol.full == ranked.span:
-            return views.Section(f"{ranked.path} — {ranked.label}", text, ranked.span, symbol)
+            header = f"{ranked.path} — {ranked.label}"
+            return views.Section(header, text, ranked.span, symbol, symbol.address)
     return None
 
 

@@ -109,7 +109,7 @@ class DoNoncode:
             if args.operation is Operation.MOVE:
                 return self._changes.move(call, held, args.new_path)
             if args.operation is Operation.REMOVE:
-                return self._changes.remove(call, held)
+                return self._changes.remove(call, held, watch)
             content, text = self._changes.content(held, bytes_max=BYTES_MAX)
             if not args.scope:
                 return self._overwrite(args, call, held, content, text)

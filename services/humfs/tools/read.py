@@ -8,7 +8,9 @@ from humfs.core import anchors, paths, views
 from humfs.core.args import ReadArgs, read_args
 from humfs.core.languages import extension_of, language_of
 from humfs.core.languages.language import ParseStopped
-from humfs.core.text import decode, is_binary
+from humfs.core.memory import WHOLE, Memory
+from humfs.core.symbols import Outline
+from humfs.core.text import Text, decode, is_binary
 from humfs.edge import files
 from humfs.edge.reader import Reader
 from humfs.edge.roots import Opened, Roots, refused_by_system
@@ -20,6 +22,7 @@ from humfs.tools.hits import show_pattern
 from humfs.tools.names import show_query, show_symbol
 from humfs.tools.sources import SYMBOL_BYTES_MAX, Sources
 from humfs.tools.tool import Call, Result
+from humfs.tools.windows import lines_of, show_lines
 from thrum.tones import Body
 
 COUNTED_BYTES_MAX = 20 * 1024 * 1024
@@ -59,7 +62,8 @@ file_path alone:
 Add at most one of these; they also work on directories and globs, over all their files:
 - symbol: exact path as in the outline: "App.run", "name#2", "imports"; in Markdown, JSON, YAML,
   TOML, INI and env files an anchor: "## Setup", "server.port". Go inside with body, when,
-  otherwise, loop, try, return, call: "work.loop#2.body". Shows the full source of that place only
+  otherwise, loop, try, return, call: "work.loop#2.body". Shows the full source of that place only.
+  In a file of any size also lines: "L120-L160"
 - query: fuzzy search over symbol names, best first, with source
 - pattern: RE2 regular expression over content, line by line; each hit names its enclosing symbol
 
@@ -82,57 +86,69 @@ INPUT_SCHEMA: Mapping[str, object] = {
 
 
 class Read:
-    """The tool. Reads only."""
+    """The tool. Reads only, and remembers what it showed to whom."""
 
     name = "humfs_read"
     description = DESCRIPTION
     input_schema = INPUT_SCHEMA
 
-    def __init__(self, roots: Roots, *, output_chars_max: int = views.OUTPUT_CHARS_MAX) -> None:
+    def __init__(
+        self,
+        roots: Roots,
+        memory: Memory | None = None,
+        *,
+        output_chars_max: int = views.OUTPUT_CHARS_MAX,
+    ) -> None:
         self.roots = roots
+        self.memory = memory if memory is not None else Memory()
         self.output_chars_max = output_chars_max
 
     def run(self, call: Call, watch: Watch) -> Result:
         """See `Tool.run`."""
         args = read_args(call.args)
         resolved = resolve(self.roots, args.file_path, call.cwd, watch=watch)
-        page, metadata = self._answer(args, resolved, watch)
+        page, metadata = self._answer(args, resolved, call.sid, watch)
         if args.ignored:
             metadata["ignoredArgs"] = list(args.ignored)
         metadata["truncated"] = page.truncated
         return Result(output=page.text(), title=views.clean_name(args.title), metadata=metadata)
 
-    def _answer(self, args: ReadArgs, resolved: Resolved, watch: Watch) -> tuple[views.Page, Body]:
-        cap = self.output_chars_max
+    def _answer(
+        self, args: ReadArgs, resolved: Resolved, sid: str | None, watch: Watch
+    ) -> tuple[views.Page, Body]:
+        if not (args.symbol or args.query or args.pattern):
+            if resolved.is_single:
+                return self._file(resolved.targets[0], sid, watch)
+            return self._files(resolved, watch)
         with Reader(self.roots) as reader:
             sources = Sources(self.roots, reader, resolved, watch)
-            if args.symbol:
-                return show_symbol(sources, args.symbol, cap=cap)
-            if args.query:
-                return show_query(sources, args.query, cap=cap)
-            if args.pattern:
-                return show_pattern(sources, args.pattern, cap=cap)
-        if resolved.is_single:
-            return self._file(resolved.targets[0], watch)
-        return self._files(resolved, watch)
+            answer = _searched(sources, args, cap=self.output_chars_max)
+        for target, key, content in sources.shown:
+            self.memory.showed(sid, target.place.path, key, content)
+        return answer
 
-    def _file(self, target: Target, watch: Watch) -> tuple[views.Page, Body]:
+    def _file(self, target: Target, sid: str | None, watch: Watch) -> tuple[views.Page, Body]:
         try:
             with self.roots.open_place(target.place) as opened:
-                return self._view(target, opened, watch)
+                page, metadata = self._view(target, opened, sid, watch)
         except OSError as trouble:
             raise refused_by_system(target.path, trouble) from trouble
+        digest = bytes.fromhex(str(metadata["sha256"]))
+        self.memory.showed_digest(sid, target.place.path, WHOLE, digest)
+        return page, metadata
 
-    def _view(self, target: Target, opened: Opened, watch: Watch) -> tuple[views.Page, Body]:
+    def _view(
+        self, target: Target, opened: Opened, sid: str | None, watch: Watch
+    ) -> tuple[views.Page, Body]:
         size = opened.status.st_size
         head = files.read_head(opened, HEAD_BYTES)
         mime = IMAGES.get(extension_of(target.path))
         metadata: Body = {"path": views.clean_name(target.place.path), "bytes": size}
         if mime is not None or is_binary(head):
-            metadata |= {"sha256": _digest(opened, watch)[0]}
+            metadata |= {"sha256": files.digest(opened, watch)[0]}
             return self._binary(target, opened, head, mime=mime, metadata=metadata)
         if size > SYMBOL_BYTES_MAX:
-            digest, lines = _digest(opened, watch)
+            digest, lines = files.digest(opened, watch)
             text = decode(head[: head.rfind(b"\n") + 1] or head)
             facts = views.FileFacts(path=target.path, size=size, lines=lines)
             page = views.file_view(facts, text, cap=self.output_chars_max)
@@ -140,10 +156,10 @@ class Read:
             return page, metadata | {"sha256": digest, "lines": lines}
         content = files.read_whole(opened, bytes_max=2 * SYMBOL_BYTES_MAX)
         metadata |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        return self._text(target, content, watch, metadata=metadata)
+        return self._text(target, content, sid, watch, metadata=metadata)
 
     def _text(
-        self, target: Target, content: bytes, watch: Watch, *, metadata: Body
+        self, target: Target, content: bytes, sid: str | None, watch: Watch, *, metadata: Body
     ) -> tuple[views.Page, Body]:
         text = decode(content)
         facts = views.FileFacts(path=target.path, size=len(content), lines=text.lines)
@@ -156,16 +172,26 @@ class Read:
                 watch.check()
                 raise Refusal(Code.TIMEOUT, f"{target.path} takes too long to parse.") from None
             metadata |= {"language": language.name, "symbols": sum(1 for _ in outline)}
-            return views.file_view(
-                facts, text, outline=outline, cap=self.output_chars_max
-            ), metadata
+            page = views.file_view(facts, text, outline=outline, cap=self.output_chars_max)
+            if not page.truncated:
+                self._showed_all(sid, target, text, outline)
+            return page, metadata
         found = anchors.anchors_of(target.path, text)
         if found:
             metadata |= {"anchors": len(found)}
         kind = anchors.format_of(target.path)
-        return views.file_view(
-            facts, text, anchors=found, kind=kind, cap=self.output_chars_max
-        ), metadata
+        page = views.file_view(facts, text, anchors=found, kind=kind, cap=self.output_chars_max)
+        if not page.truncated:
+            for one in found:
+                shown = text.source[one.span.start : one.span.end]
+                self.memory.showed(sid, target.place.path, one.label, shown)
+        return page, metadata
+
+    def _showed_all(self, sid: str | None, target: Target, text: Text, outline: Outline) -> None:
+        """All lines of a file were shown: so was each of its symbols."""
+        for one in outline:
+            shown = text.source[one.full.start : one.full.end]
+            self.memory.showed(sid, target.place.path, one.address, shown)
 
     def _binary(
         self, target: Target, opened: Opened, head: bytes, *, mime: str | None, metadata: Body
@@ -207,20 +233,20 @@ class Read:
             return None
         try:
             with self.roots.open_place(target.place) as opened:
-                return _digest(opened, watch)[1]
+                return files.digest(opened, watch)[1]
         except OSError:
             return None
 
 
-def _digest(opened: Opened, watch: Watch) -> tuple[str, int]:
-    """SHA-256 and number of lines of a file, read to its end."""
-    digest, lines, last = hashlib.sha256(), 0, b"\n"
-    for block in files.blocks(opened):
-        watch.check()
-        digest.update(block)
-        lines += block.count(b"\n")
-        last = block[-1:]
-    return digest.hexdigest(), lines + (last != b"\n")
+def _searched(sources: Sources, args: ReadArgs, *, cap: int) -> tuple[views.Page, Body]:
+    lines = lines_of(args.symbol)
+    if lines is not None:
+        return show_lines(sources, *lines, cap=cap)
+    if args.symbol:
+        return show_symbol(sources, args.symbol, cap=cap)
+    if args.query:
+        return show_query(sources, args.query, cap=cap)
+    return show_pattern(sources, args.pattern, cap=cap)
 
 
 def _totals(targets: list[Target], *, below: str) -> dict[str, tuple[int, int]]:

@@ -36,6 +36,8 @@ class Sources:
     skipped: set[str] = field(default_factory=set)
     """Binary, unreadable or too large files."""
     out_of_time: str = ""
+    shown: list[tuple[Target, str, bytes]] = field(default_factory=list)
+    """What the answer shows in full: a file, the path of a place in it, and its bytes."""
 
     @property
     def targets(self) -> list[Target]:

@@ -310,6 +310,32 @@ Model = Annotated[str, Text(r"\S+", "a model's name")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherService:
+    """One more service of a worker's dialect."""
+
+    name: Annotated[str, Text(r"[a-z0-9][a-z0-9-]{0,31}", "a short name in lower case")] = "other"
+    """Its models are there as `name/model` as well."""
+    base_url: BaseUrl | None = None
+    """Where it is."""
+    key_env: KeyVariable | None = None
+    """The variable that holds its key when `hum up` runs."""
+    key_file: KeyFile | None = None
+    """A 0600 file with its key on one line; beats the variable."""
+    models: tuple[Model, ...] = ()
+    """Models to offer. Empty: those the service lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A name for models of one worker."""
+
+    name: Model = "default"
+    """What clients ask for."""
+    models: tuple[Model, ...] = ()
+    """The first that can answer does; who asks for the alias allows each of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenaiSettings:
     """A model service that speaks the OpenAI dialect."""
 
@@ -323,6 +349,10 @@ class OpenaiSettings:
     """A 0600 file with the key on one line; beats the variable."""
     models: tuple[Model, ...] = ()
     """Models to offer. Empty: those the service lists."""
+    services: tuple[FurtherService, ...] = ()
+    """Further services of this dialect behind the same worker."""
+    aliases: tuple[Alias, ...] = ()
+    """Further names for models, each with the order in which models are asked."""
 
     @property
     def upstream(self) -> str:
@@ -344,6 +374,10 @@ class AnthropicSettings:
     """A 0600 file with the key on one line; beats the variable."""
     models: tuple[Model, ...] = ()
     """Models to offer. Empty: those the service lists."""
+    services: tuple[FurtherService, ...] = ()
+    """Further services of this dialect behind the same worker."""
+    aliases: tuple[Alias, ...] = ()
+    """Further names for models, each with the order in which models are asked."""
     answer_tokens_max: Annotated[int, Range(1, 1_000_000)] = field(
         default=8_192, metadata={"json": "answerTokensMax"}
     )
@@ -369,6 +403,10 @@ class OllamaSettings:
     """A 0600 file with the key on one line; beats the variable."""
     models: tuple[Model, ...] = ()
     """Models to offer. Empty: those the service lists."""
+    services: tuple[FurtherService, ...] = ()
+    """Further services of this dialect behind the same worker."""
+    aliases: tuple[Alias, ...] = ()
+    """Further names for models, each with the order in which models are asked."""
     context_tokens: Annotated[int, Range(256, 16_777_216)] | None = None
     """Context that is asked for, in tokens. Absent: what the model can take, at most 32,768."""
 

@@ -15,6 +15,8 @@ QUARANTINE_DIR = "quarantine"
 """Copies of bytes that recovery took out of a segment, or found damaged. Never deleted by hum."""
 TILES_DIR = "tiles"
 """Hashes of the Merkle tree, a file for each level. Made anew from the segments when lost."""
+KEYS = f"keys.{EXTENSION}"
+"""The events that say which key signs, as stored. Made anew from the segments when lost."""
 CHECKPOINT = "checkpoint"
 """The newest signed root."""
 

@@ -203,4 +203,5 @@ class _Job:
             if handle >= 0:
                 os.close(handle)
         self._plain = self._file = -1
-        self._unfinished.unlink(missing_ok=True)
+        with told_apart(f"removing {self._unfinished}"):
+            self._unfinished.unlink(missing_ok=True)

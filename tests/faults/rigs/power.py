@@ -6,7 +6,8 @@ rest any part, torn at sectors and in any order, as a disk without power is free
 
 - bytes written become certain by a sync of their file, names by a sync of their folder;
 - of a write that is not certain each sector may be there, or not;
-- of changed names that are not certain each may be there, or not.
+- of changed names that are not certain each may be there, or not; what is in a folder whose own
+  name did not arrive is gone with it.
 
 What goes through a buffered file is noted when it is synced; before, the file may be empty.
 """
@@ -23,6 +24,8 @@ from typing import Any
 import pytest
 
 SECTOR_BYTES = 512
+ZEROS_BYTES = 64 * 1024
+"""A long write of nothing but zeros is torn at these: its sectors are all alike."""
 FILE_MODE = 0o600
 
 
@@ -53,6 +56,11 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
+class MadeFolder:
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class Renamed:
     """Both names change at once, or neither."""
 
@@ -71,7 +79,7 @@ class Acknowledged:
     number: int
 
 
-Step = Wrote | Cut | Synced | Named | Renamed | SyncedFolder | Acknowledged
+Step = Wrote | Cut | Synced | Named | MadeFolder | Renamed | SyncedFolder | Acknowledged
 Disk = dict[str, bytes]
 """Files by their path below the folder."""
 
@@ -100,6 +108,7 @@ class Recorder:
                 ("replace", self._rename),
                 ("link", self._link),
                 ("unlink", self._unlink),
+                ("mkdir", self._mkdir),
             ):
                 patch.setattr(os, name, _standing_before(getattr(os, name), note))
             yield
@@ -158,6 +167,12 @@ class Recorder:
         if below is not None:
             self.steps.append(Named(below, None))
 
+    def _mkdir(self, call: Callable[..., None], path: Any, *rest: Any) -> None:
+        call(path, *rest)
+        below = self._below(path)
+        if below is not None and below != ".":
+            self.steps.append(MadeFolder(below))
+
 
 def _standing_before(call: Any, note: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args: note(call, *args)
@@ -171,25 +186,28 @@ class Inode:
     waiting: list[Wrote | Cut] = field(default_factory=list)
 
     def synced(self) -> None:
-        for step in self.waiting:
-            self.certain = _applied(self.certain, step)
-        self.waiting.clear()
+        if self.waiting:
+            data = bytearray(self.certain)
+            for step in self.waiting:
+                _apply(data, step)
+            self.certain = bytes(data)
+            self.waiting.clear()
 
     def survivor(self, dice: random.Random) -> bytes:
         """What the disk may hold of it."""
-        data, waiting = self.certain, list(self.waiting)
-        mood = dice.random()
-        if mood < 0.15:
-            return data
+        waiting, mood = list(self.waiting), dice.random()
+        if mood < 0.15 or not waiting:
+            return self.certain
         if mood < 0.3:
             dice.shuffle(waiting)
+        data = bytearray(self.certain)
         for step in waiting:
             if isinstance(step, Wrote):
                 for piece in _torn(step, dice):
-                    data = _applied(data, piece)
+                    _apply(data, piece)
             elif dice.random() < 0.5:
-                data = _applied(data, step)
-        return data
+                _apply(data, step)
+        return bytes(data)
 
 
 class Model:
@@ -198,7 +216,8 @@ class Model:
     def __init__(self) -> None:
         self._inodes: dict[int, Inode] = {}
         self._names: dict[str, int] = {}
-        self._waiting: list[Named | Renamed] = []
+        self._folders = {"."}
+        self._waiting: list[Named | MadeFolder | Renamed] = []
         self.acknowledged = 0
 
     @classmethod
@@ -208,6 +227,7 @@ class Model:
         for number, (path, data) in enumerate(disk.items(), start=1):
             model._inodes[-number] = Inode(data)
             model._names[path] = -number
+            model._folders.add(_folder(path))
         return model
 
     def adopt(self, inodes: dict[str, int]) -> None:
@@ -227,61 +247,71 @@ class Model:
                 if inode is not None and is_first:
                     self._inodes[inode] = Inode()  # the number may have belonged to another
                 self._waiting.append(step)
-            case Renamed():
+            case Renamed() | MadeFolder():
                 self._waiting.append(step)
             case SyncedFolder(path):
                 kept = [one for one in self._waiting if _folder(one.path) != path]
                 for one in self._waiting:
                     if _folder(one.path) == path:
-                        _name(self._names, one)
+                        _name(self._names, self._folders, one)
                 self._waiting = kept
             case Acknowledged(number):
                 self.acknowledged = max(self.acknowledged, number)
 
     def _is_known(self, inode: int) -> bool:
         """Whether some name, certain or not, leads to it."""
-        names = dict(self._names)
+        names, folders = dict(self._names), set[str]()
         for one in self._waiting:
-            _name(names, one)
+            _name(names, folders, one)
         return inode in names.values()
 
     def crashed(self, dice: random.Random) -> Disk:
         """One of the disks that a power cut may leave now."""
-        names, mood = dict(self._names), dice.random()
+        names, folders, mood = dict(self._names), set(self._folders), dice.random()
         for one in self._waiting:
             if mood < 0.3 or dice.random() < 0.5:
-                _name(names, one)
-        return {path: self._inodes[inode].survivor(dice) for path, inode in sorted(names.items())}
+                _name(names, folders, one)
+        return {
+            path: self._inodes[inode].survivor(dice)
+            for path, inode in sorted(names.items())
+            if _folder(path) in folders
+        }
 
 
 def _torn(step: Wrote, dice: random.Random) -> Iterator[Wrote]:
     """The sectors of a write that arrive: all, none, the first so many, or any."""
     end = step.offset + len(step.data)
-    edges = list(range(step.offset // SECTOR_BYTES * SECTOR_BYTES, end, SECTOR_BYTES))
+    unit = ZEROS_BYTES if len(step.data) > ZEROS_BYTES and not any(step.data) else SECTOR_BYTES
+    edges = list(range(step.offset // unit * unit, end, unit))
     mood = dice.randrange(4)
     first_lost = dice.randrange(len(edges) + 1)
     for number, edge in enumerate(edges):
         arrives = (True, False, number < first_lost, dice.random() < 0.5)[mood]
         if arrives:
             begin = max(edge, step.offset)
-            stop = min(edge + SECTOR_BYTES, end)
+            stop = min(edge + unit, end)
             data = step.data[begin - step.offset : stop - step.offset]
             yield Wrote(step.inode, begin, data)
 
 
-def _applied(data: bytes, step: Wrote | Cut) -> bytes:
+def _apply(data: bytearray, step: Wrote | Cut) -> None:
+    length = step.length if isinstance(step, Cut) else step.offset
+    if len(data) < length:
+        data.extend(bytes(length - len(data)))
     if isinstance(step, Cut):
-        return data[: step.length].ljust(step.length, b"\0")
-    end = step.offset + len(step.data)
-    return data[: step.offset].ljust(step.offset, b"\0") + step.data + data[end:]
+        del data[step.length :]
+    else:
+        data[step.offset : step.offset + len(step.data)] = step.data
 
 
 def _folder(path: str) -> str:
     return os.path.dirname(path) or "."
 
 
-def _name(names: dict[str, int], step: Named | Renamed) -> None:
-    if isinstance(step, Renamed):
+def _name(names: dict[str, int], folders: set[str], step: Named | MadeFolder | Renamed) -> None:
+    if isinstance(step, MadeFolder):
+        folders.add(step.path)
+    elif isinstance(step, Renamed):
         if names.get(step.source) == step.inode:
             del names[step.source]
         names[step.path] = step.inode

@@ -17,6 +17,7 @@ from tests.faults.rigs.forks import ended, forked
 CALLS = (
     *("write", "pwrite64", "fdatasync", "fsync", "ftruncate"),
     *("rename", "renameat", "renameat2", "openat", "unlink", "unlinkat", "link", "linkat"),
+    *("mkdir", "mkdirat"),
 )
 """What changes a disk. An architecture has some of them; what it lacks is marked with a `?`."""
 MARK = "kill"

@@ -22,12 +22,12 @@ from thehum.core.audit import Author, audit
 from thehum.core.bodies import Draft, read_drafts
 from thehum.core.groups import Signing
 from thehum.core.keeping import Aside, Place, place_of
-from thehum.core.names import segment_name
 from thehum.core.offers import Answer, Offer, Section, judge, read_offer
 from thehum.core.pages import PageLimits
 from thehum.edge.bodies import DamagedBody
 from thehum.edge.directory import segments_in
 from thehum.edge.log import Log
+from thehum.edge.sealed import read_segment
 from thehum.errors import DiskFull
 from thrum import frames
 from thrum.chi import Chi
@@ -173,9 +173,12 @@ def write(
     *,
     commit: Commit = commit,
     refused: Callable[[], None] = lambda: None,
+    packs: int = 0,
     **options: Any,
 ) -> None:
     """Offer the batches from `first` to `upto`, for ever when None; again when there is no room.
+
+    At the end, `packs` of the segments that are full are compressed.
 
     Raises whatever the log raises but `DiskFull`.
     """
@@ -185,6 +188,8 @@ def write(
             offers = [offer_of(number) for number in numbers]
             _persistently(partial(commit, log, offers, acknowledge), refused)
             _persistently(partial(_tidy, log, turn), refused)
+        while len(list(root.glob("*.packed"))) < packs:
+            _persistently(log.compress, refused)
     finally:
         log.close()
 
@@ -225,7 +230,7 @@ def left_in(root: Path, acknowledged: int, **options: Any) -> Left:
     log = open_log(root, **options)
     try:
         lines = log.page(1, EVERYTHING).lines
-        lost = _lost_bodies(log, lines)
+        lost = lost_bodies(log, lines)
         torn, read_only, remembered = log.recovered_bytes, log.read_only, log.head.seq
     finally:
         log.close()
@@ -235,7 +240,7 @@ def left_in(root: Path, acknowledged: int, **options: Any) -> Left:
         return Left(batches, torn, f"read-only: {read_only}")
     report = audit(
         segments_in(root),
-        lambda first: (root / segment_name(first)).read_bytes(),
+        lambda first: read_segment(root, first),
         Author(hid=AUTHOR, public=KEY.public),
         every=True,
         remembered_seq=remembered,
@@ -253,7 +258,7 @@ def left_in(root: Path, acknowledged: int, **options: Any) -> Left:
     return Left(batches, torn, None)
 
 
-def _lost_bodies(log: Log, lines: list[bytes]) -> list[int]:
+def lost_bodies(log: Log, lines: list[bytes]) -> list[int]:
     """The events whose body ought to be beside the log, and is not."""
     places = {seq: place_of(line) for seq, line in enumerate(lines, 1)}
     return [seq for seq, place in places.items() if place and not _has_body(log, seq, place)]
