@@ -76,15 +76,16 @@ def render(shown: Mapping[str, Any], *, width: int, height: int) -> list[str]:
     workers = shown["workers"]
     away = f", {workers['away']} away" if workers["away"] else ""
     unpriced = " and what has no price" if shown["unpriced_tokens"] else ""
-    lines = [
-        f"hum top  {at} UTC   {workers['connected']} workers{away}   q: leave   m, k, a: by",
+    now = (
         f"{shown['running']} running   {shown['requests_per_second']:.1f} requests/s   "
-        f"{shown['tokens_per_second']:,.0f} tokens/s",
+        f"{shown['tokens_per_second']:,.0f} tokens/s"
+    )
+    today = (
         f"today: {shown['requests']:,} requests, {shown['failed']:,} failed, "
-        f"{shown['cancelled']:,} cancelled, {shown['micros'] / MICROS:.4f} US dollars{unpriced}",
-        "",
-        *_rows(shown, width),
-    ]
+        f"{shown['cancelled']:,} cancelled, {shown['micros'] / MICROS:.4f} US dollars{unpriced}"
+    )
+    title = f"hum top  {at} UTC   {workers['connected']} workers{away}   q: leave   m, k, a: by"
+    lines = [title, now, today, "", *_rows(shown, width)]
     if shown["budgets"]:
         lines += ["", *(_budget(budget, width) for budget in shown["budgets"])]
     return [line[:width] for line in lines[:height]]

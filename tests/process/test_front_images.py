@@ -1,4 +1,4 @@
-"""A picture of 10 MB goes through beside the log, byte for byte, in every dialect (features D23)."""
+"""A picture of 10 MB goes through beside the log, byte for byte, in all dialects (features D23)."""
 
 import base64
 import random
@@ -32,11 +32,16 @@ def text(said: str) -> Any:
 ASKED: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {
         "messages": [
-            {"role": "user", "content": [text("see"), {"type": "image_url", "image_url": {"url": URL}}]}
+            {
+                "role": "user",
+                "content": [text("see"), {"type": "image_url", "image_url": {"url": URL}}],
+            }
         ]
     },
     "/v1/responses": {
-        "input": [{"role": "user", "content": [text("see"), {"type": "input_image", "image_url": URL}]}]
+        "input": [
+            {"role": "user", "content": [text("see"), {"type": "input_image", "image_url": URL}]}
+        ]
     },
     "/v1/messages": {
         "max_tokens": 9,

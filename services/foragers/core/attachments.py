@@ -136,7 +136,7 @@ def _parted(holder: Mapping[str, Any], key: str) -> tuple[str | None, str | None
         return None, None
     if key == "data":
         return _media(str(holder.get("mediaType"))), value
-    head, comma, data = value[: MEDIA_CHARS_MAX + 32].partition(",")
+    head, comma, _ = value[: MEDIA_CHARS_MAX + 32].partition(",")
     if not comma or not head.startswith("data:") or not head.endswith(";base64"):
         return None, None
     return _media(head[len("data:") : -len(";base64")].partition(";")[0]), value[len(head) + 1 :]

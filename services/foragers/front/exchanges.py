@@ -150,9 +150,7 @@ class Exchanges:
             total = time.perf_counter() - began
             own = total if exchange is None else exchange.own_seconds
             headers = (timing(own, total),)
-            status = await answer_error(
-                send, told, dialect, request_id=request_id, headers=headers
-            )
+            status = await answer_error(send, told, dialect, request_id=request_id, headers=headers)
             extra = {"request": request_id, "status": status, "code": told.code}
             log.info("front.refused", extra=extra)
             return status

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foragers.core.anthropic.dialect import MESSAGES
@@ -171,7 +171,12 @@ _TEXTS = st.one_of(
 )
 
 
-@given(st.recursive(_TEXTS, lambda inner: st.lists(inner) | st.dictionaries(_TEXTS, inner)))
+@settings(max_examples=25)
+@given(
+    st.recursive(
+        _TEXTS, lambda inner: st.lists(inner) | st.dictionaries(_TEXTS, inner), max_leaves=8
+    )
+)
 def test_a_body_without_its_texts_is_the_body_with_marks(value: Any) -> None:
     raw = orjson.dumps(value)
     lifted = lift(raw, NONCE)

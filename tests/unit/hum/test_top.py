@@ -73,7 +73,7 @@ def test_a_screen_is_never_wider_or_longer_than_the_terminal(width: int, height:
 
 def test_what_runs_is_first_and_budgets_are_bars() -> None:
     rows = [row("idle", requests=9), row("busy", requests=1, running=1, unpriced_tokens=1)]
-    bees = [{"bee": ["worker"], "connected": True}, {"bee": ["worker"]}, {"bee": ["forager"]}]
+    bees: Any = [{"bee": ["worker"], "connected": True}, {"bee": ["worker"]}, {"bee": ["forager"]}]
     now = Look(told(*rows, budgets=[BUDGET, {**BUDGET, "amount": 0}]), bees)
 
     shown = view(None, now, by="model")
