@@ -14,7 +14,7 @@ ANSWER_TOKENS = 4_096
 
 def estimate(prompt: Body, raw_bytes: int) -> list[int]:
     """Tokens of a prompt and of its answer; `raw_bytes` is the length of the request's body."""
-    images = [len(str(data)) for data in _images(prompt)]
+    images = [len(str(data)) for data in _images(prompt)]  # of a reference, its own length
     told = max(0, raw_bytes - sum(images))
     bound = (prompt.get("sampling") or {}).get("maxTokens")
     answer = bound if type(bound) is int and bound > 0 else ANSWER_TOKENS
