@@ -67,6 +67,7 @@ class LinkChi(StrEnum):
     APPEND = "append"
     DURABLE = "durable"
     VITALS = "vitals"
+    STATE = "state"
 
 
 class PulseKind(StrEnum):

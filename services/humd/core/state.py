@@ -26,6 +26,8 @@ class State:
         self.asks = Asks()
         self.spending = Spending()
         self.rules: tuple[Rule, ...] = ()
+        self.erased_seq = 0
+        """The newest event that says what the log has erased."""
         self.stand_on(basis or Basis())
         self._catalogue: Catalogue | None = None
         self._offers = -1
