@@ -60,6 +60,7 @@ DERIVED = {
     "Spending.prices": "part of the basis",
     "Spending._by_window": "another view of the rows",
     "Spending._by_sid": "another view of what is held",
+    "Spending._rows_of": "another view of what is held",
     "Spending._known": "looked up in the prices when somebody asks",
     "Watch.nest": "part of the basis",
     "Watch.classify": "named by the basis",

@@ -125,6 +125,7 @@ class Spending:
         """Part of the basis; the state's to set."""
         self._by_window: dict[tuple[str, int], dict[Place, Row]] = {}
         self._by_sid: dict[str, list[int]] = {}
+        self._rows_of: dict[int, list[Row]] = {}
         self._known: dict[str, list[int] | None] = {}
 
     def stand_on(self, prices: Prices) -> None:
@@ -180,47 +181,51 @@ class Spending:
             if session is not None and _is_live(session, seq):
                 hold.is_running = hold.is_running or session.opened_seq == seq
             else:
-                self._let_go(seq, hold)
+                rows = self._let_go(seq, hold)
                 if hold.is_running:
-                    self._settle(hold, arrival)
-                else:
-                    self._release(hold)
+                    self._settle(hold, rows, arrival)
+                else:  # it never ran
+                    for row in rows:
+                        row.requests -= 1
 
     def reindex(self) -> None:
         """Find rows and holds again."""
         self._by_window.clear()
         self._by_sid.clear()
+        self._rows_of.clear()
         for place, row in self.rows.items():
             self._by_window.setdefault(place[:2], {})[place] = row
         for seq, hold in self.held.items():
             self._by_sid.setdefault(hold.sid, []).append(seq)
+            self._rows_of[seq] = self._rows(hold)
 
     def _take(self, seq: int, hold: Hold) -> None:
         self.held[seq] = hold
         self._by_sid.setdefault(hold.sid, []).append(seq)
-        for row in self._rows(hold, are_new=True):
+        rows = self._rows_of[seq] = self._new_rows(hold)
+        tokens, micros = hold.input_tokens + hold.output_tokens, hold.micros
+        for row in rows:
             row.requests += 1
             row.running += 1
-            row.held_tokens += hold.amount("tokens")
-            row.held_micros += hold.micros
+            row.held_tokens += tokens
+            row.held_micros += micros
 
-    def _let_go(self, seq: int, hold: Hold) -> None:
+    def _let_go(self, seq: int, hold: Hold) -> list[Row]:
+        """Nothing is held any more; the rows where it was."""
         del self.held[seq]
         seqs = self._by_sid[hold.sid]
         seqs.remove(seq)
         if not seqs:
             del self._by_sid[hold.sid]
-        for row in self._rows(hold):
+        rows = self._rows_of.pop(seq)
+        tokens, micros = hold.input_tokens + hold.output_tokens, hold.micros
+        for row in rows:
             row.running -= 1
-            row.held_tokens -= hold.amount("tokens")
-            row.held_micros -= hold.micros
+            row.held_tokens -= tokens
+            row.held_micros -= micros
+        return rows
 
-    def _release(self, hold: Hold) -> None:
-        """The prompt never ran."""
-        for row in self._rows(hold):
-            row.requests -= 1
-
-    def _settle(self, hold: Hold, arrival: Arrival) -> None:
+    def _settle(self, hold: Hold, rows: list[Row], arrival: Arrival) -> None:
         body = _body(arrival)
         is_cancelled = arrival.header.chi == Chi.FINISH and body.get("finishReason") == "cancelled"
         is_failed = arrival.header.chi == Chi.ERROR
@@ -235,7 +240,7 @@ class Spending:
             micros = _cost(self.price(hold.model), (estimated, 0, 0, 0))
         else:
             micros = _cost(self.price(hold.model), counts)
-        for row in self._rows(hold):
+        for row in rows:
             row.cancelled += is_cancelled
             row.failed += is_failed
             row.input_tokens += counts[0]
@@ -247,28 +252,40 @@ class Spending:
             if not hold.is_priced:
                 row.unpriced_tokens += sum(counts) + estimated
 
-    def _rows(self, hold: Hold, *, are_new: bool = False) -> list[Row]:
+    def _rows(self, hold: Hold) -> list[Row]:
         """The rows of a hold, one for each kind of window; those that are gone are left out."""
         found = []
         for window in WINDOWS:
             began_ms = _LIMITS[window].began_ms(hold.at_ms)
-            rows = self._by_window.get((window, began_ms))
-            if rows is None and are_new:
-                rows = self._open_window(window, began_ms)
-            if rows is None:
-                continue
-            row = rows.get(place := Place(window, began_ms, hold.key, hold.agent, hold.model))
-            if row is None and (not are_new or len(rows) >= ROWS_MAX):
-                place = place._replace(key=OTHER, agent=OTHER, model=OTHER)
-                row = rows.get(place)
-            if row is None and are_new:
-                row = self.rows[place] = rows[place] = Row()
+            rows = self._by_window.get((window, began_ms), {})
+            place = Place(window, began_ms, hold.key, hold.agent, hold.model)
+            row = rows.get(place) or rows.get(place._replace(key=OTHER, agent=OTHER, model=OTHER))
             if row is not None:
                 found.append(row)
         return found
 
-    def _open_window(self, window: Window, began_ms: int) -> dict[Place, Row]:
-        rows = self._by_window[window, began_ms] = {}
+    def _new_rows(self, hold: Hold) -> list[Row]:
+        """The same for a prompt that has just come; made where there are none."""
+        return [self._new_row(window, hold) for window in WINDOWS]
+
+    def _new_row(self, window: Window, hold: Hold) -> Row:
+        began_ms = _LIMITS[window].began_ms(hold.at_ms)
+        rows = self._window(window, began_ms)
+        place = Place(window, began_ms, hold.key, hold.agent, hold.model)
+        row = rows.get(place)
+        if row is None and len(rows) >= ROWS_MAX:
+            place = place._replace(key=OTHER, agent=OTHER, model=OTHER)
+            row = rows.get(place)
+        if row is None:
+            row = self.rows[place] = rows[place] = Row()
+        return row
+
+    def _window(self, window: Window, began_ms: int) -> dict[Place, Row]:
+        """The rows of one window; one that is new puts the oldest out."""
+        if (known := self._by_window.get((window, began_ms))) is not None:
+            return known
+        rows: dict[Place, Row] = {}
+        self._by_window[window, began_ms] = rows
         began = sorted(at for kind, at in self._by_window if kind == window)
         for old in began[: -WINDOWS_KEPT[window]]:
             for place in self._by_window.pop((window, old)):
@@ -276,7 +293,7 @@ class Spending:
         return rows
 
 
-_LIMITS = {window: Limit(0, "requests", window) for window in WINDOWS}
+_LIMITS: dict[str, Limit] = {window: Limit(0, "requests", window) for window in WINDOWS}
 
 
 def account_of(body: Body) -> Body:
