@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from nest.identity import load_or_mint_identity
 from nest.known import known_secrets
@@ -29,6 +30,7 @@ from thehum.core.keeping import SALT_BYTES, Keep
 from thehum.core.retention import Bound, Mode, Needs
 from thehum.edge.anchors import Anchors
 from thehum.edge.checkpoints import Checkpoints
+from thehum.edge.disk import told_apart
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
@@ -70,6 +72,7 @@ LOG_CHIS = (
     Chi.SIGN,
     Chi.ROTATE_KEY,
 )
+T = TypeVar("T")
 ANCHOR = "anchor"
 """Who needs events whose root is not anchored yet."""
 
@@ -81,9 +84,10 @@ class Service:
 
     def __init__(self, context: Context) -> None:
         settings = context.settings.humd.thehum
-        bee = load_or_mint_identity(context.paths.bee_key("thehum"), prefix="fbee")
-        keyring = Keyring(context.paths)
         self._stop = context.stop
+        make_bee = partial(load_or_mint_identity, context.paths.bee_key("thehum"), prefix="fbee")
+        bee = when_there_is_room(make_bee, self._stop)
+        keyring = when_there_is_room(partial(Keyring, context.paths), self._stop)
         self._endpoint = context.paths.bus_endpoint
         self._socket_path = context.paths.bus_socket
         self._registry = context.metrics
@@ -98,7 +102,7 @@ class Service:
         )
         self._log = when_there_is_room(make_log, self._stop)
         is_new = self._log.head.seq == 0
-        keyring.settle(self._log)
+        when_there_is_room(partial(keyring.settle, self._log), self._stop)
         self._checkpoints = Checkpoints(self._log, context.paths.thehum, now=time.monotonic())
         self._keep = Keep(
             mint_salt=lambda: secrets.token_bytes(SALT_BYTES),
@@ -344,15 +348,16 @@ class Service:
             log.warning("log.no_checkpoint", extra={"reason": problem.message})
 
 
-def when_there_is_room(make_log: Callable[[], Log], stop: Stop) -> Log:
-    """The log, once there is room on the disk even to begin it.
+def when_there_is_room(begin: Callable[[], T], stop: Stop) -> T:
+    """What `begin` returns, once there is room on the disk for what nobody can do without.
 
     Raises `DiskFull` when asked to stop before that.
     """
     pause = Poll([stop.descriptor])
     while True:
         try:
-            return make_log()
+            with told_apart("beginning the log"):
+                return begin()
         except DiskFull as problem:
             log.warning("log.no_room", extra={"reason": problem.message})
             pause.wait(IDLE_MS)
