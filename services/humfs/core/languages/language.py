@@ -1,8 +1,9 @@
 """What a language offers, and how one made of a single grammar does it."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from tree_sitter import Language as Grammar
 from tree_sitter import Parser, Range, Tree
@@ -67,10 +68,11 @@ def parse(
     ranges: Sequence[Range] | None = None,
 ) -> Tree:
     """Parse all of `source`, or only `ranges` of it; raises `ParseStopped`."""
-    stopped, steps = False, 0
+    stopped, steps, buffer = False, 0, _buffer()
 
-    def chunk(at: int, _: object) -> bytes:
-        return source[at : at + CHUNK_BYTES]
+    def chunk(at: int, _: object) -> bytearray:
+        buffer[:] = source[at : at + CHUNK_BYTES]
+        return buffer
 
     def progress(_: int, __: bool) -> bool:
         nonlocal stopped, steps
@@ -80,8 +82,26 @@ def parse(
 
     parser = Parser(grammar, included_ranges=ranges) if ranges else Parser(grammar)
     try:
-        return parser.parse(chunk, progress_callback=progress)
+        return parser.parse(
+            cast("Callable[[int, object], bytes]", chunk), progress_callback=progress
+        )
     except ValueError:
         if stopped:
             raise ParseStopped from None
         raise
+    finally:
+        buffer.clear()
+
+
+_buffers = threading.local()
+
+
+def _buffer() -> bytearray:
+    """The buffer in which this thread hands over source.
+
+    tree-sitter never lets go of what its reader returned, so it is given one object for ever.
+    """
+    if not hasattr(_buffers, "one"):
+        _buffers.one = bytearray()
+    buffer: bytearray = _buffers.one
+    return buffer
