@@ -191,7 +191,7 @@ def stream(root: Path, identity: Identity, events: int, streams: int) -> Log:
     What is written at once here would have been as many writes; the bytes are the same.
     """
     log = Log(root, identity)
-    heads = Checkpoints(log, root, identity.key, now=0)
+    heads = Checkpoints(log, root, now=0)
     at_ms = time.time_ns() // 1_000_000
     while log.head.seq < events:
         head, lines, first_seq = log.head, list[bytes](), log.head.seq + 1
@@ -260,7 +260,7 @@ def start(root: Path, identity: Identity, events: int) -> float:
     """Seconds until a log can be written to again."""
     began = time.perf_counter()
     log = Log(root, identity)
-    Checkpoints(log, root, identity.key, now=0)
+    Checkpoints(log, root, now=0)
     took = time.perf_counter() - began
     if log.head.seq != events or log.read_only is not None:
         raise SystemExit(f"{log.head.seq} of {events} events: {log.read_only}")

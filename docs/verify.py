@@ -1,7 +1,7 @@
-"""Print what a hum proves, or fail; Python and PyNaCl are enough. See log.md, 1 and 4.
+"""Check what a hum proves, or fail; Python and PyNaCl are enough. See log.md, sections 1, 4 and 7.
 
 verify.py PROOF.json                        one event, as `hum thehum prove SEQ --out` writes it
-verify.py AUTHOR.json SEGMENT.ndjson ...    a chain: author.json and segments, oldest first
+verify.py AUTHOR.json SEGMENT.ndjson ...    a chain: author.json and segments from the first on
 """
 
 import re
@@ -21,9 +21,24 @@ def need(is_good: bool, reason: str) -> None:
         sys.exit(f"NOT PROVEN: {reason}")
 
 
+def follow(before: bytes, sig: bytes, after: bytes) -> None:
+    """Let the next key of the log take over where an event says so; `keys`: it, hash of next."""
+    event, body = loads(before + after), loads(before + after)["body"]
+    if event["chi"] in ("key-commit", "key-rotate"):
+        new, said = bytes.fromhex(body["pubkey"]), f"{author}\n{keys[0].hex()}\n{body['pubkey']}\n"
+        crypto_sign_open(bytes.fromhex(sig.decode()) + before + after, keys[0])
+        if event["chi"] == "key-rotate":
+            said = f"hum-key-rotate-v1\n{said}{body['next']}\n"
+            need(sha256(new).hexdigest() == keys[1], "a key that was not named before took over")
+            crypto_sign_open(bytes.fromhex(body["sig"]) + said.encode(), new)
+        else:
+            need((new, keys[1]) == (keys[0], ""), "the log names its next key twice")
+        keys[:] = [new, body["next"]]
+
+
 first, *segments = (Path(name).read_bytes() for name in sys.argv[1:])
 facts = loads(first)
-author = "humd_" + sha256(key := bytes.fromhex(facts["pubkey"])).hexdigest()
+author, keys = "humd_" + sha256(key := bytes.fromhex(facts["pubkey"])).hexdigest(), [key, ""]
 need(author == facts.get("author", facts.get("hid")), "the key is not the author's")
 if segments:
     *lines, rest = b"".join(segments).rstrip(b"\0").split(b"\n")
@@ -34,16 +49,19 @@ if segments:
         link = link or (place if event["seq"] > 1 else ("0" * 64, 1))
         need((*place, event["author"]) == (*link, author), f"event {link[1]} does not follow")
         link = (sha256(before + after).hexdigest(), link[1] + 1)
-        if sig and crypto_sign_open(bytes.fromhex(sig.decode()) + before + after, key):
+        if sig and crypto_sign_open(bytes.fromhex(sig.decode()) + before + after, keys[0]):
             signed = link
+        follow(before, sig, after)
     need(rest == b"" and signed == link, "no signature covers the last events")
     print(f"{len(lines)} events are a chain that {author} signed")
 else:
-    text, below = facts["checkpoint"].split("\n\n")
+    for line in facts.get("keys", []):
+        follow(*LINE.fullmatch(line.encode()).groups())
+    (text, below), key = facts["checkpoint"].split("\n\n"), keys[0]
     (origin, size, root), (_, name, signature, *_) = text.split("\n"), below.split()
     before, _, after = LINE.fullmatch(facts["line"].encode()).groups()
     payload, event, seq = b64decode(signature), loads(before + after), facts["seq"]
-    need(name == origin == f"hum/{author}/1", "the checkpoint is of another log")
+    need(name == origin == f"hum/{author}/{origin.split('/')[-1]}", "it is of another log")
     need(payload[:4] == sha256(f"{name}\n\1".encode() + key).digest()[:4], "another key signed")
     crypto_sign_open(payload[4:] + f"{text}\n".encode(), key)
     need((event["author"], event["seq"]) == (author, seq), "it is about another event")

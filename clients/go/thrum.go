@@ -85,6 +85,10 @@ const (
 	ChiCheckpoint      = "checkpoint"
 	ChiCosign          = "cosign"
 	ChiWitnessed       = "witnessed"
+	ChiKeyCommit       = "key-commit"
+	ChiKeyRotate       = "key-rotate"
+	ChiRotateKey       = "rotate-key"
+	ChiSign            = "sign"
 	ChiSnapshot        = "snapshot"
 	ChiBeeRetract      = "bee-retract"
 )
@@ -100,25 +104,28 @@ const (
 
 // The dotted reason on an error tone.
 const (
-	QualifierAuthDenied            = "auth.denied"
-	QualifierFederationScopeDenied = "federation.scope.denied"
-	QualifierFrameTooLarge         = "frame.too-large"
-	QualifierHearOnlyDenied        = "hearOnly.denied"
-	QualifierLogUnavailable        = "log.unavailable"
-	QualifierOverflowNoRoute       = "overflow.no-route"
-	QualifierPeerLost              = "peer.lost"
-	QualifierPermitExpired         = "permit.expired"
-	QualifierPromptNoSid           = "prompt.no-sid"
-	QualifierPromptNoWorker        = "prompt.no-worker"
-	QualifierPromptQueueFull       = "prompt.queue-full"
-	QualifierQueueOverflow         = "queue.overflow"
-	QualifierToneMalformed         = "tone.malformed"
-	QualifierToolForagerLost       = "tool.forager-lost"
-	QualifierToolTimeout           = "tool.timeout"
-	QualifierToolUnknown           = "tool.unknown"
-	QualifierUpstreamFailed        = "upstream.failed"
-	QualifierWorkerBusy            = "worker.busy"
-	QualifierWorkerLost            = "worker.lost"
+	QualifierAuthDenied               = "auth.denied"
+	QualifierFederationScopeDenied    = "federation.scope.denied"
+	QualifierFrameTooLarge            = "frame.too-large"
+	QualifierHearOnlyDenied           = "hearOnly.denied"
+	QualifierLogUnavailable           = "log.unavailable"
+	QualifierOverflowModelUnavailable = "overflow.model-unavailable"
+	QualifierOverflowNoCapacity       = "overflow.no-capacity"
+	QualifierOverflowNoRoute          = "overflow.no-route"
+	QualifierPeerLost                 = "peer.lost"
+	QualifierPermitExpired            = "permit.expired"
+	QualifierPromptNoSid              = "prompt.no-sid"
+	QualifierPromptNoWorker           = "prompt.no-worker"
+	QualifierPromptQueueFull          = "prompt.queue-full"
+	QualifierQueueOverflow            = "queue.overflow"
+	QualifierToneMalformed            = "tone.malformed"
+	QualifierToolForagerLost          = "tool.forager-lost"
+	QualifierToolTimeout              = "tool.timeout"
+	QualifierToolUnknown              = "tool.unknown"
+	QualifierUpstreamFailed           = "upstream.failed"
+	QualifierVersionSkew              = "version.skew"
+	QualifierWorkerBusy               = "worker.busy"
+	QualifierWorkerLost               = "worker.lost"
 )
 
 // AllChi is every chi that this version of thrum knows.
@@ -162,6 +169,10 @@ var AllChi = []string{
 	ChiCheckpoint,
 	ChiCosign,
 	ChiWitnessed,
+	ChiKeyCommit,
+	ChiKeyRotate,
+	ChiRotateKey,
+	ChiSign,
 	ChiSnapshot,
 	ChiBeeRetract,
 }
@@ -227,6 +238,10 @@ var Needs = map[string][]string{
 	"checkpoint":         {},
 	"cosign":             {"note", "pubkey"},
 	"witnessed":          {"origin", "pubkey"},
+	"key-commit":         {"pubkey", "next"},
+	"key-rotate":         {"pubkey", "next", "sig"},
+	"rotate-key":         {},
+	"sign":               {"kind"},
 	"snapshot":           {},
 	"bee-retract":        {},
 }
@@ -243,9 +258,9 @@ var Fields = map[string][]Field{
 	"tool-result":        {{"callId", "string"}, {"toolName", "string"}, {"output", "any"}, {"result", "any"}, {"content", "any"}, {"isError", "boolean"}, {"title", "string|null"}, {"metadata", "any"}},
 	"petal-cell":         {{"event", "string"}, {"role", "string"}, {"model", "string"}, {"provider", "string"}, {"messageId", "string"}, {"parentId", "string"}, {"completed", "integer"}},
 	"breath":             {{"sessions", "array|object"}, {"protoVersion", "string"}},
-	"chunk":              {{"chunkType", "string"}, {"part", "object"}, {"blockIdx", "integer"}, {"delta", "string"}, {"toolCallId", "string"}, {"toolName", "string"}, {"input", "any"}, {"partialJson", "string"}, {"result", "any"}, {"callId", "string"}, {"arguments", "any"}, {"output", "string"}, {"isError", "boolean"}, {"vectors", "array"}},
-	"finish":             {{"finishReason", "string"}, {"usage", "object|null"}, {"exitCode", "integer"}, {"providerMetadata", "any"}},
-	"error":              {{"message", "string"}, {"qualifier", "string"}, {"callId", "string"}, {"code", "string|integer"}, {"subtype", "string"}, {"usage", "object|null"}},
+	"chunk":              {{"chunkType", "string"}, {"part", "object"}, {"blockIdx", "integer"}, {"delta", "string"}, {"toolCallId", "string"}, {"toolName", "string"}, {"input", "any"}, {"partialJson", "string"}, {"result", "any"}, {"callId", "string"}, {"arguments", "any"}, {"output", "string"}, {"isError", "boolean"}, {"vectors", "array"}, {"model", "string"}, {"to", "string"}, {"reason", "string"}},
+	"finish":             {{"finishReason", "string"}, {"usage", "object|null"}, {"exitCode", "integer"}, {"providerMetadata", "any"}, {"model", "string"}},
+	"error":              {{"message", "string"}, {"qualifier", "string"}, {"callId", "string"}, {"code", "string|integer"}, {"subtype", "string"}, {"usage", "object|null"}, {"model", "string"}},
 	"session-ready":      {{"nestId", "string|null"}, {"model", "string|null"}, {"tools", "array"}},
 	"pulse":              {{"kind", "string"}, {"pid", "integer"}, {"reason", "string"}},
 	"permission-ask":     {{"permitId", "string"}, {"askId", "string"}, {"tool", "string"}, {"path", "string"}, {"input", "any"}, {"question", "string"}, {"context", "any"}},
@@ -272,6 +287,10 @@ var Fields = map[string][]Field{
 	"checkpoint":         {{"old", "integer"}, {"note", "string"}, {"size", "integer"}, {"proof", "array"}, {"cosignature", "string"}, {"pubkey", "string"}},
 	"cosign":             {{"note", "string"}, {"pubkey", "string"}, {"proof", "array"}},
 	"witnessed":          {{"origin", "string"}, {"size", "integer"}, {"root", "string"}, {"note", "string"}, {"conflict", "array"}, {"pubkey", "string"}},
+	"key-commit":         {{"pubkey", "string"}, {"next", "string"}},
+	"key-rotate":         {{"pubkey", "string"}, {"next", "string"}, {"sig", "string"}},
+	"rotate-key":         {{"seq", "integer"}, {"pubkey", "string"}},
+	"sign":               {{"kind", "string"}, {"statement", "string"}, {"signature", "string"}, {"pubkey", "string"}, {"keys", "array"}},
 	"snapshot":           {},
 	"bee-retract":        {{"name", "string"}, {"scope", "string"}, {"reason", "string"}},
 }

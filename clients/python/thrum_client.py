@@ -75,6 +75,10 @@ class Chi:
     CHECKPOINT = "checkpoint"
     COSIGN = "cosign"
     WITNESSED = "witnessed"
+    KEY_COMMIT = "key-commit"
+    KEY_ROTATE = "key-rotate"
+    ROTATE_KEY = "rotate-key"
+    SIGN = "sign"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -97,6 +101,8 @@ class Qualifier:
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
     LOG_UNAVAILABLE = "log.unavailable"
+    OVERFLOW_MODEL_UNAVAILABLE = "overflow.model-unavailable"
+    OVERFLOW_NO_CAPACITY = "overflow.no-capacity"
     OVERFLOW_NO_ROUTE = "overflow.no-route"
     PEER_LOST = "peer.lost"
     PERMIT_EXPIRED = "permit.expired"
@@ -109,6 +115,7 @@ class Qualifier:
     TOOL_TIMEOUT = "tool.timeout"
     TOOL_UNKNOWN = "tool.unknown"
     UPSTREAM_FAILED = "upstream.failed"
+    VERSION_SKEW = "version.skew"
     WORKER_BUSY = "worker.busy"
     WORKER_LOST = "worker.lost"
 
@@ -154,6 +161,10 @@ ALL_CHI: frozenset[str] = frozenset(
         Chi.CHECKPOINT,
         Chi.COSIGN,
         Chi.WITNESSED,
+        Chi.KEY_COMMIT,
+        Chi.KEY_ROTATE,
+        Chi.ROTATE_KEY,
+        Chi.SIGN,
         Chi.SNAPSHOT,
         Chi.BEE_RETRACT,
     }
@@ -214,6 +225,10 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "checkpoint": (),
     "cosign": ("note", "pubkey"),
     "witnessed": ("origin", "pubkey"),
+    "key-commit": ("pubkey", "next"),
+    "key-rotate": ("pubkey", "next", "sig"),
+    "rotate-key": (),
+    "sign": ("kind",),
     "snapshot": (),
     "bee-retract": (),
 }
@@ -304,12 +319,16 @@ FIELDS: dict[str, dict[str, str]] = {
         "output": "string",
         "isError": "boolean",
         "vectors": "array",
+        "model": "string",
+        "to": "string",
+        "reason": "string",
     },
     "finish": {
         "finishReason": "string",
         "usage": "object|null",
         "exitCode": "integer",
         "providerMetadata": "any",
+        "model": "string",
     },
     "error": {
         "message": "string",
@@ -318,6 +337,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "code": "string|integer",
         "subtype": "string",
         "usage": "object|null",
+        "model": "string",
     },
     "session-ready": {
         "nestId": "string|null",
@@ -447,6 +467,26 @@ FIELDS: dict[str, dict[str, str]] = {
         "note": "string",
         "conflict": "array",
         "pubkey": "string",
+    },
+    "key-commit": {
+        "pubkey": "string",
+        "next": "string",
+    },
+    "key-rotate": {
+        "pubkey": "string",
+        "next": "string",
+        "sig": "string",
+    },
+    "rotate-key": {
+        "seq": "integer",
+        "pubkey": "string",
+    },
+    "sign": {
+        "kind": "string",
+        "statement": "string",
+        "signature": "string",
+        "pubkey": "string",
+        "keys": "array",
     },
     "snapshot": {},
     "bee-retract": {

@@ -142,6 +142,9 @@ export interface ChunkTone extends Envelope {
   output?: string;
   isError?: boolean;
   vectors?: unknown[];
+  model?: string;
+  to?: string;
+  reason?: string;
 }
 export interface FinishTone extends Envelope {
   chi: "finish";
@@ -150,6 +153,7 @@ export interface FinishTone extends Envelope {
   usage?: Record<string, unknown> | null;
   exitCode?: number;
   providerMetadata?: unknown;
+  model?: string;
 }
 export interface ErrorTone extends Envelope {
   chi: "error";
@@ -159,6 +163,7 @@ export interface ErrorTone extends Envelope {
   code?: string | number;
   subtype?: string;
   usage?: Record<string, unknown> | null;
+  model?: string;
 }
 export interface SessionReadyTone extends Envelope {
   chi: "session-ready";
@@ -329,6 +334,30 @@ export interface WitnessedTone extends Envelope {
   note?: string;
   conflict?: unknown[];
 }
+export interface KeyCommitTone extends Envelope {
+  chi: "key-commit";
+  pubkey: string;
+  next: string;
+}
+export interface KeyRotateTone extends Envelope {
+  chi: "key-rotate";
+  pubkey: string;
+  next: string;
+  sig: string;
+}
+export interface RotateKeyTone extends Envelope {
+  chi: "rotate-key";
+  seq?: number;
+  pubkey?: string;
+}
+export interface SignTone extends Envelope {
+  chi: "sign";
+  kind: string;
+  statement?: string;
+  signature?: string;
+  pubkey?: string;
+  keys?: unknown[];
+}
 export interface SnapshotTone extends Envelope {
   chi: "snapshot";
 }
@@ -380,6 +409,10 @@ export type KnownTone =
   | CheckpointTone
   | CosignTone
   | WitnessedTone
+  | KeyCommitTone
+  | KeyRotateTone
+  | RotateKeyTone
+  | SignTone
   | SnapshotTone
   | BeeRetractTone
   ;
@@ -427,6 +460,10 @@ export const Chi = {
   checkpoint: "checkpoint",
   cosign: "cosign",
   witnessed: "witnessed",
+  keyCommit: "key-commit",
+  keyRotate: "key-rotate",
+  rotateKey: "rotate-key",
+  sign: "sign",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 } as const;
@@ -447,6 +484,8 @@ export const Qualifier = {
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
   logUnavailable: "log.unavailable",
+  overflowModelUnavailable: "overflow.model-unavailable",
+  overflowNoCapacity: "overflow.no-capacity",
   overflowNoRoute: "overflow.no-route",
   peerLost: "peer.lost",
   permitExpired: "permit.expired",
@@ -459,6 +498,7 @@ export const Qualifier = {
   toolTimeout: "tool.timeout",
   toolUnknown: "tool.unknown",
   upstreamFailed: "upstream.failed",
+  versionSkew: "version.skew",
   workerBusy: "worker.busy",
   workerLost: "worker.lost",
 } as const;
@@ -523,6 +563,10 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "checkpoint": [],
   "cosign": ["note", "pubkey"],
   "witnessed": ["origin", "pubkey"],
+  "key-commit": ["pubkey", "next"],
+  "key-rotate": ["pubkey", "next", "sig"],
+  "rotate-key": [],
+  "sign": ["kind"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -539,9 +583,9 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "tool-result": { callId: "string", toolName: "string", output: "any", result: "any", content: "any", isError: "boolean", title: "string|null", metadata: "any" },
   "petal-cell": { event: "string", role: "string", model: "string", provider: "string", messageId: "string", parentId: "string", completed: "integer" },
   "breath": { sessions: "array|object", protoVersion: "string" },
-  "chunk": { chunkType: "string", part: "object", blockIdx: "integer", delta: "string", toolCallId: "string", toolName: "string", input: "any", partialJson: "string", result: "any", callId: "string", arguments: "any", output: "string", isError: "boolean", vectors: "array" },
-  "finish": { finishReason: "string", usage: "object|null", exitCode: "integer", providerMetadata: "any" },
-  "error": { message: "string", qualifier: "string", callId: "string", code: "string|integer", subtype: "string", usage: "object|null" },
+  "chunk": { chunkType: "string", part: "object", blockIdx: "integer", delta: "string", toolCallId: "string", toolName: "string", input: "any", partialJson: "string", result: "any", callId: "string", arguments: "any", output: "string", isError: "boolean", vectors: "array", model: "string", to: "string", reason: "string" },
+  "finish": { finishReason: "string", usage: "object|null", exitCode: "integer", providerMetadata: "any", model: "string" },
+  "error": { message: "string", qualifier: "string", callId: "string", code: "string|integer", subtype: "string", usage: "object|null", model: "string" },
   "session-ready": { nestId: "string|null", model: "string|null", tools: "array" },
   "pulse": { kind: "string", pid: "integer", reason: "string" },
   "permission-ask": { permitId: "string", askId: "string", tool: "string", path: "string", input: "any", question: "string", context: "any" },
@@ -568,6 +612,10 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "checkpoint": { old: "integer", note: "string", size: "integer", proof: "array", cosignature: "string", pubkey: "string" },
   "cosign": { note: "string", pubkey: "string", proof: "array" },
   "witnessed": { origin: "string", size: "integer", root: "string", note: "string", conflict: "array", pubkey: "string" },
+  "key-commit": { pubkey: "string", next: "string" },
+  "key-rotate": { pubkey: "string", next: "string", sig: "string" },
+  "rotate-key": { seq: "integer", pubkey: "string" },
+  "sign": { kind: "string", statement: "string", signature: "string", pubkey: "string", keys: "array" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

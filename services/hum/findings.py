@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hum import checks
-from nest.identity import load_identity
+from nest.identity import load_identity, require_seed
 from nest.paths import OTHERS, Paths
 from nest.settings import load
 from thrum.errors import HumError, LocalError
@@ -65,7 +65,8 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> Iterator[Finding]
 
 def identities(paths: Paths, _environ: Mapping[str, str]) -> Iterator[Finding]:
     """The key of this hum and those of its bees."""
-    keys = {"humd": paths.humd_key}
+    yield from _own_key(paths.humd_key)
+    keys: dict[str, Path] = {}
     bees = paths.bee_key("any").parent
     keys |= {path.stem: path for path in sorted(bees.glob("*.key"))}
     for name, path in keys.items():
@@ -78,6 +79,15 @@ def identities(paths: Paths, _environ: Mapping[str, str]) -> Iterator[Finding]:
         else:
             said = f"{path} is not there: minted at the first start"
             yield Finding(section="identity", what=name, said=said)
+
+
+def _own_key(path: Path) -> Iterator[Finding]:
+    """The key that signs the log, from the outside: nobody but the log reads it."""
+    if not os.path.lexists(path):
+        said = f"{path} is not there: minted at the first start"
+        yield Finding(section="identity", what="humd", said=said)
+        return
+    yield _tried("identity", "humd", str(path), lambda: require_seed(path))
 
 
 def directories(paths: Paths, _environ: Mapping[str, str]) -> Iterator[Finding]:

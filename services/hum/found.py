@@ -12,7 +12,15 @@ from urllib.parse import urlsplit
 
 from nest.paths import Paths
 from nest.private import replace_private
-from nest.settings import SERVICE_KINDS, OllamaSettings, ServiceKind, ServiceSettings, Settings
+from nest.settings import (
+    SERVICE_KINDS,
+    FurtherService,
+    OllamaSettings,
+    ServiceKind,
+    ServiceSettings,
+    Settings,
+    key_label,
+)
 
 OWN_KEY = "hum"
 """The key that clients of hum are given, as they insist on one; it opens no other service."""
@@ -33,6 +41,8 @@ class Found:
     """Its base URL."""
     key: str | None = field(default=None, repr=False)
     """A key from the environment, when hum.json names no file."""
+    further: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    """The same for its further services, by the name under which the key is left."""
 
 
 Probe = Callable[[str], bool]
@@ -55,7 +65,7 @@ def _look(
     if key == OWN_KEY:
         key = None
     has_key = bool(key or chosen.key_file)
-    wanted = bool(chosen.base_url or has_key)
+    wanted = bool(chosen.base_url or has_key or chosen.services)
     if chosen.enabled is not None:
         wanted = chosen.enabled
     elif not wanted and isinstance(chosen, OllamaSettings):
@@ -66,7 +76,17 @@ def _look(
         has_key=has_key,
         place=chosen.upstream,
         key=key if wanted else None,
+        further={
+            key_label(kind, one): _key_of(one, environ) if wanted else None
+            for one in chosen.services
+        },
     )
+
+
+def _key_of(service: FurtherService, environ: Mapping[str, str]) -> str | None:
+    if service.key_file or not service.key_env:
+        return None
+    return environ.get(service.key_env) or None
 
 
 def answers_as_ollama(base_url: str) -> bool:
@@ -87,11 +107,12 @@ def answers_as_ollama(base_url: str) -> bool:
 def leave_keys(found: Mapping[ServiceKind, Found], paths: Paths) -> None:
     """Make each worker's key file say what was found this time; no file when nothing was."""
     for service in found.values():
-        path = paths.worker_key(service.kind)
-        if service.key is None:
-            path.unlink(missing_ok=True)
-        else:
-            replace_private(path, service.key.encode())
+        for label, key in {service.kind: service.key, **service.further}.items():
+            path = paths.worker_key(label)
+            if key is None:
+                path.unlink(missing_ok=True)
+            else:
+                replace_private(path, key.encode())
 
 
 def sentences(found: Mapping[ServiceKind, Found]) -> list[str]:

@@ -14,6 +14,7 @@ import orjson
 from hum.log_files import Files, fields_of
 from hum.proof_verbs import inclusion_of
 from thehum.core.anchors import BadReceipt, read_receipt
+from thehum.core.audit import Report
 from thehum.core.cosigned import Cosigned, read_cosigned
 from thehum.core.names import ANCHORS, CHECKPOINT, COSIGNED_DIR, is_record
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint
@@ -82,14 +83,14 @@ def _kept_elsewhere(log: Files, path: Path) -> Found:
 
 def _opened(log: Files, note: str) -> Checkpoint | str:
     try:
-        return open_checkpoint(note, public=log.author.public)
+        return open_checkpoint(note, public=log.keys.first, later=log.keys.events)
     except BadNote as problem:
         return problem.message
 
 
 def _read(log: Files, data: bytes) -> Cosigned | str:
     try:
-        return read_cosigned(orjson.loads(data), public=log.author.public)
+        return read_cosigned(orjson.loads(data), public=log.keys.first, later=log.keys.events)
     except (BadNote, orjson.JSONDecodeError) as problem:
         return str(problem)
 
@@ -105,6 +106,16 @@ def _judged(log: Files, head_seq: int, by: str, found: Checkpoint | Cosigned | s
     return HeadVerdict(by=by, size=found.size, at_seconds=None, reason=reason)
 
 
+def keys_flaw(log: Files, report: Report) -> str | None:
+    """Why the keys that the log's folder names are not those that the log says; None: they are.
+
+    The folder may be one change of key behind a log that grows.
+    """
+    if log.keys_flaw is not None or report.keys.continues(log.keys):
+        return log.keys_flaw
+    return f"it has a change of key at event {log.keys.events[-1].seq} that the log has not"
+
+
 def check_receipts(log: Files) -> list[tuple[dict[str, Any], str | None]]:
     """Each receipt of `anchors.ndjson`, and why it does not hold; None when it does."""
     try:
@@ -117,7 +128,7 @@ def check_receipts(log: Files) -> list[tuple[dict[str, Any], str | None]]:
     for line in lines[-RECEIPTS_MAX:]:
         fields = fields_of(line)
         try:
-            receipt = read_receipt(fields, public=log.author.public)
+            receipt = read_receipt(fields, public=log.keys.first, later=log.keys.events)
             found.append((fields, _broken(log, head_seq, receipt.checkpoint)))
         except BadReceipt as problem:
             found.append((fields, problem.message))

@@ -7,8 +7,8 @@ whole line.
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import click
@@ -23,7 +23,16 @@ from thehum.core.base import read_base
 from thehum.core.beside import BodiesReport, audit_bodies
 from thehum.core.events import GENESIS, Head
 from thehum.core.keeping import Place
-from thehum.core.names import BASE, WITNESSED_DIR, is_record, packed_name, segment_name, segment_seq
+from thehum.core.keys import BadKeyEvent, KeyChain, read_chain
+from thehum.core.names import (
+    BASE,
+    KEYS,
+    WITNESSED_DIR,
+    is_record,
+    packed_name,
+    segment_name,
+    segment_seq,
+)
 from thehum.core.pages import lines_of, offset_near
 from thehum.core.sealed import is_packed, unpack
 from thrum.errors import LocalError
@@ -50,7 +59,19 @@ class Files:
             time.sleep(FOLLOW_SECONDS)
         self.firsts = self._segments()
         author = fields_of(paths.thehum_author.read_bytes())
-        self.author = Author(hid=author["hid"], public=bytes.fromhex(author["pubkey"]))
+        public = bytes.fromhex(author["pubkey"])
+        self.keys, self.keys_flaw = self._known_keys(public)
+        self.author = Author(hid=author["hid"], public=public, later=self.keys.events)
+
+    def _known_keys(self, first: bytes) -> tuple[KeyChain, str | None]:
+        """The keys of the log as its folder says, and what is wrong with that."""
+        try:
+            lines = (self.root / KEYS).read_text("utf-8").splitlines()
+            return read_chain(first, lines), None
+        except FileNotFoundError:
+            return KeyChain(first), None
+        except (BadKeyEvent, UnicodeDecodeError) as problem:
+            return KeyChain(first), str(problem)
 
     def _segments(self) -> list[int]:
         if not self.root.is_dir():
@@ -88,7 +109,7 @@ class Files:
             data = (self.root / BASE).read_bytes()
         except FileNotFoundError:
             return GENESIS
-        return read_base(data, public=self.author.public).head
+        return read_base(data, public=self.keys.first, later=self.keys.events).head
 
     def disk_bytes(self) -> int:
         """What the segments take on disk."""
@@ -167,7 +188,8 @@ class Files:
             file.seek(offset)
             return file.read()
 
-    def _wants_progress(self, firsts: list[int]) -> bool:
+    def wants_progress(self, firsts: list[int]) -> bool:
+        """Whether it takes long enough, and somebody looks."""
         return sys.stderr.isatty() and len(firsts) >= PROGRESS_SEGMENTS
 
     def events_about(self, firsts: list[int]) -> int:
@@ -177,7 +199,7 @@ class Files:
     def audit(self, *, newest: int | None = None, every: bool = False) -> Report:
         """Verify all segments, or only the newest ones."""
         firsts = self.firsts if newest is None else self.firsts[-newest:]
-        show = _Progress(self.events_about(firsts)) if self._wants_progress(firsts) else None
+        show = _Progress(self.events_about(firsts)) if self.wants_progress(firsts) else None
         with vouchers(firsts, self.stored, self.author, every=every) as vouched:
             report = audit(
                 firsts,
@@ -202,6 +224,19 @@ class Files:
             return None
         with Beside(self.root) as beside:
             return audit_bodies(self.lines_from(self.firsts[0]), beside.look, upto_seq=upto_seq)
+
+
+@contextmanager
+def progress_over(log: Files) -> Iterator[Callable[[int], None]]:
+    """A bar for what goes through all events of a long log, when somebody looks."""
+    if not log.wants_progress(log.firsts):
+        yield lambda _: None
+        return
+    show = _Progress(log.events_about(log.firsts))
+    try:
+        yield show
+    finally:
+        show.clear()
 
 
 class _Progress:

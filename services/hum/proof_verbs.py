@@ -44,7 +44,8 @@ def prove(*, seq: int, out: Path | None, event: Any, as_json: bool) -> None:
     line, inclusion = inclusion_of(log, checkpoint, seq, event and event.read(LINE_BYTES_MAX))
     proof = Proof(
         author=log.author.hid,
-        public=log.author.public,
+        public=log.keys.first,
+        later=log.keys.upto(checkpoint.size).events,
         line=line,
         inclusion=inclusion,
         note=note,
@@ -117,7 +118,7 @@ def _checkpoint(log: "Files") -> "tuple[Checkpoint, str]":
             f"there is no checkpoint in {log.root} yet: one is made every 30 seconds",
             hint="hum up, and try again; or hum down, which makes one too",
         ) from problem
-    return open_checkpoint(note, public=log.author.public), note
+    return open_checkpoint(note, public=log.keys.first, later=log.keys.events), note
 
 
 def inclusion_of(

@@ -12,6 +12,8 @@ import click
 
 from hum.forget_verbs import body, forget
 from hum.proof_verbs import check_proof, prove
+from hum.replay_verbs import replay
+from hum.rotate_verbs import rotate_key
 from hum.segment_verbs import cat
 
 BODY_CHARS = 100
@@ -121,7 +123,7 @@ def verify(*, full: bool, witness: Path | None, as_json: bool) -> int:
     What was signed for the log, by itself and by witnesses, is compared with it, and so are the
     bodies beside it.
     """
-    from hum.heads import check_heads, read_heads
+    from hum.heads import check_heads, keys_flaw, read_heads
     from hum.log_files import Files
     from hum.verdicts import Findings, print_verdict
 
@@ -130,7 +132,9 @@ def verify(*, full: bool, witness: Path | None, as_json: bool) -> int:
     if report.damage is not None:
         return print_verdict(log, report, as_json=as_json)
     found = Findings(
-        heads=check_heads(log, report.head.seq, signed), bodies=log.audit_bodies(report.head.seq)
+        heads=check_heads(log, report.head.seq, signed),
+        keys=keys_flaw(log, report),
+        bodies=log.audit_bodies(report.head.seq),
     )
     return print_verdict(log, report, found, as_json=as_json)
 
@@ -181,11 +185,13 @@ def witnessed(*, as_json: bool) -> int:
     return 1 if any(one["conflict"] for one in found) else 0
 
 
+thehum.add_command(replay)
 thehum.add_command(cat)
 thehum.add_command(prove)
 thehum.add_command(check_proof)
 thehum.add_command(forget)
 thehum.add_command(body)
+thehum.add_command(rotate_key)
 
 
 def _matches(line: bytes, chi: str | None, sid: str | None) -> bool:

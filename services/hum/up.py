@@ -15,6 +15,7 @@ from itertools import zip_longest
 from typing import Any, NoReturn
 
 import click
+import orjson
 
 from hum import checks, found, ready
 from hum.bees import address, read_bees
@@ -24,7 +25,6 @@ from hum.output import data, data_json, talk
 from hum.service_logs import read_tail
 from hum.stack import Stack, compile_stack, write_stack
 from hum.status import show_status
-from nest.identity import load_identity
 from nest.paths import Paths
 from nest.private import PRIVATE_FILE_MODE
 from nest.settings import ServiceKind, Settings, load
@@ -248,7 +248,7 @@ def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     yield f"  Anthropic, Ollama {report['urls']['anthropic']}"
     yield f"  admin            {report['urls']['admin']} (token in {plan.paths.sidecar_token})"
     yield f"  identity         {report['identity'] or 'minted at the first start'}"
-    yield f"  signed log       {report['log']} (grows; may later keep {report['log_keeps']})"
+    yield f"  signed log       {report['log']} (keeps {report['log_keeps']})"
     if report["roots"]:
         yield f"  file tools       {', '.join(report['roots'])}"
     else:
@@ -259,7 +259,8 @@ def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
 
 
 def _identity(paths: Paths) -> str | None:
+    """Who this hum is, as its log says; the key itself is read by thehum alone."""
     try:
-        return str(load_identity(paths.humd_key, prefix="humd").hid)
-    except FileNotFoundError:
+        return str(orjson.loads(paths.thehum_author.read_bytes())["hid"])
+    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
         return None

@@ -10,6 +10,7 @@ from hum.log_files import Files
 from hum.output import data, data_json, printable
 from thehum.core.audit import Report
 from thehum.core.beside import BodiesReport
+from thehum.core.names import KEYS
 
 EXIT_DAMAGED = 1
 SHOWN_MAX = 10
@@ -21,13 +22,17 @@ class Findings:
     """What was compared with the chain."""
 
     heads: list[HeadVerdict] = field(default_factory=list)
+    keys: str | None = None
+    """What is wrong with the file that names the keys of the log; None when nothing is."""
     bodies: BodiesReport | None = None
     """None when there are none beside the log."""
 
     @property
     def is_good(self) -> bool:
         is_one_broken = any(head.reason is not None for head in self.heads)
-        return not is_one_broken and (self.bodies is None or self.bodies.is_good)
+        return (
+            self.keys is None and not is_one_broken and (self.bodies is None or self.bodies.is_good)
+        )
 
 
 NOTHING = Findings()
@@ -56,12 +61,21 @@ def print_verdict(log: Files, report: Report, found: Findings = NOTHING, *, as_j
                     "group_first_seq": damage.group_first_seq,
                 },
                 "heads": [asdict(head) for head in found.heads],
+                "key": report.keys.public.hex(),
+                "key_since_seq": report.keys.events[-1].seq if report.keys.is_rotated else 1,
+                "keys_flaw": found.keys,
                 "bodies": found.bodies and asdict(found.bodies),
             }
         )
         return _status(report, found)
     if damage is None:
         data(click.style(f"{report.events:,} events, chain ok, signatures ok", fg="green"))
+        if report.keys.is_rotated:
+            data(
+                f"signed by its {len(report.keys.events)}. key since {report.keys.events[-1].seq:,}"
+            )
+        if found.keys is not None:
+            data(click.style(f"{KEYS} is not what the log says: {printable(found.keys)}", fg="red"))
         _print_heads(found.heads)
         if found.bodies is not None:
             _print_bodies(found.bodies)

@@ -1,22 +1,30 @@
-"""Tones that pass the log by: credit, questions and answers of the log, metrics."""
+"""Tones that pass the log by: credit, questions and answers of the log, metrics, lines of bees."""
 
-from humd.core.arrivals import Deliver
+import time
+
+from humd.core.arrivals import Deliver, Refusal
+from humd.core.clients import door_of
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, CatchUps
 from humd.edge.greeting import Connection
 from humd.edge.metrics import Metrics
 from humd.edge.projections import Projections, asks_of
+from humd.edge.said_logs import BeeLogs
 from humd.intake import AWAY
 from humd.loglink import LogLink
 from humd.recording import Recorder
 from humd.release import Release
 from thrum import frames
 from thrum.chi import Chi, LinkChi
+from thrum.errors import Qualifier
 from thrum.frames import Header
 
-_ASKED_OF_LOG: frozenset[str] = frozenset({Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN})
+_ASKED_OF_LOG: frozenset[str] = frozenset(
+    {Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN, Chi.SIGN, Chi.ROTATE_KEY}
+)
 """Questions that go to the log, and its answers."""
+_NOT_FOR_YOU = Refusal(Qualifier.AUTH_DENIED, "that is not for you to ask of the log")
 
 
 class Questions:
@@ -32,6 +40,7 @@ class Questions:
         metrics: Metrics,
         projections: Projections,
         catch_ups: CatchUps,
+        bee_logs: BeeLogs,
     ) -> None:
         self._bus = bus
         self._recorder = recorder
@@ -40,6 +49,7 @@ class Questions:
         self._metrics = metrics
         self._projections = projections
         self._catch_ups = catch_ups
+        self._bee_logs = bee_logs
 
     @property
     def _state(self) -> State:
@@ -54,27 +64,57 @@ class Questions:
             self._release.give_credit()
         elif chi == LinkChi.DURABLE and connection is self._log_link.connection:
             self._log_link.durable(frames.read_body(raw))
+        elif chi == LinkChi.STATE and connection is self._log_link.connection:
+            self._log_link.about_state(frames.read_body(raw))
         elif chi in _ASKED_OF_LOG:
             self._of_log(connection, header, raw)
         elif chi == LinkChi.VITALS:
             self._vitals(connection, header, raw)
+        elif chi == Chi.LOG:
+            self._said(connection, header, raw)
+
+    def _said(self, connection: Connection, header: Header, raw: bytes) -> None:
+        """A bee has something to say, for people to read."""
+        client = str(connection.instance)
+        if connection.is_door and header.client is not None:
+            client = f"{client}/{header.client}"
+        known = self._state.clients.get(client)
+        name = known.name if known is not None else None
+        self._bee_logs.write(client, name, header, raw, time.monotonic())
 
     def _of_log(self, connection: Connection, header: Header, raw: bytes) -> None:
         """A request goes to the log, an answer to who asked."""
         if connection is self._log_link.connection:
             if header.to == REPLAYER:
                 self._log_link.page(header.rid or "", frames.read_body(raw))
-            elif header.to is not None and self._state.knows(header.to):
+            elif header.to is not None and self._state.knows(door_of(header.to) or header.to):
                 self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
             return
         asker = str(connection.instance)
         if header.client is not None:
             asker = f"{asker}/{header.client}"
         request = frames.pack_header(header._replace(sender=asker, client=None)) + raw
-        if not self._log_link.send(request):
-            body = {"message": AWAY.message, "qualifier": str(AWAY.qualifier)}
+        refusal = None if self._may_ask(connection, header) else _NOT_FOR_YOU
+        if refusal is None and not self._log_link.send(request):
+            refusal = AWAY
+        if refusal is not None:
+            body = {"message": refusal.message, "qualifier": str(refusal.qualifier)}
             answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
             self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))
+
+    def _may_ask(self, connection: Connection, header: Header) -> bool:
+        """Whether somebody may have the key of this hum sign, or be replaced.
+
+        The mesh and the operator have statements signed; the operator and a person at the door
+        have the key replaced. Everything else anyone may ask.
+        """
+        known = self._state.clients.get(connection.instance or "")
+        is_operator = known is not None and known.is_operator
+        if header.chi == Chi.SIGN:
+            return connection.is_ensemble or is_operator
+        if header.chi == Chi.ROTATE_KEY:
+            return is_operator or (connection.is_door and not connection.is_ensemble)
+        return True
 
     def _vitals(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Answers go back to who asked; a question goes to every bee, and we answer it too."""
@@ -94,8 +134,8 @@ class Questions:
             return
         if question == "asks":
             known = self._state.clients.get(connection.instance or "")
-            is_operator = known is not None and known.is_operator
-            asks = asks_of(self._state.asks) if is_operator else []
+            sees_asks = known is not None and known.sees_asks
+            asks = asks_of(self._state.asks) if sees_asks else []
             self._bus.control(connection, reply, {"asks": asks})
             return
         passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw

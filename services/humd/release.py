@@ -72,13 +72,13 @@ class Release:
             self._bus.forget(effect.client)
             self._catch_ups.forget(effect.client)
         elif isinstance(effect, Inherit):
-            self._bus.inherit(effect.old, effect.new)
+            self._bus.inherit(effect.old, effect.new, effect.heard)
             self._catch_ups.inherit(effect.old, effect.new)
         elif isinstance(effect, CatchUp):
             if not self._catch_ups.begin(effect):
                 self._bus.owe(no_catch_up(effect.client, effect.sid, Qualifier.QUEUE_OVERFLOW))
         elif isinstance(effect, CaughtUp):
-            self._catch_ups.end(effect.client, effect.sid)
+            self._catch_ups.end(effect.client, effect.sid, effect.begun)
         elif isinstance(effect, Timed):
             self._projections.timed(effect, now_ms(), is_live=self.is_live)
 

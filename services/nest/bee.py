@@ -180,6 +180,7 @@ class Bee:
         metrics: Registry,
         *,
         watcher: Watcher | None = None,
+        credits_handled: bool = False,
     ) -> None:
         hid = str(identity.hid)
         self.hid = hid
@@ -192,6 +193,7 @@ class Bee:
         body = (lambda: hello.body(hid)) if isinstance(hello, Hello) else hello
         instance = ids.mint_humid(_now_ms(), secrets.token_bytes(ids.HUMID_RANDOM_BYTES))
         self._link = Link(identity.hid, identity.key, instance, body)
+        self._link.credits_handled = credits_handled
         self._streams: dict[str, Tones] = {}
         self._socket: DealerSocket | None = None
         self._ended = asyncio.Event()
@@ -254,6 +256,17 @@ class Bee:
     def has_room(self) -> bool:
         """Whether `post` would take a tone."""
         return self._link.has_room
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """What has come so far, read or not, for `handled`."""
+        return self._link.mark
+
+    def handled(self, mark: tuple[int, int]) -> None:
+        """What had come at `mark` is done with: humd need not keep it (`credits_handled`)."""
+        self._link.handled(mark)
+        if self._link.owes_credit:
+            self._flush_soon()
 
     async def settled(self) -> None:
         """Return once everything that was sent is on disk or refused."""

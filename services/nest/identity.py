@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nest.paths import ensure_private
-from nest.private import mint_private, read_private
+from nest.private import mint_private, read_private, require_private
 from thrum.errors import SettingsRefused
 from thrum.ids import Hid, hid_of
 from thrum.keys import SigningKey
@@ -29,12 +29,23 @@ def load_identity(path: Path, *, prefix: str) -> Identity:
     """
     seed = read_private(path)
     if len(seed) != SEED_BYTES:
-        raise SettingsRefused(
-            f"{path} has {len(seed)} bytes; a key has {SEED_BYTES}",
-            hint=f"a new identity is minted once this one is out of the way: mv {path} {path}.bad",
-        )
+        raise _no_seed(path, len(seed))
     key = SigningKey.from_seed(seed)
     return Identity(hid_of(prefix, key.public), key)
+
+
+def require_seed(path: Path) -> None:
+    """Raise `SettingsRefused` where `load_identity` would, without reading the seed."""
+    size = require_private(path)
+    if size != SEED_BYTES:
+        raise _no_seed(path, size)
+
+
+def _no_seed(path: Path, size: int) -> SettingsRefused:
+    return SettingsRefused(
+        f"{path} has {size} bytes; a key has {SEED_BYTES}",
+        hint=f"a new identity is minted once this one is out of the way: mv {path} {path}.bad",
+    )
 
 
 def load_or_mint_identity(path: Path, *, prefix: str) -> Identity:

@@ -106,6 +106,10 @@ class Link:
     """Highest log seq received, over all connections."""
     takes_more: bool = True
     """While False humd gets no credit, and stops once a window of parcels is on its way."""
+    credits_handled: bool = False
+    """humd gets credit for what was handled (`handled`), and at once, instead of for what was
+    received: for a door, which hands parcels on. Whatever is credited is lost to its clients should
+    it be killed before, and what it handed on and did not credit they are told again."""
     unreadable: int = 0
     """Tones skipped because their body could not be read: another bee's doing, not humd's."""
     unsettled: deque[_Offer] = field(default_factory=deque)
@@ -117,6 +121,8 @@ class Link:
     _number: int = 0
     _received: int = 0
     _credited: int = 0
+    _handled: int = 0
+    _connections: int = 0
 
     @property
     def is_joined(self) -> bool:
@@ -130,7 +136,8 @@ class Link:
     def opened(self) -> None:
         """A new connection: greet, and be ready to offer everything unsettled again."""
         self._state = _State.GREETING
-        self._received = self._credited = 0
+        self._received = self._credited = self._handled = 0
+        self._connections += 1
         self._unsent.clear()
         self._control = [frames.pack(Header(Chi.HELLO), {"hid": str(self.hid)})]
 
@@ -188,12 +195,30 @@ class Link:
     @property
     def owes_credit(self) -> bool:
         """Whether humd may be told of parcels that it still keeps for us."""
-        return self.is_joined and self.takes_more and self._received > self._credited
+        return self.is_joined and self._owed > 0
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """What was received so far; hand it to `handled` once all of that is done with."""
+        return self._connections, self._received
+
+    def handled(self, mark: tuple[int, int]) -> None:
+        """Everything received before `mark` was taken is done with."""
+        connection, count = mark
+        if connection == self._connections:
+            self._handled = count
+
+    @property
+    def _owed(self) -> int:
+        """Parcels that humd may be given credit for."""
+        done = self._handled if self.credits_handled else self._received
+        return done - self._credited if self.takes_more else 0
 
     def take(self, *, is_late: bool = False) -> bytes | None:
         """The next frame to send; None when there is nothing to say.
 
-        Credit goes with whatever else goes, or for many parcels; by itself once it `is_late`.
+        Credit goes with whatever else goes, or for many parcels; by itself once it `is_late`, or
+        where it is for what was handled.
         """
         parts, self._control = self._control, []
         if self._state is _State.JOINED:
@@ -203,8 +228,8 @@ class Link:
                 parts.append(frames.pack_header(offer.header))
                 parts.append(offer.body)
                 size += len(offer.body)
-            owed = self._received - self._credited if self.takes_more else 0
-            if owed and (parts or is_late or owed >= CREDIT_EVERY):
+            is_due = is_late or self.credits_handled
+            if (owed := self._owed) and (parts or is_due or owed >= CREDIT_EVERY):
                 parts.append(self._credit())
         return b"".join(parts) if parts else None
 
@@ -286,5 +311,5 @@ class Link:
             self.unsettled.popleft()
 
     def _credit(self) -> bytes:
-        self._credited = self._received
-        return frames.pack(Header(LinkChi.CREDIT), {"count": self._received, "cursor": self.cursor})
+        self._credited += self._owed
+        return frames.pack(Header(LinkChi.CREDIT), {"count": self._credited, "cursor": self.cursor})

@@ -24,6 +24,8 @@ BUS_DIR = "bus"
 BUS_SOCK = "humd.sock"
 RUNTIME_INFO = "runtime.json"
 HUMD_KEY = "humd.key"
+HUMD_NEXT_KEY = "humd.next.key"
+HUMD_FOLLOWING_KEY = "humd.following.key"
 BEES_DIR = "bees"
 BEES_SNAPSHOT = "bees.json"
 DRIFT_DIR = "drift"
@@ -46,6 +48,7 @@ LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
 MASKS_DIR = "masks"
+SHELL_PROXY_SOCK = "shell.sock"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
 FRONT_DIR = "front"
@@ -151,6 +154,16 @@ class Paths:
         return self.state / HUMD_KEY
 
     @property
+    def humd_next_key(self) -> Path:
+        """Seed of the key that comes after this hum's. May be kept elsewhere until it is needed."""
+        return self.state / HUMD_NEXT_KEY
+
+    @property
+    def humd_following_key(self) -> Path:
+        """Seed of the key after the next one, while the next one is taking over."""
+        return self.state / HUMD_FOLLOWING_KEY
+
+    @property
     def operator_key(self) -> Path:
         """Seed of whoever answers permission asks at the command line."""
         return self.bee_key("operator")
@@ -181,6 +194,11 @@ class Paths:
     def masks(self) -> Path:
         """Which empty folders hold a name in a root while commands run."""
         return self.state / MASKS_DIR
+
+    @property
+    def shell_proxy(self) -> Path:
+        """The socket by which commands leave their sandbox, where the settings name hosts."""
+        return self.state / BUS_DIR / SHELL_PROXY_SOCK
 
     @property
     def front_sessions(self) -> Path:

@@ -45,6 +45,13 @@ def read_private(path: Path, *, bytes_max: int = PRIVATE_FILE_BYTES_MAX) -> byte
     return content
 
 
+def require_private(path: Path) -> int:
+    """Refuse what `read_private` would, without opening the file; its length."""
+    status = os.stat(path, follow_symlinks=False)
+    _require_private(path, status)
+    return status.st_size
+
+
 def mint_private(path: Path, content: bytes) -> bool:
     """Put `content` at `path` unless something is there; return whether it was put.
 

@@ -16,3 +16,7 @@ class WriteFailed(LogUnavailable):
 
     A second sync could say yes to pages that the kernel has dropped, so there is none.
     """
+
+
+class KeyNotHere(LocalError):
+    """The seed of the log's next key is kept somewhere else."""

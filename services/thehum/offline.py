@@ -7,6 +7,7 @@ another. What it appends is said by this humd, in a batch of its own named `offl
 | verb | order | answer |
 |---|---|---|
 | `forget` | `sid`, `by`, `reason` | `order`, `bodies`, `bytes`, `whole` |
+| `rotate-key` | | `seq`, `pubkey` |
 """
 
 import os
@@ -18,7 +19,6 @@ from typing import Any
 import orjson
 
 from nest import logs
-from nest.identity import load_identity
 from nest.paths import Paths
 from nest.settings import load
 from thehum.core.bodies import VIA, draft
@@ -26,6 +26,7 @@ from thehum.core.forgetting import Order, report_of
 from thehum.core.groups import Signing
 from thehum.core.offers import BatchName
 from thehum.edge.forgetting import Forgetting
+from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
 from thehum.errors import LogReadOnly
 from thrum.canonical import dumps
@@ -40,15 +41,19 @@ EXIT_FAILED, EXIT_SETTINGS = 1, 78
 EPOCH = "offline"
 
 
-def open_log(paths: Paths) -> Log:
-    """The log, with this process as its writer. Raises `SettingsRefused`, `LogReadOnly`."""
+def open_log(paths: Paths) -> tuple[Log, Keyring]:
+    """The log, with this process as its writer, and its keys.
+
+    Raises `SettingsRefused`, `LogReadOnly`.
+    """
     if not paths.thehum_author.exists():
         raise LocalError(f"there is no log in {paths.thehum}", hint="hum up")
     settings = load(paths, os.environ).humd.thehum
-    identity = load_identity(paths.humd_key, prefix="humd")
+    keyring = Keyring(paths)
     opened = Log(
         paths.thehum,
-        identity,
+        keyring.identity,
+        later=keyring.chain.events,
         signing=Signing(settings.signing),
         segment_bytes=settings.segment_bytes,
         segment_events=settings.segment_events,
@@ -57,7 +62,8 @@ def open_log(paths: Paths) -> Log:
         reason = opened.read_only
         opened.close()
         raise LogReadOnly(reason, hint="hum thehum verify")
-    return opened
+    keyring.settle(opened)
+    return opened, keyring
 
 
 def append(opened: Log, chi: str, sid: str | None, body: Body) -> int:
@@ -76,7 +82,7 @@ def append(opened: Log, chi: str, sid: str | None, body: Body) -> int:
 def forget(paths: Paths, order: Mapping[str, Any]) -> Body:
     """Append the order, erase, append what came of it."""
     sid, said = order["sid"], {key: order[key] for key in ("by", "reason") if order.get(key)}
-    opened = open_log(paths)
+    opened, _ = open_log(paths)
     try:
         forgetting = Forgetting(opened, paths.thehum)
         asked = Order(opened.head.seq + 1, sid)
@@ -96,7 +102,19 @@ def forget(paths: Paths, order: Mapping[str, Any]) -> Body:
         opened.close()
 
 
-VERBS: Mapping[str, Callable[[Paths, Mapping[str, Any]], Body]] = {"forget": forget}
+def rotate(paths: Paths, _: Mapping[str, Any]) -> Body:
+    """Have the next key take over."""
+    opened, keyring = open_log(paths)
+    try:
+        return {"seq": keyring.rotate(opened), "pubkey": opened.keys.public.hex()}
+    finally:
+        opened.close()
+
+
+VERBS: Mapping[str, Callable[[Paths, Mapping[str, Any]], Body]] = {
+    "forget": forget,
+    "rotate-key": rotate,
+}
 
 
 def main() -> int:

@@ -7,11 +7,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from thehum.core.statements import NotSigned, statement_of
 from thehum.core.tiles import TilesLost
+from thehum.core.witnessing import dump_keys
 from thehum.edge.checkpoints import Checkpoints
+from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
 from thehum.edge.witness import Say, Witness
-from thehum.errors import DiskFull
+from thehum.errors import DiskFull, KeyNotHere
 from thrum.chi import Chi
 from thrum.errors import Qualifier
 from thrum.tones import Body, Tone
@@ -26,12 +29,24 @@ CATCH_UP_SLICES = 16
 class Questions:
     """See the module."""
 
-    def __init__(self, opened: Log, checkpoints: Checkpoints, witness: Witness, say: Say) -> None:
-        self._log, self._checkpoints, self._witness, self._say = opened, checkpoints, witness, say
+    def __init__(
+        self,
+        opened: Log,
+        keyring: Keyring,
+        checkpoints: Checkpoints,
+        witness: Witness,
+        say: Say,
+    ) -> None:
+        self._log, self._keyring, self._checkpoints = opened, keyring, checkpoints
+        self._witness, self._say = witness, say
+        self._rotating: tuple[int, Tone] | None = None
+        """The link number of a change of key that is on its way into the log, and who asked."""
         self._waiting: deque[Tone] = deque()
         self._answers: dict[str, Answer] = {
             Chi.CHECKPOINT: self._on_checkpoint,
             Chi.COSIGN: lambda tone: witness.cosign(tone, at_seconds=int(time.time())),
+            Chi.SIGN: self._on_sign,
+            Chi.ROTATE_KEY: self._on_rotate,
         }
 
     def __bool__(self) -> bool:
@@ -81,7 +96,7 @@ class Questions:
         body: Body = {
             "note": self._checkpoints.note,
             "size": newest.size,
-            "pubkey": self._log.public.hex(),
+            **dump_keys(self._log.public, self._log.keys),
         }
         if old <= newest.size:
             try:
@@ -92,6 +107,38 @@ class Questions:
         else:
             body["reason"] = f"the log has {newest.size} events, not {old}"
         self._answer(tone, body)
+
+    def _on_sign(self, tone: Tone) -> None:
+        """A statement of one of the kinds there are, signed."""
+        try:
+            text = statement_of(tone.body, self._log.author)
+        except NotSigned as problem:
+            self._decline(tone, Qualifier.TONE_MALFORMED, problem.message)
+            return
+        signature = self._log.key.sign(text)
+        keys = dump_keys(self._log.public, self._log.keys)
+        said = {"statement": text.decode(), "signature": signature.hex(), **keys}
+        self._answer(tone, said)
+
+    def _on_rotate(self, tone: Tone) -> None:
+        """Have the log say that the next key takes over; answered once that is on disk."""
+        if self._log.read_only is not None or self._rotating is not None:
+            reason = self._log.read_only or "the key is being changed already"
+            self._decline(tone, Qualifier.LOG_UNAVAILABLE, reason)
+            return
+        try:
+            body = self._keyring.prepare(self._log)
+        except KeyNotHere as problem:
+            self._decline(tone, Qualifier.LOG_UNAVAILABLE, f"{problem.message}; {problem.hint}")
+            return
+        self._rotating = self._say(Tone(chi=Chi.KEY_ROTATE, body=body)), tone
+
+    def settled(self, upto: int) -> None:
+        """Everything that was said up to this link number is in the log."""
+        if self._rotating is not None and self._rotating[0] <= upto:
+            (_, tone), self._rotating = self._rotating, None
+            newest = self._log.keys.events[-1]
+            self._answer(tone, {"seq": newest.seq, "pubkey": newest.public.hex()})
 
     def _answer(self, tone: Tone, body: Body) -> None:
         self._say(Tone(chi=tone.chi, rid=tone.rid, to=tone.sender, body={"answer": True, **body}))

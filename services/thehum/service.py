@@ -26,16 +26,19 @@ from thehum.commits import Commits, mint
 from thehum.core.forgetting import Done, Order, report_of
 from thehum.core.groups import Signing
 from thehum.core.keeping import SALT_BYTES, Keep
-from thehum.core.retention import Bound, Mode
+from thehum.core.retention import Bound, Mode, Needs
 from thehum.edge.anchors import Anchors
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.forgetting import Forgetting
+from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
 from thehum.edge.retention import Retention, steady_ms
+from thehum.edge.snapshots import Snapshots
 from thehum.edge.witness import Witness
 from thehum.errors import DiskFull
 from thehum.metrics import Metrics
 from thehum.questions import Questions
+from thehum.states import States
 from thrum.chi import THRUM_VERSION, Chi, LinkChi
 from thrum.errors import MalformedTone
 from thrum.redaction import KnownSecrets
@@ -56,7 +59,15 @@ RECONNECT_SECONDS_MAX = 2.0
 DAY_MS = 86_400_000
 SECRETS_SECONDS = 30.0
 """How often the files of this hum's secrets are looked at again."""
-LOG_CHIS = (LinkChi.APPEND, LinkChi.DURABLE, Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN)
+LOG_CHIS = (
+    LinkChi.APPEND,
+    LinkChi.DURABLE,
+    Chi.BACKFILL,
+    Chi.CHECKPOINT,
+    Chi.COSIGN,
+    Chi.SIGN,
+    Chi.ROTATE_KEY,
+)
 ANCHOR = "anchor"
 """Who needs events whose root is not anchored yet."""
 
@@ -68,7 +79,8 @@ class Service:
 
     def __init__(self, context: Context) -> None:
         settings = context.settings.humd.thehum
-        identity = load_or_mint_identity(context.paths.humd_key, prefix="humd")
+        bee = load_or_mint_identity(context.paths.bee_key("thehum"), prefix="fbee")
+        keyring = Keyring(context.paths)
         self._stop = context.stop
         self._endpoint = context.paths.bus_endpoint
         self._socket_path = context.paths.bus_socket
@@ -76,15 +88,16 @@ class Service:
         make_log = partial(
             Log,
             context.paths.thehum,
-            identity,
+            keyring.identity,
+            later=keyring.chain.events,
             signing=Signing(settings.signing),
             segment_bytes=settings.segment_bytes,
             segment_events=settings.segment_events,
         )
         self._log = when_there_is_room(make_log, self._stop)
-        self._checkpoints = Checkpoints(
-            self._log, context.paths.thehum, identity.key, now=time.monotonic()
-        )
+        is_new = self._log.head.seq == 0
+        keyring.settle(self._log)
+        self._checkpoints = Checkpoints(self._log, context.paths.thehum, now=time.monotonic())
         self._keep = Keep(
             mint_salt=lambda: secrets.token_bytes(SALT_BYTES),
             sensitive=frozenset(settings.sensitive),
@@ -101,28 +114,37 @@ class Service:
             age_ms_max=settings.age_days_max * DAY_MS,
             segment_bytes=settings.segment_bytes,
         )
+        needs = Needs()
+        self._snapshots = Snapshots(context.paths.thehum, self._log, needs)
         self._retention = Retention(
-            self._log, self._checkpoints, bound, wall_ms=_wall_ms(), steady_ms=steady_ms()
+            self._log,
+            self._checkpoints,
+            bound,
+            needs=needs,
+            beside_bytes=lambda: self._snapshots.disk_bytes,
+            wall_ms=_wall_ms(),
+            steady_ms=steady_ms(),
         )
-        if self._log.head.seq == 0:
+        if is_new:
             log.info("log.begun", extra={"mode": settings.mode, "keeps": settings.bound})
-        self._link = Link(identity.hid, identity.key, mint(), self._hello)
-        self._witness = Witness(self._log, context.paths.thehum, identity.key, say=self._link.offer)
+        self._link = Link(bee.hid, bee.key, mint(), self._hello)
+        self._witness = Witness(self._log, context.paths.thehum, say=self._link.offer)
         self._anchors = Anchors(
             context.paths.thehum,
             settings.anchor,
-            public=identity.key.public,
+            keys=self._log.keys,
             cosigned=self._witness.cosigned,
             now=time.monotonic(),
         )
         self._metrics = Metrics(context.metrics, self._log)
         self._commits = Commits(
-            self._log, self._keep, self._forgetting, self._metrics, say=self._link.offer
+            self._log, keyring, self._keep, self._forgetting, self._metrics, say=self._link.offer
         )
         self._backfills = Backfills(self._log, say=self._link.offer)
+        self._states = States(self._log, self._snapshots, say=self._link.offer)
         self._metrics.witnessed(self._witness)
         self._questions = Questions(
-            self._log, self._checkpoints, self._witness, say=self._link.offer
+            self._log, keyring, self._checkpoints, self._witness, say=self._link.offer
         )
         self._has_more = False
         """Whether the next turn has work even when nothing arrives."""
@@ -157,6 +179,7 @@ class Service:
         self._link.opened()
         self._commits.forget()
         self._backfills.forget()
+        self._states.forget()
         self._questions.forget()
         joined, patience_ends = False, time.monotonic() + HELLO_SECONDS
         try:
@@ -209,7 +232,7 @@ class Service:
     def _on_tone(self, tone: Tone) -> None:
         if tone.chi == LinkChi.APPEND:
             self._commits.take(tone)
-        elif self._backfills.take(tone) or self._questions.take(tone):
+        elif self._backfills.take(tone) or self._questions.take(tone) or self._states.take(tone):
             pass
         elif tone.chi == LinkChi.VITALS and not tone.body:
             vitals = {"pid": os.getpid(), "hive": "thehum", "metrics": self._registry.snapshot()}
@@ -223,6 +246,7 @@ class Service:
             "bee": ["log"],
             "hive": "thehum",
             "from": str(self._link.hid),
+            "author": self._log.author,
             "version": "",
             "protoVersion": THRUM_VERSION,
             "chis": [str(chi) for chi in LOG_CHIS],
@@ -256,6 +280,7 @@ class Service:
     def _on_settled(self, settled: Settled) -> None:
         for number in [number for number in self._reports if number <= settled.upto]:
             self._forgetting.reported(self._reports.pop(number))
+        self._questions.settled(settled.upto)
         self._witness.settled(settled.upto, at_seconds=int(time.time()))
         self._metrics.witnessed(self._witness)
 

@@ -50,6 +50,10 @@ class Chi(StrEnum):
     CHECKPOINT = "checkpoint"
     COSIGN = "cosign"
     WITNESSED = "witnessed"
+    KEY_COMMIT = "key-commit"
+    KEY_ROTATE = "key-rotate"
+    ROTATE_KEY = "rotate-key"
+    SIGN = "sign"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -63,6 +67,7 @@ class LinkChi(StrEnum):
     APPEND = "append"
     DURABLE = "durable"
     VITALS = "vitals"
+    STATE = "state"
 
 
 class PulseKind(StrEnum):
@@ -129,6 +134,8 @@ LOGGED: frozenset[str] = frozenset(
         "forget",
         "forgotten",
         "witnessed",
+        "key-commit",
+        "key-rotate",
         "snapshot",
         "bee-retract",
     }

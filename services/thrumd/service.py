@@ -58,7 +58,7 @@ def _door(context: Context) -> Door:
     identity = load_or_mint_identity(context.paths.bee_key(SERVICE), prefix="fbee")
     hello = Hello(roles=("door",), hive=SERVICE, version=HUM_VERSION)
     endpoint = context.paths.bus_endpoint
-    door.bee = Bee(identity, hello, endpoint, context.metrics, watcher=door)
+    door.bee = Bee(identity, hello, endpoint, context.metrics, watcher=door, credits_handled=True)
     return door
 
 

@@ -1,5 +1,8 @@
 """The tool loop: ask the model, run the calls it wants side by side, ask again with the results."""
 
+import time
+from collections.abc import Callable, Sequence
+
 import orjson
 
 from thrum.tones import Body
@@ -7,31 +10,44 @@ from workers.core.completions import Completion, Delta, ToolCall, Usage, read_ar
 from workers.core.conversation import definitions_of, messages_of, sampling_of
 from workers.core.embeddings import grouped, wanted_of
 from workers.core.memory import Memory
+from workers.core.offers import Choice, Cooling, Offers
 from workers.turns import Call, Result, Turn
-from workers.upstream import Upstream
+from workers.upstream import Upstream, UpstreamFailed
 
 ROUNDS_MAX = 32
 """Completions of one turn; a model that still wants tools then has its turn ended with `length`."""
 
 
-class ModelAgent:
-    """Answers prompts with the models of one service."""
+_OWN_FAULTS = frozenset({400, 413, 422})
+"""A request that one model refuses with these, another would refuse as well."""
 
-    def __init__(self, upstream: Upstream, models: tuple[str, ...]) -> None:
-        self._upstream = upstream
-        self._models = models
+
+class ModelAgent:
+    """Answers prompts with the models of one service or several."""
+
+    def __init__(
+        self,
+        upstreams: Sequence[Upstream],
+        offers: Offers,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._upstreams = upstreams
+        self._offers = offers
+        self._cooling = Cooling()
         self._memory = Memory()
+        self._now = now
 
     async def answer(self, turn: Turn) -> str:
         """Run one turn to its end; see `workers.turns`."""
         has_history = isinstance(turn.prompt.get("history"), list)
         messages = messages_of(turn.prompt, () if has_history else self._memory.recall(turn.sid))
-        request = self._request(turn, messages)
+        request = _request(turn, messages)
         usage = Usage()
-        if self._upstream.cuts(request):
-            await turn.warn_truncated()
+        choices = await self._ready(turn)
         for _ in range(ROUNDS_MAX):
-            completion = await self._complete(turn, request, usage)
+            choice, completion = await self._first(choices, turn, request, usage)
+            choices = [choice]
             if not completion.wants_calls:
                 if not has_history:
                     self._memory.remember(turn.sid, [*messages, completion.message()])
@@ -44,7 +60,9 @@ class ModelAgent:
 
     async def embed(self, turn: Turn) -> str:
         """Answer with vectors; see `workers.turns`."""
-        vectors = await self._upstream.embed(wanted_of(turn.prompt, self._models))
+        choice = self._choices(turn)[0]  # never another one: its vectors mean something else
+        upstream = self._upstreams[choice.service]
+        vectors = await upstream.embed(wanted_of(turn.prompt, choice.model))
         turn.usage = Usage(input_tokens=vectors.input_tokens).body()
         for group in grouped(vectors.packed):
             await turn.tell_vectors(group)
@@ -54,18 +72,49 @@ class ModelAgent:
         """Drop what is remembered of a conversation."""
         self._memory.forget(sid)
 
-    def _request(self, turn: Turn, messages: list[Body]) -> Body:
-        model = turn.prompt.get("modelId")
-        request: Body = {
-            "model": model if isinstance(model, str) and model else self._models[0],
-            "messages": messages,
-            **sampling_of(turn.prompt, has_tools=bool(turn.catalogue)),
-        }
-        if turn.catalogue:
-            request["tools"] = definitions_of(turn.catalogue)
-        return request
+    def _choices(self, turn: Turn) -> tuple[Choice, ...]:
+        return self._offers.choices_of(turn.prompt.get("modelId"))
 
-    async def _complete(self, turn: Turn, request: Body, usage: Usage) -> Completion:
+    async def _ready(self, turn: Turn) -> list[Choice]:
+        """The choices of a turn, those that failed a moment ago last."""
+        choices = self._choices(turn)
+        order = self._cooling.order(choices, self._now())
+        if order[0] != choices[0]:
+            await turn.fall_back(choices[0].model, order[0].model, "it failed a moment ago")
+        return order
+
+    async def _first(
+        self, choices: Sequence[Choice], turn: Turn, request: Body, usage: Usage
+    ) -> tuple[Choice, Completion]:
+        """The first choice that answers, and its answer. Raises what the last one failed with.
+
+        Another is asked only while nothing of an answer has come, and not for a request that is
+        wrong by itself.
+        """
+        for choice, following in zip(choices, [*choices[1:], None], strict=True):
+            try:
+                completion = await self._complete(
+                    choice, turn, request, usage, is_patient=following is None
+                )
+            except UpstreamFailed as failed:
+                if failed.is_passing:
+                    self._cooling.failed(choice, self._now(), seconds=failed.retry_seconds)
+                if following is None or failed.has_begun or failed.code in _OWN_FAULTS:
+                    raise
+                await turn.fall_back(choice.model, following.model, failed.message)
+            else:
+                self._cooling.answered(choice)
+                return choice, completion
+        raise AssertionError("a model has one choice at least")
+
+    async def _complete(
+        self, choice: Choice, turn: Turn, request: Body, usage: Usage, *, is_patient: bool
+    ) -> Completion:
+        upstream = self._upstreams[choice.service]
+        request["model"] = turn.model = choice.model
+        if upstream.cuts(request):
+            await turn.warn_truncated()
+
         async def hear(delta: Delta) -> None:
             if delta.reasoning:
                 await turn.think(delta.reasoning)
@@ -75,9 +124,18 @@ class ModelAgent:
                 await turn.say(delta.text)
 
         try:
-            return await self._upstream.complete(request, hear, usage)
+            return await upstream.complete(request, hear, usage, is_patient=is_patient)
         finally:
             turn.usage = usage.body()
+
+
+def _request(turn: Turn, messages: list[Body]) -> Body:
+    """The request without its model."""
+    sampling = sampling_of(turn.prompt, has_tools=bool(turn.catalogue))
+    request: Body = {"messages": messages, **sampling}
+    if turn.catalogue:
+        request["tools"] = definitions_of(turn.catalogue)
+    return request
 
 
 async def _run(turn: Turn, wanted: list[ToolCall]) -> list[Body]:

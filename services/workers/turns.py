@@ -148,6 +148,8 @@ class Turn:
         self.catalogue: Catalogue = catalogue_of(prompt.body)
         self.usage: Body = {"input_tokens": 0, "output_tokens": 0}
         """Tokens so far; whatever stands here when the turn ends is reported."""
+        self.model: str | None = None
+        """The model that answers, as its service calls it; None when nobody said."""
         self._worker = worker
         self._send = worker.bee.send
         self._block = ""
@@ -194,6 +196,11 @@ class Turn:
     async def tell_vectors(self, vectors: Sequence[str]) -> None:
         """The next embeddings, in the order of the inputs."""
         await self._chunk("embeddings", vectors=list(vectors))
+
+    async def fall_back(self, model: str, to: str, reason: str) -> None:
+        """Another model is asked: `model` did not begin to answer."""
+        log.warning("turn.fall_back", extra={"sid": self.sid, "model": model, "to": to})
+        await self._chunk("fallback", model=model, to=to, reason=reason)
 
     async def call(self, calls: Sequence[Call]) -> list[Result]:
         """Call tools side by side; return their results in the order of the calls.
@@ -275,10 +282,14 @@ class Turn:
             body["qualifier"] = qualifier.value
         if any(self.usage.values()):
             body["usage"] = self.usage
+            if self.model is not None:
+                body["model"] = self.model
         return Tone(chi=Chi.ERROR, sid=self.sid, body=body)
 
     def _finish(self, reason: str) -> Tone:
         body: Body = {"finishReason": reason, "usage": self.usage}
+        if self.model is not None:
+            body["model"] = self.model
         return Tone(chi=Chi.FINISH, sid=self.sid, body=body)
 
     def _end(self, ending: _Ending) -> None:

@@ -38,7 +38,7 @@ from workers.core.completions import (
     error_message,
 )
 from workers.core.embeddings import Vectors, Wanted
-from workers.core.retries import is_passing, wait_seconds
+from workers.core.retries import asked_seconds, is_passing, wait_seconds
 from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge
 from workers.core.wires import Wire
 from workers.turns import TurnFailed
@@ -76,6 +76,10 @@ class UpstreamFailed(TurnFailed):
         self.is_passing = is_passing
         """Whether the same request may work later."""
         self.retry_after = retry_after
+        self.retry_seconds = asked_seconds(retry_after, time.time())
+        """How long the service wants us to wait, when it says so."""
+        self.has_begun = False
+        """Whether some of the answer has come."""
 
 
 async def _tell(hear: Hear, delta: Delta) -> None:
@@ -140,8 +144,12 @@ class Upstream:
         """Whether the service would read only a part of the prompt, and say nothing of it."""
         return self._wire.cuts(request)
 
-    async def complete(self, request: Body, hear: Hear, usage: Usage) -> Completion:
+    async def complete(
+        self, request: Body, hear: Hear, usage: Usage, *, is_patient: bool = True
+    ) -> Completion:
         """Have the service complete `request`, telling `hear` what comes as it comes.
+
+        Without patience nothing is asked twice: there is another service to ask.
 
         Returns when the answer is complete; what it cost is added to `usage`, also when it fails.
         Raises `UpstreamFailed`.
@@ -154,9 +162,12 @@ class Upstream:
                 await self._attempt(variant, completion, hear)
             except UpstreamFailed as failed:
                 if completion.has_begun:
+                    failed.has_begun = True
                     raise
                 if self._wire.learn(variant, failed.code, failed.message):
                     continue
+                if not is_patient:
+                    raise
                 tries += 1
                 await self._pause(failed, tries)
             else:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from tests.support.ndjson import Client, Flat
 from tests.support.stack import CORE, Stack
@@ -141,6 +142,30 @@ def test_an_unknown_chi_is_echoed_and_ignored(stack: Stack, chi: str) -> None:
         assert [next_echo(client)["rid"] for _ in range(2)] == ["new", "after"]
 
 
+def test_a_log_tone_is_in_the_daemons_log_and_is_not_echoed(stack: Stack) -> None:
+    """Humd 4.2: at its level, and no more of them than is good for the others."""
+    with stack.client() as client:
+        assert client.read()["chi"] == "breath"
+
+        client.send(chi="log", rid="l", level="warn", event="cell.slow", data={"ms": 7})
+        for number in range(1_000):
+            client.send(chi="log", rid=f"{number}", level="info", message="again and again")
+        client.send(chi="log", rid="long", level="error", message="x" * 9_000)
+        client.send(chi="hello", rid="after")
+
+        assert next_echo(client)["rid"] == "after"
+        stack.wait_for(lambda: "cell.slow" in stack.log("humd"), "the line of a bee")
+        lines = [orjson.loads(line) for line in stack.log("humd").splitlines()]
+        said = [line for line in lines if line["event"] == "bee.says"]
+        assert (said[0]["level"], said[0]["says"], said[0]["data"]) == (
+            "warning",
+            "cell.slow",
+            {"ms": 7},
+        )
+        assert 1 < len(said) < 500
+        assert "log" not in [event["chi"] for event in stack.events()]
+
+
 def test_of_two_connections_with_one_hid_the_newer_is_listed(stack: Stack) -> None:
     """Thrum 15.9: the older one goes on as an asker."""
     with stack.client() as older, stack.client() as newer:
@@ -153,6 +178,18 @@ def test_of_two_connections_with_one_hid_the_newer_is_listed(stack: Stack) -> No
         assert newer.read_until("prompt")["sid"] == "s"
         newer.send(chi="finish", sid="s", finishReason="end_turn")
         assert older.read_until("finish")["finishReason"] == "end_turn"
+
+
+def test_a_second_humd_of_one_state_names_the_first_and_touches_nothing(stack: Stack) -> None:
+    """Features A2."""
+    stack.start("humd", instance="second")
+
+    assert stack.wait_exit("second") == 78
+    assert f"pid {stack.pid('humd')}" in stack.log("second")
+    with stack.client() as worker, stack.client() as asker:
+        join_worker(worker)
+        ask(asker, "s")
+        assert worker.read_until("prompt")["sid"] == "s"
 
 
 def test_a_plain_socket_and_json_suffice_for_both_sides(stack: Stack) -> None:
@@ -212,18 +249,21 @@ def test_unknown_fields_survive_the_way_through(stack: Stack) -> None:
         assert {key: prompt[key] for key in extra} == extra
 
 
-def test_an_echo_waits_until_the_log_has_the_tone(stack: Stack) -> None:
-    """Idea 5. What the door answers by itself overtakes what must be on disk first."""
-    with stack.client() as client:
+def test_no_echo_and_no_delivery_comes_before_the_log_has_the_tone(stack: Stack) -> None:
+    """Features A11. What the door answers by itself overtakes what must be on disk first."""
+    with stack.client() as client, stack.client() as worker:
+        join_worker(worker)
         assert client.read()["chi"] == "breath"
         stack.send_signal(CORE[0], signal.SIGSTOP)
 
-        client.send(chi="hello", rid="logged")
-        client.send(chi="not-logged", rid="at once")
+        ask(client, "s", rid="logged")
+        for one in (client, worker):
+            one.send(chi="not-logged", rid="at once")
+            assert next_echo(one)["rid"] == "at once"
 
-        assert next_echo(client)["rid"] == "at once"
         stack.send_signal(CORE[0], signal.SIGCONT)
         assert next_echo(client)["rid"] == "logged"
+        assert worker.read()["chi"] == "prompt"
 
 
 def test_connections_and_tones_survive_the_death_of_humd(stack: Stack) -> None:

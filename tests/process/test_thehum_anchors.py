@@ -14,6 +14,7 @@ from tests.unit.thehum.chains import KEY, append, identity
 
 from nest.settings import AnchorSettings
 from thehum.core.anchors import EVM_SELECTOR
+from thehum.core.keys import KeyChain
 from thehum.core.names import ANCHORS
 from thehum.edge.anchors import Anchors, EvmAnchor
 from thehum.edge.checkpoints import Checkpoints
@@ -99,7 +100,7 @@ def signed(root: Path) -> Iterator[Checkpoints]:
     """A log of 30 events with a signed root."""
     log = Log(root, identity())
     append(log, 30)
-    checkpoints = Checkpoints(log, root, KEY, now=0.0)
+    checkpoints = Checkpoints(log, root, now=0.0)
     checkpoints.finish()
     yield checkpoints
     log.close()
@@ -115,7 +116,7 @@ def anchored(
     root: Path, settings: AnchorSettings, signed: Checkpoints, *, tries: int = 1
 ) -> Anchors:
     """Tick until so many tries are over."""
-    anchors = Anchors(root, settings, public=KEY.public, cosigned=lambda _: None, now=0.0)
+    anchors = Anchors(root, settings, keys=KeyChain(KEY.public), cosigned=lambda _: None, now=0.0)
     now = 0.0
     for _ in range(tries):
         anchors.tick(signed.newest, signed.note, now=now)
@@ -222,7 +223,7 @@ def test_a_witness_who_signed_below_the_root_is_an_anchor(root: Path, signed: Ch
         return next(signers)
 
     settings = AnchorSettings(backend="witness")
-    anchors = Anchors(root, settings, public=KEY.public, cosigned=cosigned, now=0.0)
+    anchors = Anchors(root, settings, keys=KeyChain(KEY.public), cosigned=cosigned, now=0.0)
     anchors.tick(signed.newest, signed.note, now=0.0)
     waiting = anchors.floor_seq
     anchors.tick(signed.newest, signed.note, now=1.0)

@@ -36,7 +36,7 @@ def log(folder: Path) -> Iterator[Log]:
 
 
 def checkpoints(log: Log, folder: Path) -> Checkpoints:
-    return Checkpoints(log, folder, KEY, now=0.0)
+    return Checkpoints(log, folder, now=0.0)
 
 
 def stored(folder: Path) -> Checkpoint:

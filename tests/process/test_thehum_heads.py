@@ -37,7 +37,7 @@ def grow(root: Path, groups: int, who: Identity | None = None, **body: Any) -> s
     log = Log(root, who, segment_bytes=64 * 1024)
     for _ in range(groups):
         append(log, 10, key=who.key, author=str(who.hid), **body)
-    checkpoints = Checkpoints(log, root, who.key, now=0.0)
+    checkpoints = Checkpoints(log, root, now=0.0)
     checkpoints.finish()
     log.close()
     assert checkpoints.newest is not None

@@ -42,7 +42,7 @@ def root(home: Path) -> Path:
 
 def fill(root: Path) -> None:
     log = Log(root, identity(), segment_bytes=64 * 1024)
-    heads = Checkpoints(log, root, KEY, now=0.0)
+    heads = Checkpoints(log, root, now=0.0)
     for _ in range(EVENTS // 7):
         append(log, 7, note='Grüße, "sig":null,"ts_ms":1}')
     heads.finish()

@@ -56,7 +56,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.log = Log(self.root, identity(), segment_bytes=self.segment_bytes)
-        self.heads = Checkpoints(self.log, self.root, KEY, now=0)
+        self.heads = Checkpoints(self.log, self.root, now=0)
         bound = Bound(
             mode=self.mode,
             bytes_max=self.bytes_max,

@@ -20,6 +20,8 @@ from thrum.tones import Tone
 
 OVER = ("finish", "error")
 RECONNECT_SECONDS = 0.02
+KEPT = 256
+"""Turns of which a client of the door remembers how far it heard them."""
 
 
 @dataclass
@@ -102,6 +104,7 @@ class DoorAsker:
             "hid": str(identity_named(self._name, prefix="fbee").hid),
             "hive": self._name,
             "bee": ["asker"],
+            "heard": {sid: turn.last for sid, turn in [*self.turns.items()][-KEPT:]},
         }
         await stream.send(orjson.dumps(hello) + b"\n" + b"".join(self._unsettled.values()))
         self._stream = stream

@@ -42,16 +42,25 @@ class FakeBee:
     def __init__(self) -> None:
         self.inbox = FakeInbox()
         self.posted: list[Tone] = []
+        self.unlogged: list[Tone] = []
         self.room = 1_000_000
         self.is_connected = True
         self._settled = 0
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        return 1, len(self.inbox.waiting)
+
+    def handled(self, mark: tuple[int, int]) -> None:
+        assert mark == (1, 0)
 
     @property
     def has_room(self) -> bool:
         return len(self.posted) - self._settled < self.room
 
     def post(self, tone: Tone) -> int:
-        if tone.chi == Chi.BACKFILL:
+        if tone.chi in (Chi.BACKFILL, Chi.LOG):
+            self.unlogged.append(tone)
             return 0
         assert self.has_room
         tone.rid = tone.rid or "minted"

@@ -13,6 +13,8 @@ from thrum.frames import Header
 from thrum.tones import Body, Tone
 
 ANSWER_SECONDS = 15.0
+BEGUN = 1
+"""Events that a log begins with by itself: which key comes next."""
 
 
 class Humd:
@@ -50,6 +52,7 @@ class Humd:
         self._router.send(self._connection, frames.pack(header, body))
 
     def append(self, batch: int, first_seq: int, count: int = 1, epoch: str = "e") -> None:
+        """Offer a batch; the number of its first event is counted from behind `BEGUN`."""
         parcels = b"".join(
             frames.pack(Header("chunk", f"r{seq}", f"s{seq % 2}", seq=seq), {"delta": f"{seq}"})
             for seq in range(first_seq, first_seq + count)
@@ -57,7 +60,7 @@ class Humd:
         body = {
             "epoch": epoch,
             "batch": batch,
-            "first_seq": first_seq,
+            "first_seq": first_seq + BEGUN,
             "at_ms": 1_700_000_000_000 + batch,
             "sections": [["c1", None, count, parcels]],
         }
@@ -71,7 +74,7 @@ class Humd:
         body = {
             "epoch": "e",
             "batch": batch,
-            "first_seq": first_seq,
+            "first_seq": first_seq + BEGUN,
             "at_ms": 1_700_000_000_000 + batch,
             "sections": [[client, None, len(tones), parcels]],
         }

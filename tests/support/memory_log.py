@@ -21,7 +21,7 @@ class MemoryLog:
     """See the module."""
 
     def __init__(self, paths: Paths) -> None:
-        identity = load_or_mint_identity(paths.humd_key, prefix="humd")
+        identity = load_or_mint_identity(paths.bee_key("thehum"), prefix="fbee")
         instance = mint_humid(1, os.urandom(26))
         self._link = Link(identity.hid, identity.key, instance, self._hello)
         self._endpoint = paths.bus_endpoint
@@ -33,6 +33,7 @@ class MemoryLog:
         return {
             "bee": ["log"],
             "hive": "thehum",
+            "author": "humd_" + "0" * 64,
             "head": head,
             "offer": self._offer,
             "state": "writable",

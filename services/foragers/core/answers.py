@@ -53,6 +53,8 @@ class Answer(ABC):
         self.failure: ApiError | None = None
         self.is_over = False
         """Whether nothing more is to be said in this answer."""
+        self.fallback = ""
+        """The model that answers in place of the first choice."""
         self.is_truncated = False
         """Whether the model does not see the whole prompt."""
         self.id = answer_id
@@ -119,6 +121,8 @@ class Answer(ABC):
                 self._reasoning(delta, said)
         elif kind == "truncated":
             self.is_truncated = True
+        elif kind == "fallback":
+            self.fallback = str(body.get("to") or "")
         elif kind == "reasoning_signature":
             if type(signature := body.get("signature")) is str:
                 self._signed(signature, said)

@@ -338,6 +338,8 @@ class _Exchange:
             self.complete()
         if self.answer.is_truncated:
             self._reply.warn_truncated()
+        if self.answer.fallback:
+            self._reply.tell_fallback(self.answer.fallback)
         await self._reply.write(piece, is_last=is_last)
 
     async def fail(self, failure: ApiError) -> None:

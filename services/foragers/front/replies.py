@@ -11,6 +11,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 TEXT = b"text/plain; charset=utf-8"
 EVENT_STREAM = b"text/event-stream"
 
+FALLBACK = b"x-hum-fallback"
 TRUNCATED = (b"x-hum-truncated", b"prompt")
 
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
@@ -62,6 +63,12 @@ class Reply:
         """Tell with the status that the model does not see the whole prompt."""
         if not self.has_begun:
             self._headers.append(TRUNCATED)
+
+    def tell_fallback(self, model: str) -> None:
+        """Tell with the status that another model answers than the first choice."""
+        if not self.has_begun:
+            name = "".join(char for char in model if char.isprintable())
+            self._headers.append((FALLBACK, name.encode("ascii", "replace")))
 
     async def write(self, piece: bytes, *, is_last: bool) -> None:
         """Send the next piece; what is complete at once tells its length."""

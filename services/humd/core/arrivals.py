@@ -1,5 +1,6 @@
 """What comes into the core, and what comes out of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -71,10 +72,14 @@ class Emit:
 
 
 class Inherit(NamedTuple):
-    """`new` is the client that `old` was: what was owed to the one is owed to the other."""
+    """`new` is the client that `old` was: what was owed to the one is owed to the other.
+
+    `heard` says for each sid up to which number the client has heard what everyone on it heard.
+    """
 
     old: ClientId
     new: ClientId
+    heard: Mapping[str, int]
 
 
 class Forget(NamedTuple):
@@ -104,6 +109,8 @@ class CatchUp(NamedTuple):
     after: int
     seq: int
     """Of the event that asks for it."""
+    upto: int = 0
+    """Of the last tone that was left out meanwhile, when an earlier humd began it."""
 
 
 class CaughtUp(NamedTuple):
@@ -111,6 +118,8 @@ class CaughtUp(NamedTuple):
 
     client: ClientId
     sid: str
+    begun: int | None = None
+    """Seq of the event that asked for it: one that was asked for later goes on. None for any."""
 
 
 class Timed(NamedTuple):

@@ -1,5 +1,6 @@
 """What a hello says, field by field; what does not fit is ignored, as the wire promises."""
 
+from itertools import islice
 from typing import Any
 
 from humd.core.arrivals import ClientId
@@ -11,6 +12,8 @@ TOOLS_MAX = 1_024
 """Tools in one hello; later ones are not offered."""
 NAMES_MAX = 1_024
 """Models, capabilities or roles in one hello."""
+HEARD_MAX = 256
+"""Sids for which a client may say how far it has heard them."""
 EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
 """One entry without a schema makes a model's harness reject the whole list."""
 
@@ -69,6 +72,23 @@ def texts_of(value: object) -> list[str]:
 def capacity_of(value: object) -> int | None:
     """How many turns a worker takes at once; None when it does not say."""
     return value if type(value) is int and value > 0 else None
+
+
+def count_of(value: object) -> int | None:
+    """A number of things, none included; None for anything else."""
+    return value if type(value) is int and value >= 0 else None
+
+
+def pressure_of(headroom: object) -> str:
+    """How busy a humd says it is, in its `headroom`."""
+    return (text_of(headroom.get("pressure")) or "") if isinstance(headroom, dict) else ""
+
+
+def heard_of(value: object) -> dict[str, int]:
+    """How far a client that comes back has heard what was said, by sid; the first `HEARD_MAX`."""
+    told = value.items() if isinstance(value, dict) else ()
+    fits = ((sid, wane) for sid, wane in told if type(sid) is str and type(wane) is int)
+    return dict(islice(fits, HEARD_MAX))
 
 
 def tools_of(value: object) -> list[Body]:

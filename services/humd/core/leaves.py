@@ -59,7 +59,7 @@ DERIVED = {
     "Watch.classify": "named by the basis",
 }
 """What a state holds and no leaf does, and why that is no loss."""
-RULES = 1
+RULES = 3
 """Rises when the router comes to another state from the same events, so that what an older one
 wrote is not taken for ours."""
 RUN = 256
@@ -166,6 +166,7 @@ TABLES = (
     Table("bee", "clients.by_id", (ClientId, Client), Layout.EACH),
     Table("call", "calls.waiting", (_PAIR, Call), Layout.EACH),
     Table("closed", "sessions._closed", (str, None), Layout.RUNS),
+    Table("erased", "erased_seq", int),
     Table("forgotten", "watch.wanes.forgotten", int),
     Table("links", "clients._links", (ClientId, Links), Layout.RUNS),
     Table("numbers", "sessions._numbers", (str, Numbers), Layout.RUNS),

@@ -12,6 +12,7 @@ from humd.core.arrivals import (
 )
 from humd.core.basis import basis_of
 from humd.core.clients import Client, door_of, peer_of
+from humd.core.hellos import heard_of
 from humd.core.said import beside, deliver
 from humd.core.sessions import ORPHAN_MS, Session
 from humd.core.state import State
@@ -38,7 +39,7 @@ def hello(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         if older.door is not None and not older.is_connected:
             _hand_over(state, older, known)
             state.clients.drop(older.id)
-            effects.append(Inherit(older.id, client))
+            effects.append(Inherit(older.id, client, heard_of(arrival.body.get("heard"))))
             effects += _forget(state, older.door)
         elif older.door is None and known.door is None:
             scope = "door" if older.is_door else "client"
@@ -106,8 +107,10 @@ def detach(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
 
 def caught_up(state: State, arrival: Arrival) -> list[Effect]:
     """Humd noted that a client has heard everything that it had missed."""
-    client, sid = arrival.text("client"), arrival.header.sid
-    return [CaughtUp(client, sid)] if client is not None and sid is not None else []
+    client, sid, begun = arrival.text("client"), arrival.header.sid, arrival.body.get("begun")
+    if client is None or sid is None:
+        return []
+    return [CaughtUp(client, sid, begun if isinstance(begun, int) else None)]
 
 
 def bee_retract(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:

@@ -145,9 +145,9 @@ def booted(basis: Basis) -> Emit:
     return Emit(Chi.BEE_RETRACT, {"scope": "all", "reason": "boot", **basis.body()})
 
 
-def caught_up(client: ClientId, sid: str) -> Emit:
-    """A client has heard, and says so, everything on a sid that it had missed."""
-    return Emit(Chi.ATTACH, {"client": client, "reason": "caught-up"}, sid)
+def caught_up(client: ClientId, sid: str, begun: int) -> Emit:
+    """A client has heard, and says so, everything that it had missed when event `begun` asked."""
+    return Emit(Chi.ATTACH, {"client": client, "reason": "caught-up", "begun": begun}, sid)
 
 
 _ERROR = str(Chi.ERROR)

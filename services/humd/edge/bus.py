@@ -7,7 +7,7 @@ that ends is reported once through `on_gone`.
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from humd.core.arrivals import ClientId, Deliver
 from humd.core.clients import door_of
@@ -103,6 +103,7 @@ class Bus:
         False when some of what it has not seen is no longer here; then it is cut off.
         """
         assert connection.instance is not None
+        connection.is_answered = True
         outbox = self._outboxes.setdefault(connection.instance, Outbox())
         if not outbox.resume(cursor):
             self._overflow(connection)
@@ -171,6 +172,18 @@ class Bus:
         elif outbox.is_over:
             outbox.shed()
 
+    def outboxes(self) -> Iterable[tuple[ClientId, Outbox]]:
+        """Every instance and what it is owed."""
+        return self._outboxes.items()
+
+    def outbox(self, instance: ClientId) -> Outbox:
+        """What an instance is owed."""
+        return self._outboxes.setdefault(instance, Outbox())
+
+    def start_over(self) -> None:
+        """Owe nothing to anybody: what was read so far was not believed."""
+        self._outboxes.clear()
+
     def takes_more(self, client: ClientId) -> bool:
         """Whether a client is here and has taken most of what it was sent."""
         instance = door_of(client) or client
@@ -184,12 +197,15 @@ class Bus:
         outbox = self._outboxes.get(door_of(client) or client)
         return outbox is not None and not outbox.read_from_log
 
-    def inherit(self, old: ClientId, new: ClientId) -> None:
-        """What waits for a client of one door is for a client of another."""
+    def inherit(self, old: ClientId, new: ClientId, heard: Mapping[str, int]) -> None:
+        """What waits for a client of one door is for a client of another, but what it has heard."""
         door = door_of(old)
         outbox = self._outboxes.get(door) if door else None
         if outbox is not None:
             for owed in outbox.take_for(old.rpartition("/")[2]):
+                sid, wane = owed.header.sid, owed.header.wane
+                if owed.header.fan and sid and wane and wane <= heard.get(sid, 0):
+                    continue
                 self.owe(Deliver(new, owed.header._replace(client=None), owed.raw))
 
     def forget(self, client: ClientId) -> None:

@@ -39,6 +39,8 @@ class _Job:
 
     client: ClientId
     sid: str
+    begun: int
+    """Seq of the event that asked for it."""
     next_seq: int
     """Where reading goes on."""
     upto: int
@@ -53,6 +55,8 @@ class _Job:
     """Whether everything was handed over; it waits to be confirmed."""
     calls: set[str] = field(default_factory=set)
     """Calls that were not answered yet, as far as was read."""
+    effect: CatchUp | None = None
+    """What it began with: a new humd reads everything again."""
 
 
 class CatchUps:
@@ -75,16 +79,33 @@ class CatchUps:
             return False
         self.jobs[key] = _Job(
             *key,
+            begun=effect.seq,
             next_seq=effect.from_seq,
-            upto=effect.seq,
+            upto=max(effect.seq, effect.upto),
             after=effect.after,
             wane=effect.from_wane - 1,
+            effect=effect,
         )
         return True
 
-    def end(self, client: ClientId, sid: str) -> None:
-        """It is over, or void."""
-        self.jobs.pop((client, sid), None)
+    def start_over(self) -> None:
+        """Nobody catches up: what was read so far was not believed."""
+        self.jobs.clear()
+        self._by_rid.clear()
+
+    def under_way(self) -> list[CatchUp]:
+        """Every catch-up, as it would have to begin again."""
+        return [
+            job.effect._replace(client=job.client, upto=job.upto)
+            for job in self.jobs.values()
+            if job.effect is not None
+        ]
+
+    def end(self, client: ClientId, sid: str, begun: int | None) -> None:
+        """The one that event `begun` asked for is over, or whichever there is void."""
+        job = self.jobs.get((client, sid))
+        if job is not None and begun in (None, job.begun):
+            del self.jobs[client, sid]
 
     def forget(self, client: ClientId) -> None:
         """The listener is gone."""
@@ -149,9 +170,15 @@ class CatchUps:
         job.is_read = job.next_seq > job.upto
         return heard
 
-    def confirmed(self, is_confirmed: Callable[[ClientId], bool]) -> list[Key]:
-        """Listeners that have everything, as they said themselves."""
-        return [key for key, job in self.jobs.items() if job.is_read and is_confirmed(job.client)]
+    def confirmed(
+        self, is_confirmed: Callable[[ClientId], bool]
+    ) -> list[tuple[ClientId, str, int]]:
+        """Listeners that have everything, as they said themselves, and what asked for it."""
+        return [
+            (job.client, job.sid, job.begun)
+            for job in self.jobs.values()
+            if job.is_read and is_confirmed(job.client)
+        ]
 
     def _declined(self, job: _Job, body: Body) -> list[Deliver]:
         if body["qualifier"] == Qualifier.QUEUE_OVERFLOW:

@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from humd.core.arrivals import Timed
-from humd.core.asks import Asks
+from humd.core.asks import Ask, Asks
 from humd.core.clients import Client
 from humd.core.state import State
 from humd.edge.counters import Counters, replace
@@ -24,6 +24,10 @@ from nest.paths import Paths
 from thrum.errors import SettingsRefused
 from thrum.tones import Body
 
+ASKS_BYTES_MAX = 8 * 1024 * 1024
+"""Of a list of asks, about: half of what a frame takes."""
+ASK_BYTES = 512
+"""Of one of them, beside its sid and its own name."""
 PRUNE_SECONDS = 3_600.0
 """Between two looks for timing records that are too old."""
 
@@ -63,6 +67,15 @@ class Projections:
     def booted(self, state: State) -> None:
         """The log is replayed."""
         self._counters.open(state.watch.penny.counters)
+
+    def drift_written(self) -> tuple[int, int]:
+        """Seq and end of the newest timing record; all up to it are on disk, or counted."""
+        self._try("drift", self._drift.flush)
+        return self._drift.newest
+
+    def has_drift(self, seq: int, ended_ms: int, now_ms: int) -> bool:
+        """Whether the timing records up to this one are on disk, or too old to be kept."""
+        return self._drift.has(seq, ended_ms, now_ms)
 
     def timed(self, ended: Timed, now_ms: int, *, is_live: bool) -> None:
         """A turn's end is durable."""
@@ -126,7 +139,13 @@ def _write_bees(path: Path, bees: Iterable[Client]) -> None:
 
 
 def asks_of(asks: Asks) -> list[Body]:
-    """Every permission-ask that waits, and the latest that are over."""
+    """Every permission-ask that waits, and the latest that are over; of very many the newest."""
+    room, newest = ASKS_BYTES_MAX, list[Ask]()
+    for ask in reversed(asks.listed()):
+        room -= ASK_BYTES + 4 * len(ask.sid) + 4 * len(ask.ask_id)
+        if room < 0:
+            break
+        newest.append(ask)
     return [
         {
             "id": ask.id,
@@ -139,7 +158,7 @@ def asks_of(asks: Asks) -> list[Body]:
             "over_ms": ask.over_ms or None,
             "decided_by": ask.decided_by,
         }
-        for ask in asks.listed()
+        for ask in reversed(newest)
     ]
 
 

@@ -13,12 +13,14 @@ What is wrong comes as one `SettingsRefused`: a line for each violation with fil
 there and what was wanted. The process exits 78 and has changed nothing.
 """
 
-from nest.settings.load import ENVIRONMENT_NAMES, SERVICE_KINDS, load, service_key
+from nest.settings.load import ENVIRONMENT_NAMES, SERVICE_KINDS, key_label, load, service_key
 from nest.settings.model import (
+    Alias,
     AnchorSettings,
     AnthropicSettings,
     FrontSettings,
     FsSettings,
+    FurtherService,
     HumdSettings,
     LogLevel,
     NestSettings,
@@ -39,10 +41,12 @@ from nest.settings.model import (
 __all__ = [
     "ENVIRONMENT_NAMES",
     "SERVICE_KINDS",
+    "Alias",
     "AnchorSettings",
     "AnthropicSettings",
     "FrontSettings",
     "FsSettings",
+    "FurtherService",
     "HumdSettings",
     "LogLevel",
     "NestSettings",
@@ -58,6 +62,7 @@ __all__ = [
     "WorkersSettings",
     "is_loopback",
     "json_schema",
+    "key_label",
     "load",
     "service_key",
 ]

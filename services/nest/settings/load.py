@@ -16,6 +16,7 @@ from nest.private import read_private
 from nest.settings.model import (
     OLLAMA_PORT,
     FrontSettings,
+    FurtherService,
     LogLevel,
     Root,
     ServiceKind,
@@ -52,6 +53,8 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
         for kind in SERVICE_KINDS
         if _is_own_front(settings.workers.of(kind).base_url, settings.front)
     )
+    for kind in SERVICE_KINDS:
+        in_file += _wrong_offers(f"workers.{kind}", settings.workers.of(kind))
     roots, in_roots = _environment_roots(environ.get("HUM_ROOTS", ""))
     if settings.humd.thehum.is_bound_too_small:
         least = 4 * settings.humd.thehum.segment_bytes
@@ -74,7 +77,10 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
 
 
 def service_key(
-    kind: ServiceKind, settings: ServiceSettings, paths: Paths, environ: Mapping[str, str]
+    kind: ServiceKind,
+    settings: ServiceSettings | FurtherService,
+    paths: Paths,
+    environ: Mapping[str, str],
 ) -> str | None:
     """The key of a model service, or None: from `keyFile`, else the variable, else `hum up`.
 
@@ -82,17 +88,45 @@ def service_key(
     environment. The key never shows in this process's log. Raises `SettingsRefused` when a named
     file is missing or empty, or when others may read it.
     """
+    label = key_label(kind, settings)
     if settings.key_file is not None:
         key = _key_in(Path(settings.key_file))
         if not key:
             raise SettingsRefused(
-                f"workers.{kind}.keyFile: {settings.key_file} is missing or empty",
+                f"workers.{label}.keyFile: {settings.key_file} is missing or empty",
                 hint=f"write the key into it and: chmod 600 {settings.key_file}",
             )
     else:
-        key = environ.get(settings.key_env, "").strip() or _key_in(paths.worker_key(kind))
+        key = environ.get(settings.key_env or "", "").strip() or _key_in(paths.worker_key(label))
     register_secret(key)
     return key or None
+
+
+def key_label(kind: ServiceKind, settings: ServiceSettings | FurtherService) -> str:
+    """The name under which `hum up` leaves the key of a service."""
+    return f"{kind}.{settings.name}" if isinstance(settings, FurtherService) else kind
+
+
+def _wrong_offers(section: str, settings: ServiceSettings) -> tuple[Violation, ...]:
+    """What is wrong with further services and aliases beside the values themselves."""
+    found: list[Violation] = []
+    seen: set[str] = set()
+    for at, service in enumerate(settings.services):
+        place = f"{section}.services[{at}]"
+        if service.base_url is None:
+            found.append(Violation(f"{place}.baseUrl", "nothing", "where the service is"))
+        if service.name in seen:
+            found.append(Violation(f"{place}.name", service.name, "a name of its own"))
+        seen.add(service.name)
+    seen.clear()
+    for at, alias in enumerate(settings.aliases):
+        place = f"{section}.aliases[{at}]"
+        if not alias.models:
+            found.append(Violation(f"{place}.models", "nothing", "one model or more"))
+        if alias.name in seen:
+            found.append(Violation(f"{place}.name", alias.name, "a name of its own"))
+        seen.add(alias.name)
+    return tuple(found)
 
 
 _Place = Annotated[
@@ -158,8 +192,13 @@ def _resolved(
 
 def _placed(service: ServiceSettings, place: str | None, paths: Paths) -> ServiceSettings:
     """Where a service is and its key's file, the file's own words before the environment's."""
+    further = tuple(
+        replace(one, key_file=one.key_file and str(paths.expand(one.key_file)))
+        for one in service.services
+    )
     key_file = service.key_file and str(paths.expand(service.key_file))
-    return replace(service, base_url=service.base_url or place, key_file=key_file)
+    place = service.base_url or place
+    return replace(service, base_url=place, key_file=key_file, services=further)
 
 
 def _read(path: Path) -> object:
@@ -211,7 +250,7 @@ def _is_own_front(url: str | None, front: FrontSettings) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        return parts.port == front.port and is_loopback(parts.hostname or "")
+        return parts.port in (front.port, front.ollama_port) and is_loopback(parts.hostname or "")
     except ValueError:
         return False
 

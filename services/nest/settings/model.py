@@ -39,6 +39,13 @@ def _is_loopback_port(text: str) -> bool:
     return text == "" or (_is_host_port(text) and is_loopback(urlsplit(f"//{text}").hostname or ""))
 
 
+def _has_possible_port(text: str) -> bool:
+    try:
+        return urlsplit(f"//{text}").port != 0
+    except ValueError:
+        return False
+
+
 def is_base_url(text: str) -> bool:
     """Whether `text` names a server, without a user before its name."""
     try:
@@ -124,6 +131,9 @@ class ThehumSettings:
         default=30, metadata={"json": "maxAgeDays"}
     )
     """Days that events are kept when the log rolls, if the bytes allow."""
+    snapshot_interval_ms: Annotated[int, Range(100, 86_400_000)] = 30_000
+    """Milliseconds between two snapshots of the router's state, while something happens. A start
+    reads the newest one and what the log has behind it; what is behind none is never dropped."""
     exclude: tuple[Excludable, ...] = ("echo", "log")
     """Kinds of tone that are never written. They carry no state; only such kinds can be named."""
     sensitive: tuple[ChiName, ...] = ()
@@ -181,6 +191,16 @@ class Root:
     """`ro`: reading only."""
 
 
+HostName = Annotated[
+    str,
+    Text(
+        r"(\*\.)?[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?",
+        "a host such as registry.npmjs.org, *.pypi.org or 10.0.0.5:8443",
+        check=_has_possible_port,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellSettings:
     """Commands that models run."""
@@ -189,6 +209,9 @@ class ShellSettings:
     """The sandbox without which no command runs. `full`: every layer of it. `partial`: at least
     bubblewrap, with files, processes and network of its own. `none`: commands run even where there
     is no sandbox at all, with all the rights of this user."""
+    hosts: tuple[HostName, ...] = ()
+    """Where commands may connect to, by HTTPS through a proxy: `host`, `*.suffix`, each with
+    `:port` or for 443. Empty: no network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +247,8 @@ class FrontSettings:
     """Address to listen on. One that other machines reach needs a key: `hum key create`."""
     port: Port = 14_620
     """TCP port. 0: any free one; clients find it in runtime.json."""
+    ollama_port: Annotated[int, Range(1, 65_535)] | None = None
+    """A further port, for clients of Ollama that know one only; left out where it is taken."""
     names: tuple[Annotated[str, Text(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]", "a host name")], ...] = ()
     """Further names and addresses under which clients ask, without the port."""
     require_key: bool = False
@@ -257,6 +282,32 @@ Model = Annotated[str, Text(r"\S+", "a model's name")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherService:
+    """One more service of a worker's dialect."""
+
+    name: Annotated[str, Text(r"[a-z0-9][a-z0-9-]{0,31}", "a short name in lower case")] = "other"
+    """Its models are there as `name/model` as well."""
+    base_url: BaseUrl | None = None
+    """Where it is."""
+    key_env: KeyVariable | None = None
+    """The variable that holds its key when `hum up` runs."""
+    key_file: KeyFile | None = None
+    """A 0600 file with its key on one line; beats the variable."""
+    models: tuple[Model, ...] = ()
+    """Models to offer. Empty: those the service lists."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alias:
+    """A name for models of one worker."""
+
+    name: Model = "default"
+    """What clients ask for."""
+    models: tuple[Model, ...] = ()
+    """The first that can answer does; who asks for the alias allows each of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenaiSettings:
     """A model service that speaks the OpenAI dialect."""
 
@@ -270,6 +321,10 @@ class OpenaiSettings:
     """A 0600 file with the key on one line; beats the variable."""
     models: tuple[Model, ...] = ()
     """Models to offer. Empty: those the service lists."""
+    services: tuple[FurtherService, ...] = ()
+    """Further services of this dialect behind the same worker."""
+    aliases: tuple[Alias, ...] = ()
+    """Further names for models, each with the order in which models are asked."""
 
     @property
     def upstream(self) -> str:
@@ -291,6 +346,10 @@ class AnthropicSettings:
     """A 0600 file with the key on one line; beats the variable."""
     models: tuple[Model, ...] = ()
     """Models to offer. Empty: those the service lists."""
+    services: tuple[FurtherService, ...] = ()
+    """Further services of this dialect behind the same worker."""
+    aliases: tuple[Alias, ...] = ()
+    """Further names for models, each with the order in which models are asked."""
     answer_tokens_max: Annotated[int, Range(1, 1_000_000)] = field(
         default=8_192, metadata={"json": "answerTokensMax"}
     )
@@ -316,6 +375,10 @@ class OllamaSettings:
     """A 0600 file with the key on one line; beats the variable."""
     models: tuple[Model, ...] = ()
     """Models to offer. Empty: those the service lists."""
+    services: tuple[FurtherService, ...] = ()
+    """Further services of this dialect behind the same worker."""
+    aliases: tuple[Alias, ...] = ()
+    """Further names for models, each with the order in which models are asked."""
     context_tokens: Annotated[int, Range(256, 16_777_216)] | None = None
     """Context that is asked for, in tokens. Absent: what the model can take, at most 32,768."""
 

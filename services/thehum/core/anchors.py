@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from thehum.core.keys import KeyEvents
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint
 from thrum.errors import PeerError
 
@@ -78,14 +79,14 @@ def dump_receipt(receipt: Receipt) -> dict[str, object]:
     return {**fields, "data": "0x" + receipt.data.hex()} if receipt.data else fields
 
 
-def read_receipt(fields: Mapping[str, Any], *, public: bytes) -> Receipt:
-    """Read a receipt about the log with the key `public` and check all that can be seen in it.
+def read_receipt(fields: Mapping[str, Any], *, public: bytes, later: KeyEvents = ()) -> Receipt:
+    """Read a receipt about the log with these keys and check all that can be seen in it.
 
     The note is genuine, the receipt is about its root, and call data commits to just that. Raises
     `BadReceipt`.
     """
     try:
-        checkpoint = open_checkpoint(fields["note"], public=public)
+        checkpoint = open_checkpoint(fields["note"], public=public, later=later)
         receipt = Receipt(
             backend=Backend(fields["backend"]),
             ref=str(fields["ref"]),

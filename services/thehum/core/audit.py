@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from thehum.core.events import GENESIS, Head, MalformedEvent, read_event
+from thehum.core.keys import KeyChain, KeyEvents
 from thehum.core.recovery import Damaged, TornTail, scan_segment
 from thehum.core.sealed import is_packed, unpack
 from thehum.core.verify import Damage, Flaw, Walk, start_of, walk_lines
@@ -21,6 +22,9 @@ class Author:
 
     hid: str
     public: bytes
+    """The log's first key."""
+    later: KeyEvents = ()
+    """What is known of the keys after it; only for a log whose first events are not looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +38,16 @@ class Vouched:
     """Its last event, which is signed."""
     signatures: int
     """How many were checked."""
+    signer: str
+    """The key that they were checked by, in hex."""
 
-    def follows(self, head: Head) -> bool:
-        """Whether its first event is the one behind `head`, whose hash is empty when not known."""
-        return head.hash in ("", self.prev_hash) and head.ts_ms <= self.first_ts_ms
+    def follows(self, head: Head, keys: KeyChain) -> bool:
+        """Whether its first event is the one behind `head`, whose hash is empty when not known.
+
+        `keys` are those of the log up to there.
+        """
+        is_signer = self.signer == keys.public.hex()
+        return is_signer and head.hash in ("", self.prev_hash) and head.ts_ms <= self.first_ts_ms
 
 
 def vouch(
@@ -45,13 +55,17 @@ def vouch(
 ) -> Vouched | None:
     """Verify a sealed segment's file, plain or compressed, without the segments before it.
 
-    None when anything about it needs a closer look.
+    None when anything about it needs a closer look, as a change of key does.
     """
-    walk = Walk(author.hid, author.public, start_of(first_seq), every=every)
+    begin = start_of(first_seq)
+    walk = Walk(author.hid, author.public, begin, every=every, later=author.later)
+    signer = walk.keys.public
     lines, rest, is_whole = _unpacked(data)
     if rest or not is_whole or not lines or walk_lines(walk, lines) is not None:
         return None
-    if (walk.seq, walk.proven_seq) != (last_seq, last_seq):
+    if (walk.seq, walk.proven_seq) != (last_seq, last_seq) or walk.keys != walk.keys.upto(
+        begin.seq
+    ):
         return None
     try:
         first = read_event(lines[0])
@@ -62,6 +76,7 @@ def vouch(
         first_ts_ms=first.ts_ms,
         head=walk.head,
         signatures=walk.signatures,
+        signer=signer.hex(),
     )
 
 
@@ -80,6 +95,8 @@ class Report:
     unfinished_bytes: int
     """Bytes behind the head that nobody was told about: a write that goes on, or a torn one."""
     damage: Damage | None
+    keys: KeyChain
+    """The keys of the log up to the head."""
 
 
 def audit(
@@ -104,7 +121,7 @@ def audit(
     begin = start_of(firsts[0]) if firsts else GENESIS
     if base is not None and firsts and begin.seq >= base.seq:
         begin = base  # segments before it are on their way out
-    walk = Walk(author.hid, author.public, begin, every=every)
+    walk = Walk(author.hid, author.public, begin, every=every, later=author.later)
     damage, unfinished = None, 0
     for first_seq, next_first in pairwise([*firsts, 0]):
         if first_seq != walk.seq + 1:
@@ -112,7 +129,7 @@ def audit(
             break
         if first_seq != firsts[-1]:
             known = vouched(first_seq)
-            if known is None or not known.follows(walk.head):
+            if known is None or not known.follows(walk.head, walk.keys):
                 damage = _sealed(walk, read(first_seq), next_first - 1)
             else:
                 walk.pass_over(known.head, signatures=known.signatures)
@@ -131,6 +148,7 @@ def audit(
         segments=len(firsts),
         unfinished_bytes=unfinished,
         damage=damage,
+        keys=walk.keys,
     )
 
 

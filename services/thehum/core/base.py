@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import orjson
 
 from thehum.core.events import Head
+from thehum.core.keys import KeyEvents
 from thehum.core.notes import BadNote, open_checkpoint
 from thrum.canonical import dumps
 from thrum.merkle import leaf_hash, verify_inclusion
@@ -51,8 +52,8 @@ def dump_base(base: Base) -> bytes:
     )
 
 
-def read_base(data: bytes, *, public: bytes) -> Base:
-    """The base in a file of the log with this key; raises `BadNote` for any other text."""
+def read_base(data: bytes, *, public: bytes, later: KeyEvents = ()) -> Base:
+    """The base in a file of the log with these keys; raises `BadNote` for any other text."""
     try:
         fields = orjson.loads(data)
         base = Base(
@@ -63,7 +64,7 @@ def read_base(data: bytes, *, public: bytes) -> Base:
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as problem:
         raise BadNote(f"not a base of a log: {str(problem)[:200]}") from problem
-    checkpoint = open_checkpoint(base.note, public=public)
+    checkpoint = open_checkpoint(base.note, public=public, later=later)
     leaf, size = leaf_hash(bytes.fromhex(base.hash)), checkpoint.size
     if base.seq != size or not verify_inclusion(
         leaf, base.inclusion, checkpoint.root, index=size - 1, size=size

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from thehum.core.keys import KeyChain, KeyEvents
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint
 from thehum.core.witness import cosigned_at
-from thrum.ids import hid_of
+from thehum.core.witnessing import dump_keys, keys_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class Cosigned:
     """With our signature and the witness's below it."""
     witness: str
     """The hid of the witness."""
-    witness_public: bytes
+    witness_keys: KeyChain
+    """The keys of the witness, by its own log."""
     at_seconds: int
 
     @property
@@ -36,22 +38,19 @@ def witness_name(hid: str) -> str:
     return f"hum/{hid}/witness"
 
 
-def read_cosigned(body: Mapping[str, Any], *, public: bytes) -> Cosigned:
-    """Read and verify a signature below a checkpoint of the log with the key `public`.
+def read_cosigned(body: Mapping[str, Any], *, public: bytes, later: KeyEvents = ()) -> Cosigned:
+    """Read and verify a signature below a checkpoint of the log with these keys.
 
-    `body` has `note` and `pubkey`, and `cosignature` when that is not in the note yet. Raises
-    `BadNote`.
+    `body` has `note` and `pubkey`, and `cosignature` when that is not in the note yet, and `keys`
+    when the witness's key was replaced: then only the newest one signs. Raises `BadNote`.
     """
     try:
-        note, witness_public = (
-            body["note"] + body.get("cosignature", ""),
-            bytes.fromhex(body["pubkey"]),
-        )
-        witness = str(hid_of("humd", witness_public))
+        note, witness_keys = body["note"] + body.get("cosignature", ""), keys_of(body)
+        witness = witness_keys.author
     except (KeyError, TypeError, ValueError) as problem:
         raise BadNote(f"not a cosigned checkpoint: {problem!r}") from problem
-    checkpoint = open_checkpoint(note, public=public)
-    at_seconds = cosigned_at(note, name=witness_name(witness), public=witness_public)
+    checkpoint = open_checkpoint(note, public=public, later=later)
+    at_seconds = cosigned_at(note, name=witness_name(witness), public=witness_keys.public)
     if at_seconds is None:
         raise BadNote(f"the witness {witness} did not sign")
     if witness == checkpoint.author:
@@ -60,7 +59,7 @@ def read_cosigned(body: Mapping[str, Any], *, public: bytes) -> Cosigned:
         checkpoint=checkpoint,
         note=note,
         witness=witness,
-        witness_public=witness_public,
+        witness_keys=witness_keys,
         at_seconds=at_seconds,
     )
 
@@ -69,7 +68,7 @@ def dump_cosigned(cosigned: Cosigned) -> dict[str, object]:
     """What `read_cosigned` reads."""
     return {
         "note": cosigned.note,
-        "pubkey": cosigned.witness_public.hex(),
+        **dump_keys(cosigned.witness_keys.first, cosigned.witness_keys),
         "size": cosigned.size,
         "at_seconds": cosigned.at_seconds,
     }

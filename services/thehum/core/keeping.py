@@ -22,12 +22,15 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from thrum.canonical import NotCanonical, dumps
+from thrum.chi import Chi
 from thrum.redaction import KnownSecrets, may_hold_names
 
 BODY = "@body"
 REDACTED = "@redacted"
 ALL = "*"
 """In a list of chis: every one."""
+_PLAIN = frozenset({Chi.KEY_COMMIT, Chi.KEY_ROTATE})
+"""What verifying needs is always in the line."""
 LINE_BYTES_MAX = 32 * 1024
 """An event's line, unless its names alone are longer (docs/log.md, 5)."""
 INLINE_BODY_BYTES_MAX = LINE_BYTES_MAX - 4 * 1024
@@ -84,11 +87,11 @@ class Keep:
 
     def is_sensitive(self, chi: str) -> bool:
         """Whether bodies of this chi are always stored beside the log."""
-        return chi in self.sensitive or ALL in self.sensitive
+        return (chi in self.sensitive or ALL in self.sensitive) and chi not in _PLAIN
 
     def is_redacted(self, chi: str) -> bool:
         """Whether bodies of this chi are not stored at all."""
-        return chi in self.redacted or ALL in self.redacted
+        return (chi in self.redacted or ALL in self.redacted) and chi not in _PLAIN
 
 
 def may_hold_secrets(parcels: bytes) -> bool:

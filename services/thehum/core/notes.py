@@ -19,6 +19,7 @@ from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
 
+from thehum.core.keys import KeyChain, KeyEvents
 from thrum.errors import PeerError
 from thrum.ids import hid_of
 from thrum.keys import SIGNATURE_BYTES, SigningKey, verify
@@ -119,16 +120,24 @@ def _signature(line: str) -> tuple[str, bytes]:
     return match[1], b64decode(match[2], validate=True)
 
 
-def open_checkpoint(note: str, *, public: bytes) -> Checkpoint:
+def open_checkpoint(note: str, *, public: bytes, later: KeyEvents = ()) -> Checkpoint:
     """The checkpoint that `note` holds, signed by the log it is about; raises `BadNote`.
 
-    That log is the one of the humd with the key `public`, at whatever epoch.
+    That log is the one whose first key is `public`, at whatever epoch; `later` is what is known of
+    its keys since. A key signs for no log that is long enough to hold the event that replaced it.
     """
     checkpoint = read_checkpoint(split_note(note)[0])
     if checkpoint.author != str(hid_of("humd", public)):
         raise BadNote(f"a checkpoint of {checkpoint.author}, whose key is another one")
-    open_note(note, name=checkpoint.origin, public=public)
+    allowed = KeyChain(public, later).may_sign(checkpoint.size)
+    name, signers = checkpoint.origin, {payload[:_KEY_ID_BYTES] for _, payload in _below(note)}
+    signing = [key for key in allowed if key_id(name, key) in signers]
+    open_note(note, name=name, public=(signing or allowed)[-1])
     return checkpoint
+
+
+def _below(note: str) -> list[tuple[str, bytes]]:
+    return split_note(note)[1]
 
 
 def read_checkpoint(text: str) -> Checkpoint:

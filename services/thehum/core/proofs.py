@@ -3,10 +3,11 @@
 | key | what |
 |---|---|
 | `kind` | `hum.proof/1` |
-| `author`, `pubkey` | whose log; 64 hex of the key, whose SHA-256 is in the hid |
+| `author`, `pubkey` | whose log; 64 hex of its first key, whose SHA-256 is in the hid |
 | `seq`, `line` | the event, as it is stored, without the newline |
 | `inclusion` | 64 hex each, from the leaf up |
 | `checkpoint` | the signed note with size and root |
+| `keys` | the events that changed the key, as stored, when one did (`core.keys`) |
 | `how` | what to do with it, for people |
 
 That the author is who he should be, no file can prove: that is for the reader to compare.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 import orjson
 
 from thehum.core.events import Event, MalformedEvent, read_event, split_line
+from thehum.core.keys import BadKeyEvent, KeyChain, KeyEvents, chain_in
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint
 from thrum.errors import PeerError
 from thrum.merkle import HASH_BYTES, leaf_hash, verify_inclusion
@@ -29,7 +31,8 @@ PROOF_BYTES_MAX = 64 * 1024 * 1024
 INCLUSION_MAX = 64
 HOW = (
     "The author is humd_ and the SHA-256 of pubkey. The last line of the checkpoint is an Ed25519 "
-    'signature by pubkey over the text before the empty line. Cut ,"sig":... out of the line; its '
+    "signature by pubkey, or by the newest of keys, over the text before the empty line. Cut "
+    ',"sig":... out of the line; its '
     "SHA-256 is the event hash. Leaf seq-1 is SHA-256(00 || event hash), a node SHA-256(01 || left "
     "|| right); inclusion leads from the leaf to the root of the checkpoint (RFC 9162, 2.1.3.2). "
     "To check it all: hum thehum check-proof FILE, or docs/verify.py, which needs no hum."
@@ -46,11 +49,14 @@ class Proof:
 
     author: str
     public: bytes
+    """The log's first key."""
     line: bytes
     """The event as it is stored, without the newline."""
     inclusion: Sequence[bytes]
     note: str
     """The signed checkpoint."""
+    later: KeyEvents = ()
+    """The events that say which keys came after the first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,8 @@ def event_leaf(line: bytes) -> bytes:
 
 def dump_proof(proof: Proof, seq: int) -> dict[str, object]:
     """The JSON object of a proof about event `seq`."""
+    keys = KeyChain(proof.public, proof.later)
+    more: dict[str, object] = {"keys": keys.lines} if keys.is_rotated else {}
     return {
         "kind": KIND,
         "author": proof.author,
@@ -81,6 +89,7 @@ def dump_proof(proof: Proof, seq: int) -> dict[str, object]:
         "line": proof.line.decode(),
         "inclusion": [each.hex() for each in proof.inclusion],
         "checkpoint": proof.note,
+        **more,
         "how": HOW,
     }
 
@@ -91,9 +100,11 @@ def read_proof(data: bytes) -> Proof:
         fields = orjson.loads(data)
         if fields["kind"] != KIND:
             raise NotProven(f"not a proof that we know: {str(fields['kind'])[:80]}")
+        keys = chain_in(fields, bytes.fromhex(_text(fields["pubkey"])))
         proof = Proof(
             author=_text(fields["author"]),
-            public=bytes.fromhex(_text(fields["pubkey"])),
+            public=keys.first,
+            later=keys.events,
             line=_text(fields["line"]).encode(),
             inclusion=[bytes.fromhex(_text(each)) for each in fields["inclusion"][:INCLUSION_MAX]],
             note=_text(fields["checkpoint"]),
@@ -103,14 +114,14 @@ def read_proof(data: bytes) -> Proof:
         if read_event(proof.line).seq != fields["seq"]:
             raise NotProven("the event is not the one that the proof is about")
         return proof
-    except (KeyError, TypeError, ValueError, MalformedEvent) as problem:
+    except (KeyError, TypeError, ValueError, MalformedEvent, BadKeyEvent) as problem:
         raise NotProven(f"not a proof: {str(problem)[:200]}") from problem
 
 
 def check(proof: Proof) -> Proven:
     """Check everything that a proof says; raises `NotProven`."""
     try:
-        checkpoint = open_checkpoint(proof.note, public=proof.public)
+        checkpoint = open_checkpoint(proof.note, public=proof.public, later=proof.later)
         event = read_event(proof.line)
         leaf = event_leaf(proof.line)
     except (BadNote, MalformedEvent) as problem:

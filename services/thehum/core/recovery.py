@@ -18,6 +18,7 @@ zero is among the bytes.
 from dataclasses import dataclass, replace
 
 from thehum.core.events import Head, MalformedEvent, opening, split_line
+from thehum.core.keys import KeyChain
 from thehum.core.verify import (
     Damage,
     Flaw,
@@ -70,6 +71,8 @@ class Scan:
     marks: tuple[tuple[int, int], ...]
     """Some (seq, offset) of lines, ascending; the first line is always among them."""
     finding: Finding
+    keys: KeyChain
+    """The keys of the log up to the head."""
 
 
 def scan_segment(
@@ -112,6 +115,7 @@ def scan_segment(
         last_line=good[-1] if good else b"",
         marks=_marks(good, before.seq + 1),
         finding=finding,
+        keys=walk.keys.upto(head.seq),
     )
 
 
@@ -160,7 +164,7 @@ def _judge(
     has_later_group = (
         not is_one_write
         and len(signed) > 1
-        and any(is_signed_by(walk.public, one) for one in signed)
+        and any(is_signed_by(walk.keys.public, one) for one in signed)
     )
     if head.seq < remembered_seq or has_later_group or _arrived_whole(rest):
         first = damage or Damage(0, Flaw.FORM, 0)

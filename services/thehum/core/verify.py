@@ -39,8 +39,8 @@ from thehum.core.events import (
     opening,
     split_line,
 )
+from thehum.core.keys import KEY_CHIS, BadKeyEvent, KeyChain, KeyEvents
 from thrum import canonical
-from thrum.ids import hid_of
 from thrum.keys import verify
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?')
@@ -64,6 +64,7 @@ class Flaw(StrEnum):
     PREV_HASH = "prev_hash is not the hash of its predecessor"
     SIGNATURE = "the signature does not verify"
     TIME = "older than its predecessor"
+    KEYS = "a change of key that was not committed to, or not signed by both keys"
     STORAGE = "its compressed segment is not the file that was sealed"
     MISSING = "missing, though there was such an event"
 
@@ -93,14 +94,23 @@ class Walk:
     """A position in one author's chain. `take` and `step` move it on, line by line, in order.
 
     Start at `GENESIS` for a whole chain, at `start_of(seq)` when what is before is not there. With
-    `every` it checks every signature, otherwise those that are asked for.
+    `every` it checks every signature, otherwise those that are asked for, and always those of the
+    events that say which key signs. `public` is the log's first key, `later` are such events as are
+    known; those behind the head are found again on the way.
     """
 
     def __init__(
-        self, author: str, public: bytes, head: Head = GENESIS, *, every: bool = False
+        self,
+        author: str,
+        public: bytes,
+        head: Head = GENESIS,
+        *,
+        every: bool = False,
+        later: KeyEvents = (),
     ) -> None:
         self.author = author
-        self.public = public
+        self.keys = KeyChain(public, later)
+        """The keys of the log, as far as the walk has come."""
         self.every = every
         self.signed_seqs: list[int] = []
         """The events that were met with a signature, since somebody last emptied this."""
@@ -121,6 +131,7 @@ class Walk:
     @head.setter
     def head(self, head: Head) -> None:
         self.seq, self._hash, self._ts_ms = head.seq, head.hash.encode(), head.ts_ms
+        self.keys = self.keys.upto(head.seq)
 
     @property
     def signed(self) -> Signed | None:
@@ -165,12 +176,27 @@ class Walk:
                 return flaw
         ts_ms, sig, seq = fields["ts_ms"], fields["sig"], fields["seq"]
         canonical_bytes = _canonical_of(line, fields)
+        signed = Signed(seq, canonical_bytes, sig or "")
+        if sig is not None and self.every and not self.is_genuine(signed):
+            return Flaw.SIGNATURE
+        if line.endswith(KEY_CHIS, 0, line.rfind(_PREV_HASH)):
+            flaw = self._take_keys(line, signed)
+            if flaw is not None:
+                return flaw
         if sig is not None:
-            if self.every and not self.is_genuine(Signed(seq, canonical_bytes, sig)):
-                return Flaw.SIGNATURE
             self._last_signed = seq, line
             self.signed_seqs.append(seq)
         self.head = Head(seq, hashlib.sha256(canonical_bytes).hexdigest(), ts_ms)
+        return None
+
+    def _take_keys(self, line: bytes, signed: Signed) -> Flaw | None:
+        """Take over what an event says about keys, unless it may not."""
+        if signed.sig and not self.is_genuine(signed):
+            return Flaw.SIGNATURE
+        try:
+            self.keys = self.keys.grown(line)
+        except BadKeyEvent:
+            return Flaw.KEYS
         return None
 
     def _take_plain(self, lines: Iterator[bytes]) -> bytes | None:
@@ -205,6 +231,7 @@ class Walk:
             at = line.rfind(_PREV_HASH)
             if not (
                 line.startswith(link, at)
+                and not line.endswith(KEY_CHIS, 0, at)
                 and line.find(b'","seq":%d,"sid":' % (seq + 1), at + link_length) > 0
                 and line.startswith(begin)
             ):
@@ -261,7 +288,7 @@ class Walk:
         if signed.seq <= self.proven_seq:
             return True
         self.signatures += 1
-        if not is_signed_by(self.public, signed):
+        if not is_signed_by(self.keys.signer_of(signed.seq), signed):
             return False
         self.proven_seq = signed.seq
         return True
@@ -298,17 +325,12 @@ def is_signed_by(public: bytes, signed: Signed) -> bool:
     return verify(public, signed.canonical, sig)
 
 
-def is_author(author: str, public: bytes) -> bool:
-    """Whether `author` is the humd hid of `public`."""
-    return author == str(hid_of("humd", public))
-
-
 def walk_lines(walk: Walk, lines: list[bytes]) -> Damage | None:
     """Step through `lines` (a segment's, without newlines), then check the last signature.
 
     Returns the first event that is wrong; the walk then stands at or before its predecessor.
     """
-    if not is_author(walk.author, walk.public):
+    if walk.author != walk.keys.author:
         return Damage(walk.seq + 1, Flaw.KEY, walk.seq + 1)
     begin = walk.seq
     flaw = walk.take(lines)
@@ -343,7 +365,7 @@ def blame(
         return Damage(seq, flaw, group)
     signed = walk.signed if walk.signed and walk.signed.seq == seq - 1 else None
     if signed is not None:
-        before_is_good = is_signed_by(walk.public, signed)
+        before_is_good = is_signed_by(walk.keys.signer_of(signed.seq), signed)
     else:
         before_is_good = not _is_intact(walk, line, following)
     if before_is_good:
@@ -356,7 +378,7 @@ def _is_intact(walk: Walk, line: bytes, following: bytes | None) -> bool:
     fields = orjson.loads(line)
     if fields["sig"] is not None:
         signed = Signed(fields["seq"], _canonical_of(line, fields), fields["sig"])
-        return is_signed_by(walk.public, signed)
+        return is_signed_by(walk.keys.signer_of(signed.seq), signed)
     return _prev_hash(following) == _hash(line)
 
 

@@ -18,6 +18,7 @@ race would both be signed, or a crash would forget what was.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from thehum.core.keys import KeyChain, KeyEvents
 from thehum.core.notes import (
     BadNote,
     Checkpoint,
@@ -40,6 +41,8 @@ class Head:
 
     checkpoint: Checkpoint
     note: str
+    keys: KeyChain
+    """The keys of that log, as far as they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,23 @@ class Unproven:
     reason: str
 
 
-def read_head(note: str, *, public: bytes) -> Head:
-    """A head from a note that the log with this key signed; raises `BadNote`."""
-    return Head(open_checkpoint(note, public=public), note)
+def read_head(note: str, *, public: bytes, later: KeyEvents = ()) -> Head:
+    """A head from a note that the log with these keys signed; raises `BadNote`."""
+    checkpoint = open_checkpoint(note, public=public, later=later)
+    return Head(checkpoint, note, KeyChain(public, later))
+
+
+def with_known_keys(held: Head, new: Head) -> Head:
+    """`new`, judged by all that is known of the keys of the log of which we hold `held`.
+
+    Raises `BadNote` when the key that signed `new` was replaced before, or when the two name
+    different keys for one log.
+    """
+    if new.keys.continues(held.keys):
+        return new
+    if not held.keys.continues(new.keys):
+        raise BadNote("that log names other keys than it did before")
+    return read_head(new.note, public=held.keys.first, later=held.keys.events)
 
 
 def decide(held: Head | None, new: Head, proof: Sequence[bytes]) -> Cosign | Conflict | Unproven:

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from thehum.core.keys import BadKeyEvent, KeyChain, chain_in
 from thehum.core.notes import BadNote
-from thehum.core.witness import Conflict, Head, Unproven, decide, read_head
+from thehum.core.witness import Conflict, Head, Unproven, decide, read_head, with_known_keys
 
 WITNESSED_MAX = 1_024
 """Logs of which a head is held; one more is refused."""
@@ -71,6 +72,9 @@ class Witnessed:
             raise BadNote("our own log, for which others are to sign")
         if (caught := self.conflicts.get(author)) is not None:
             return caught
+        known_head = self._pending.get(author) or self.held.get(author)
+        if known_head is not None and known_head.checkpoint.origin == new.checkpoint.origin:
+            new = with_known_keys(known_head, new)
         if (pending := self._pending.get(author)) is not None:
             verdict = decide(pending, new, asked.proof)
             if isinstance(verdict, Conflict):
@@ -106,7 +110,7 @@ class Witnessed:
 def read_asked(body: Mapping[str, Any]) -> Asked:
     """What a `cosign` body asks; raises `BadNote`."""
     try:
-        note, public = body["note"], bytes.fromhex(body["pubkey"])
+        note, keys = body["note"], keys_of(body)
         hashes = body.get("proof") or []
         if len(hashes) > PROOF_HASHES_MAX:
             raise BadNote("a proof of consistency that is too long")
@@ -115,7 +119,16 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
         raise BadNote(f"not a head to sign for: {problem!r}") from problem
     if not isinstance(note, str):
         raise BadNote("not a head to sign for: the note is no text")
-    return Asked(head=read_head(note, public=public), public=public, proof=proof)
+    head = read_head(note, public=keys.first, later=keys.events)
+    return Asked(head=head, public=keys.first, proof=proof)
+
+
+def keys_of(body: Mapping[str, Any]) -> KeyChain:
+    """The keys of a log by `pubkey` and, once they changed, `keys`; raises `BadNote`."""
+    try:
+        return chain_in(body, bytes.fromhex(body["pubkey"]))
+    except BadKeyEvent as problem:
+        raise BadNote(problem.message) from problem
 
 
 def dump_head(head: Head, public: bytes) -> dict[str, object]:
@@ -126,8 +139,14 @@ def dump_head(head: Head, public: bytes) -> dict[str, object]:
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "note": head.note,
-        "pubkey": public.hex(),
+        **dump_keys(public, head.keys),
     }
+
+
+def dump_keys(public: bytes, keys: KeyChain) -> dict[str, object]:
+    """What `keys_of` reads."""
+    named: dict[str, object] = {"pubkey": public.hex()}
+    return {**named, "keys": keys.lines} if keys.is_rotated else named
 
 
 def dump_conflict(conflict: Conflict, public: bytes) -> dict[str, object]:
@@ -136,20 +155,23 @@ def dump_conflict(conflict: Conflict, public: bytes) -> dict[str, object]:
         "origin": conflict.first.checkpoint.origin,
         "size": conflict.first.checkpoint.size,
         "conflict": [conflict.first.note, conflict.second.note],
-        "pubkey": public.hex(),
+        **dump_keys(public, conflict.second.keys),
     }
 
 
 def read_record(body: Mapping[str, Any]) -> Head | Conflict:
     """What `dump_head` or `dump_conflict` made, verified again; raises `BadNote`."""
     try:
-        public = bytes.fromhex(body["pubkey"])
+        keys = keys_of(body)
+        first_key, later = keys.first, keys.events
         if "conflict" in body:
-            first, second = (read_head(note, public=public) for note in body["conflict"])
+            first, second = (
+                read_head(note, public=first_key, later=later) for note in body["conflict"]
+            )
             verdict = decide(first, second, ())
             if isinstance(verdict, Conflict):
                 return verdict
             raise BadNote("two heads that do not contradict each other")
-        return read_head(body["note"], public=public)
+        return read_head(body["note"], public=first_key, later=later)
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise BadNote(f"not a record of a head: {problem!r}") from problem

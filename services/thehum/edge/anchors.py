@@ -27,6 +27,7 @@ from thehum.core.anchors import (
     dump_receipt,
     read_receipt,
 )
+from thehum.core.keys import KeyChain
 from thehum.core.notes import Checkpoint
 from thehum.edge.disk import open_private, sync_data, sync_folder, told_apart, write_all
 from thrum.canonical import dumps
@@ -161,7 +162,7 @@ class Anchors:
         root: Path,
         settings: AnchorSettings,
         *,
-        public: bytes,
+        keys: KeyChain,
         cosigned: Callable[[int], str | None],
         now: float,
     ) -> None:
@@ -169,7 +170,7 @@ class Anchors:
         self._backend = Backend(settings.backend)
         self._anchor = _anchor_of(self._backend, settings, cosigned)
         every = settings.every_minutes * 60.0
-        anchored = _newest_size(self._path, public)
+        anchored = _newest_size(self._path, keys)
         self._queue = AnchorQueue(every_seconds=every, anchored_size=anchored, now=now)
 
     @property
@@ -246,7 +247,7 @@ def _whole_end(handle: int) -> int:
     return end
 
 
-def _newest_size(path: Path, public: bytes) -> int:
+def _newest_size(path: Path, keys: KeyChain) -> int:
     """Up to which event the newest good receipt goes."""
     try:
         handle = open_private(path)
@@ -260,7 +261,7 @@ def _newest_size(path: Path, public: bytes) -> int:
     newest = 0
     for line in lines:
         try:
-            receipt = read_receipt(orjson.loads(line), public=public)
+            receipt = read_receipt(orjson.loads(line), public=keys.first, later=keys.events)
             newest = max(newest, receipt.checkpoint.size)
         except (orjson.JSONDecodeError, BadReceipt, TypeError):
             continue

@@ -26,7 +26,6 @@ from thehum.core.verify import Walk, start_of
 from thehum.edge.disk import told_apart
 from thehum.edge.log import Log
 from thehum.edge.tiles import Tiles
-from thrum.keys import SigningKey
 from thrum.merkle import (
     HASH_BYTES,
     Frontier,
@@ -55,11 +54,10 @@ log = logging.getLogger(__name__)
 class Checkpoints:
     """See the module. Call `tick` now and then, `finish` before the log is closed."""
 
-    def __init__(self, opened: Log, root: Path, key: SigningKey, *, now: float) -> None:
+    def __init__(self, opened: Log, root: Path, *, now: float) -> None:
         """Go on from the newest checkpoint in the folder `root`. Raises as `Tiles.open` does."""
         self._log = opened
         self._path = root / CHECKPOINT
-        self._key = key
         self._due_at = now + EVERY_SECONDS
         self._tiles = Tiles(root)
         self._front = Frontier()
@@ -133,7 +131,7 @@ class Checkpoints:
             self._give_up(f"event {head.seq} on disk is not the one that was written")
             return None
         made = Checkpoint(origin(self._log.author), self.size, self._front.root(self._tail))
-        note = sign_checkpoint(made, self._key)
+        note = sign_checkpoint(made, self._log.key)
         with told_apart(f"writing {self._path}"):
             replace_private(self._path, note.encode())
         self.newest, self.note = made, note
@@ -191,7 +189,7 @@ class Checkpoints:
             log.error("log.not_dropped", extra={"seq": seq, "reason": "the hashes do not agree"})
             return None
         self._tiles.sync()
-        note = sign_checkpoint(made, self._key)
+        note = sign_checkpoint(made, self._log.key)
         return Base(seq=seq, hash=event_hash, inclusion=included, note=note)
 
     # --- the tree
@@ -227,7 +225,7 @@ class Checkpoints:
         return self._front.root(self._tail) == newest.root
 
     def _walk_from(self, head: Head) -> Walk:
-        return Walk(self._log.author, self._log.public, head)
+        return Walk(self._log.author, self._log.public, head, later=self._log.keys.events)
 
     def _resume(self) -> None:
         self.newest = self._stored()
@@ -268,7 +266,8 @@ class Checkpoints:
     def _stored(self) -> Checkpoint | None:
         try:
             note = read_private(self._path).decode()
-            found = open_checkpoint(note, public=self._log.public)
+            keys = self._log.keys
+            found = open_checkpoint(note, public=keys.first, later=keys.events)
             self.note = note
             return found
         except FileNotFoundError:

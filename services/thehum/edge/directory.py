@@ -16,6 +16,7 @@ import orjson
 from nest.private import mint_private, read_private, replace_private
 from thehum.core import names
 from thehum.core.base import Base, dump_base, read_base
+from thehum.core.keys import KeyChain
 from thehum.edge.disk import (
     NO_ROOM,
     allocated,
@@ -75,13 +76,13 @@ class LogDirectory:
         """Where the next segment is laid out."""
         return self.root / names.SPARE
 
-    def base(self, public: bytes) -> Base | None:
+    def base(self, keys: KeyChain) -> Base | None:
         """Where the log begins; None when its first event is there. Raises `BadNote`."""
         try:
             data = read_private(self.root / names.BASE)
         except FileNotFoundError:
             return None
-        return read_base(data, public=public)
+        return read_base(data, public=keys.first, later=keys.events)
 
     def move_base(self, base: Base) -> None:
         """Let the log begin behind `base`; once this returns that is on disk.

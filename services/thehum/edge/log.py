@@ -8,9 +8,11 @@ from pathlib import Path
 from nest.identity import Identity
 from thehum.core import names
 from thehum.core.base import Base
-from thehum.core.events import GENESIS, Head, read_event
+from thehum.core.events import GENESIS, Head, read_event, split_line
+from thehum.core.events import hash_of as event_hash
 from thehum.core.groups import Group, GroupBuilder, Signing
 from thehum.core.keeping import Aside, place_of
+from thehum.core.keys import KeyChain, KeyEvents
 from thehum.core.notes import BadNote
 from thehum.core.offers import BatchName, batch_of
 from thehum.core.pages import Page, PageLimits
@@ -43,11 +45,15 @@ class Log:
         root: Path,
         identity: Identity,
         *,
+        later: KeyEvents = (),
         signing: Signing = Signing.GROUP,
         segment_bytes: int = SEGMENT_BYTES,
         segment_events: int = SEGMENT_EVENTS,
     ) -> None:
         """Open the log in `root`, made when missing, and verify its newest two segments.
+
+        `identity` is the log's name and the key that signs now; `later` is what is known of how
+        the first key was replaced.
 
         Raises `SettingsRefused` for a folder that cannot be used, `WriteFailed`, and `DiskFull`
         when there is not even room to name the author of a new log. What else is to be written and
@@ -55,8 +61,11 @@ class Log:
         read-only, and `read_only` says why.
         """
         self.author = str(identity.hid)
-        self.public = identity.key.public
-        self._key = identity.key
+        self.public = later[0].public if later else identity.key.public
+        """The first key, after which the log is named."""
+        self.keys = KeyChain(self.public, later)
+        self.key = identity.key
+        """The key that signs."""
         self._signing = signing
         self._segment_bytes, self._segment_events = segment_bytes, segment_events
         self.head: Head = GENESIS
@@ -79,7 +88,9 @@ class Log:
                 self._spare = Spare(self._directory.spare, segment_bytes)
                 self._compressor = Compressor(root)
                 self.bodies = Bodies(root)
+                self._known_keys = self.keys
                 self._recover()
+                self._check_keys()
                 if self.read_only is None:
                     self._find_base()
                 if self.read_only is None:
@@ -111,7 +122,7 @@ class Log:
 
     def builder(self) -> GroupBuilder:
         """Builds the next group. Nothing of it counts until it is appended."""
-        return GroupBuilder(self.author, self._key, self.head, signing=self._signing)
+        return GroupBuilder(self.author, self.key, self.head, signing=self._signing)
 
     def append(
         self, group: Group, last_batch: BatchName | None, asides: Sequence[Aside] = ()
@@ -139,6 +150,19 @@ class Log:
         self._reader.remember(segment.first_seq, [(group.first_seq, offset)])
         self.head = group.head
         self.last_batch = last_batch or self.last_batch
+
+    def append_keys(
+        self, group: Group, last_batch: BatchName | None, asides: Sequence[Aside] = ()
+    ) -> None:
+        """As `append`, for a group whose last event says which key signs from then on.
+
+        The caller then sees to it that `key` is that one. Raises `BadKeyEvent` too, and then
+        nothing is written.
+        """
+        line = group.data[group.data.rfind(b"\n", 0, -1) + 1 : -1]
+        keys = self.keys.grown(line)
+        self.append(group, last_batch, asides)
+        self.keys = keys
 
     def _is_full(self, segment: Segment, more_bytes: int) -> bool:
         if segment.end == 0:
@@ -239,7 +263,7 @@ class Log:
     def _find_base(self) -> None:
         """See where the log begins; read-only when something in front is missing."""
         try:
-            self.base = self._directory.base(self.public)
+            self.base = self._directory.base(self.keys)
         except BadNote as problem:
             self._refuse_writes(f"{names.BASE}: {problem.message}")
             return
@@ -274,6 +298,13 @@ class Log:
         """Durable events from `from_seq` on."""
         return self._reader.page(from_seq, upto_seq=self.head.seq, limits=limits, sid=sid)
 
+    def hash_of(self, seq: int) -> str:
+        """The hash of a durable event that is here."""
+        if seq == self.head.seq:
+            return self.head.hash
+        (line,) = self.page(seq, PageLimits(events_max=1)).lines
+        return event_hash(split_line(line)[0])
+
     def _has_bodies_behind(self, seq: int) -> bool:
         """Whether an event behind `seq` has its body beside the log."""
         limits = PageLimits.bulk()
@@ -303,9 +334,10 @@ class Log:
                 self._check_remembered()
             return
         before = self.head if len(firsts) > 1 else start_of(first_seq)
+        known = self.keys if len(firsts) > 1 else self._known_keys
         scan = scan_segment(
             data,
-            self._walk(before),
+            self._walk(before, known),
             is_each_signed=self._signing is Signing.EVERY,
             remembered_seq=self._remembered,
         )
@@ -351,7 +383,7 @@ class Log:
         """Verify a sealed segment; False, and read-only, when something is wrong with it."""
         stored = self._read(first_seq)
         data, is_whole = unpack(stored)
-        scan = scan_segment(data, self._walk(start_of(first_seq)), is_sealed=True)
+        scan = scan_segment(data, self._walk(start_of(first_seq), self._known_keys), is_sealed=True)
         self._accept(first_seq, scan)
         if not is_whole and not isinstance(scan.finding, Damaged):
             flaw = Damage(self.head.seq + 1, Flaw.STORAGE, self.head.seq + 1)
@@ -370,13 +402,13 @@ class Log:
         return True
 
     def _accept(self, first_seq: int, scan: Scan) -> None:
-        self.head = scan.head
+        self.head, self.keys = scan.head, scan.keys
         self._reader.remember(first_seq, scan.marks)
         if scan.last_line:
             self.last_batch = batch_of(read_event(scan.last_line).body)
 
-    def _walk(self, head: Head) -> Walk:
-        return Walk(self.author, self.public, head)
+    def _walk(self, head: Head, known: KeyChain) -> Walk:
+        return Walk(self.author, self.public, head, later=known.events)
 
     def _check_remembered(self) -> bool:
         """Whether the log is as long as it was; read-only when it is shorter."""
@@ -387,6 +419,15 @@ class Log:
             "it was cut short, or an older copy was put back"
         )
         return False
+
+    def _check_keys(self) -> None:
+        """See that no change of key that is known was lost with the end of the log."""
+        if self.read_only is None and not self.keys.continues(self._known_keys):
+            known = self._known_keys.events[-1].seq
+            self._refuse_writes(
+                f"{names.KEYS} has a change of key at event {known}, and the log ends at event "
+                f"{self.head.seq} without it: an older copy was put back"
+            )
 
     def _damaged(self, first_seq: int, finding: Damaged, data: bytes) -> None:
         name = self._directory.segment(first_seq).name

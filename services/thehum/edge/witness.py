@@ -27,6 +27,7 @@ from thehum.core.witnessing import (
     Witnessed,
     dump_conflict,
     dump_head,
+    dump_keys,
     read_asked,
     read_record,
 )
@@ -36,10 +37,9 @@ from thehum.errors import DiskFull
 from thrum.canonical import dumps
 from thrum.chi import Chi
 from thrum.errors import Qualifier
-from thrum.keys import SigningKey
 from thrum.tones import Body, Tone
 
-RECORD_KEYS = ("origin", "size", "root", "note", "conflict", "pubkey")
+RECORD_KEYS = ("origin", "size", "root", "note", "conflict", "pubkey", "keys")
 COSIGNED_MAX = 64
 """Witnesses whose signature below our checkpoint is kept."""
 _NEEDLE = b',"chi":' + dumps(Chi.WITNESSED) + b',"prev_hash":"'
@@ -53,8 +53,8 @@ Say = Callable[[Tone], int]
 class Witness:
     """See the module. `say` is for what the log has to say, and for answers."""
 
-    def __init__(self, opened: Log, root: Path, key: SigningKey, *, say: Say) -> None:
-        self._log, self._root, self._key, self._say = opened, root, key, say
+    def __init__(self, opened: Log, root: Path, *, say: Say) -> None:
+        self._log, self._root, self._say = opened, root, say
         self._folder = root / names.WITNESSED_DIR
         self._witnessed = Witnessed(opened.author)
         self._waiting: dict[int, tuple[Tone, Head, bytes]] = {}
@@ -128,7 +128,7 @@ class Witness:
 
     def _sign(self, tone: Tone, head: Head, at_seconds: int) -> None:
         name = witness_name(self._log.author)
-        line = cosignature(head, self._key, name=name, at_seconds=at_seconds)
+        line = cosignature(head, self._log.key, name=name, at_seconds=at_seconds)
         checkpoint = head.checkpoint
         body: Body = {
             "origin": checkpoint.origin,
@@ -136,7 +136,7 @@ class Witness:
             "note": head.note,
             "cosignature": line,
             "witness": self._log.author,
-            "pubkey": self._log.public.hex(),
+            **dump_keys(self._log.public, self._log.keys),
         }
         self._answer(tone, body)
 
@@ -158,7 +158,7 @@ class Witness:
     def adopt(self, tone: Tone) -> None:
         """Keep a signature below a checkpoint of ours, if it is one and newer than what we have."""
         try:
-            cosigned = read_cosigned(tone.body, public=self._log.public)
+            cosigned = self._cosigned_in(tone.body)
             kept = self._keep(cosigned)
         except BadNote as problem:
             self._decline(tone, Qualifier.TONE_MALFORMED, problem.message)
@@ -170,12 +170,16 @@ class Witness:
         signed = (witness for witness, events in self._cosigned.items() if events >= size)
         return next(signed, None)
 
+    def _cosigned_in(self, body: Body) -> Cosigned:
+        keys = self._log.keys
+        return read_cosigned(body, public=keys.first, later=keys.events)
+
     def _load_cosigned(self) -> None:
         folder = self._root / names.COSIGNED_DIR
         for name in filter(names.is_record, os.listdir(folder) if folder.is_dir() else ()):
             try:
                 body = orjson.loads(read_private(folder / name))
-                found = read_cosigned(body, public=self._log.public)
+                found = self._cosigned_in(body)
             except (BadNote, orjson.JSONDecodeError) as problem:
                 log.error("log.bad_record", extra={"where": name, "reason": str(problem)})
                 continue
@@ -186,7 +190,9 @@ class Witness:
         make_folder(folder)
         path = folder / names.record_name(cosigned.witness)
         if path.exists():
-            held = read_cosigned(orjson.loads(read_private(path)), public=self._log.public)
+            held = self._cosigned_in(orjson.loads(read_private(path)))
+            if not cosigned.witness_keys.continues(held.witness_keys):
+                raise BadNote(f"{cosigned.witness} names other keys than it did before")
             if newer(held, cosigned) is held:
                 return held
         elif len(os.listdir(folder)) >= COSIGNED_MAX:

@@ -19,6 +19,8 @@ BODY_BYTES_MAX = FRAME_BYTES_MAX - 4 * 1024 * 1024
 """Packed body of a tone from a client; the rest of a frame is for headers and what humd adds."""
 PACKED_GROWTH_MAX = 2.25
 """How much longer a body can get on the bus: `1.5,` has four bytes, a packed float nine."""
+LOG_BYTES_MAX = 8 * 1024
+"""Of the line of a `log` tone."""
 NAME_CHARS_MAX = 4_096
 """Characters of `chi`, `rid`, `sid`, `from` and `to`."""
 
@@ -33,7 +35,9 @@ class Reason(StrEnum):
     PAST_DUSK = "past-dusk"
     UNKNOWN_CHI = "unknown-chi"
     RECEIPT = "receipt"
-    """An `echo` or a `log`: for nobody."""
+    """An `echo`: for nobody."""
+    TALK = "talk"
+    """A `log` that is too long, or one of too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,10 @@ def decide(line: bytes, now_ms: int) -> Tone | Kept | None:
         return Kept(Reason.MALFORMED, error_line(Qualifier.TONE_MALFORMED, message))
     if is_past_dusk(tone.dusk, now_ms):
         return Kept(Reason.PAST_DUSK, _echo_of(tone, "past dusk"))
-    if tone.chi in (Chi.ECHO, Chi.LOG):
+    if tone.chi == Chi.ECHO:
         return Kept(Reason.RECEIPT)
+    if tone.chi == Chi.LOG and len(line) > LOG_BYTES_MAX:
+        return Kept(Reason.TALK)
     if tone.chi not in _KNOWN:  # the bus's own tones too: they mean nothing at the door
         return Kept(Reason.UNKNOWN_CHI, _echo_of(tone))
     if len(line) * PACKED_GROWTH_MAX > BODY_BYTES_MAX and _packed_bytes(tone) > BODY_BYTES_MAX:
@@ -78,6 +84,15 @@ def concerns(hello: Tone) -> list[str]:
     if (version := hello.text("protoVersion") or THRUM_VERSION) != THRUM_VERSION:
         found.append(f"it speaks {version[:32]}, this door {THRUM_VERSION}")
     return found
+
+
+def skew_line(hello: Tone) -> bytes:
+    """What a bee hears that speaks another major version; nothing for every other hello."""
+    version = hello.text("protoVersion") or THRUM_VERSION
+    if version.partition(".")[0] == THRUM_VERSION.partition(".")[0]:
+        return b""
+    message = f"you speak thrum {version[:32]}, this door {THRUM_VERSION}: expect to be misread"
+    return error_line(Qualifier.VERSION_SKEW, message, hello)
 
 
 def first_breath() -> bytes:

@@ -7,8 +7,8 @@ import socket
 
 import anyio
 
+from nest.bucket import Bucket
 from thrum.errors import Qualifier
-from thrumd.core.bucket import Bucket
 from thrumd.core.inbound import error_line
 from thrumd.edge.connection import peer_uid
 from thrumd.edge.door import CLIENTS_MAX, Door

@@ -7,6 +7,7 @@ import struct
 from collections import deque
 from typing import Protocol, cast
 
+from nest.bucket import Bucket
 from thrum.tones import Tone
 from thrumd.core.outbound import lines_of
 from thrumd.core.outbox import FULL_SECONDS_MAX, Outbox
@@ -22,6 +23,9 @@ HALF_CLOSED_SECONDS_MAX = 60.0
 """How long a client that closed its writing side is served without anything being delivered."""
 LAST_LINE_SECONDS_MAX = 10.0
 """How long a client that is cut may take to read what was written, and why it is cut."""
+LOGS_PER_SECOND = 10.0
+"""`log` tones of one client that go on, in the long run; they go past every other bound."""
+LOGS_BURST = 100.0
 SLOW_READER = "slow-reader"
 PEER_CREDENTIALS = "3i"
 
@@ -69,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._full_since: float | None = None
         self._half_closed_since: float | None = None
         self._cut_since: float | None = None
+        self._talk: Bucket | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -159,6 +164,12 @@ class Connection(asyncio.Protocol):
             self._mind_outbox()
         else:
             self._transport.write(lines)
+
+    def may_talk(self) -> bool:
+        """Whether one more `log` tone of this client goes on."""
+        if self._talk is None:
+            self._talk = Bucket(LOGS_PER_SECOND, LOGS_BURST)
+        return self._talk.take(self._loop.time()) == 0
 
     def stop_reading(self) -> None:
         """Take nothing more from this client."""

@@ -82,8 +82,10 @@ class Door:
         that its clients come back and nobody waits for what was lost.
         """
         while True:
-            for tone in await self.bee.inbox.take():
+            tones, mark = await self.bee.inbox.take(), self.bee.mark
+            for tone in tones:
                 self._deliver(tone)
+            self.bee.handled(mark)
 
     def sweep(self, now: float) -> None:
         """End the connections that are overdue; call it about once a second."""
@@ -216,12 +218,17 @@ class Door:
             client.reply(reply)
 
     def _forward(self, client: Connection, tone: Tone, size: int) -> None:
+        if tone.chi == Chi.LOG and not client.may_talk():
+            self._keep(client, Reason.TALK, b"")
+            return
         rid = tone.rid
         tone.client = client.client
         if tone.chi == Chi.HELLO:
             for concern in inbound.concerns(tone):
                 self._count.concerns.inc()
                 log.warning("door.hello", extra={"client": client.client, "reason": concern})
+            if skew := inbound.skew_line(tone):
+                client.reply(skew)
         try:
             number = self.bee.post(tone)
         except MalformedTone as problem:
@@ -231,7 +238,9 @@ class Door:
         client.is_known = True
         if number:
             self._receipts.expect(Receipt(number, client.client, rid, size))
-        elif rid is not None:  # never logged, so there is nothing to wait for
+        elif (
+            rid is not None and tone.chi != Chi.LOG
+        ):  # never logged, so there is nothing to wait for
             client.reply(inbound.echo_line(rid, None if self.bee.is_connected else "humd is away"))
 
     def _deliver(self, tone: Tone) -> None:

@@ -7,5 +7,7 @@ from workers.models import serve_models
 
 async def serve(context: Context) -> None:
     """Offer the service's models on the bus until asked to stop."""
-    wire = AnthropicWire(context.settings.workers.anthropic.answer_tokens_max)
-    await serve_models(context, "anthropic", wire, speaks="anthropic/messages")
+    tokens = context.settings.workers.anthropic.answer_tokens_max
+    await serve_models(
+        context, "anthropic", lambda: AnthropicWire(tokens), speaks="anthropic/messages"
+    )

@@ -61,14 +61,13 @@ class Embedding:
         return self.takes_tokens or all(isinstance(entry, str) for entry in wanted.inputs)
 
 
-def wanted_of(prompt: Mapping[str, Any], models: Sequence[str]) -> Wanted:
-    """What a prompt with `embed` asks for; the first of `models` when it names none."""
+def wanted_of(prompt: Mapping[str, Any], model: str) -> Wanted:
+    """What a prompt with `embed` asks of `model`."""
     asked = prompt["embed"] if isinstance(prompt["embed"], dict) else {}
     inputs = asked.get("input")
     dimensions = asked.get("dimensions")
-    model = prompt.get("modelId")
     return Wanted(
-        model=model if isinstance(model, str) and model else models[0],
+        model=model,
         inputs=inputs if isinstance(inputs, list) else [],
         dimensions=dimensions if type(dimensions) is int else None,
     )

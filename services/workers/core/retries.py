@@ -24,13 +24,14 @@ def wait_seconds(tries: int, *, retry_after: str | None, now: float, jitter: flo
     if tries > RETRIES_MAX:
         return None
     ours = WAIT_SECONDS * (1 << (tries - 1)) * (1 - jitter / 2)
-    theirs = _seconds(retry_after, now)
+    theirs = asked_seconds(retry_after, now)
     if theirs is None:
         return ours
     return max(ours, theirs) if theirs <= RETRY_AFTER_SECONDS_MAX else None
 
 
-def _seconds(retry_after: str | None, now: float) -> float | None:
+def asked_seconds(retry_after: str | None, now: float) -> float | None:
+    """How long a service wants us to wait, from its header; None when it does not say."""
     if not retry_after:
         return None
     try:

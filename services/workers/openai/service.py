@@ -7,4 +7,4 @@ from workers.models import serve_models
 
 async def serve(context: Context) -> None:
     """Offer the service's models on the bus until asked to stop."""
-    await serve_models(context, "openai", OpenaiWire(), speaks="openai/chat-completions")
+    await serve_models(context, "openai", OpenaiWire, speaks="openai/chat-completions")

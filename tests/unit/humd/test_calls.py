@@ -7,6 +7,7 @@ from tests.support.world import World
 
 from humd.core import calls
 from humd.core.arrivals import Refusal
+from humd.core.authority import ID_CHARS_MAX
 from humd.core.calls import CALL_MS
 from humd.core.clients import ADRIFT_MS
 from thrum.errors import Qualifier
@@ -32,6 +33,19 @@ def call(world: World, client: str = "W", tool: str = "t", call_id: str = "c") -
 
 def qualifier(verdict: object) -> Qualifier | None:
     return verdict.qualifier if isinstance(verdict, Refusal) else None
+
+
+@pytest.mark.parametrize("end", ["finish", "error"])
+def test_the_end_of_a_turn_stops_whoever_runs_its_calls(world: World, end: str) -> None:
+    call(world)
+    world.hears("F")
+
+    world.says("W", end, sid="s", finishReason="stop", message="no", qualifier="upstream.failed")
+
+    (cancel,) = world.hears("F")
+    assert (cancel.chi, cancel.body["callId"]) == ("cancel", "c")
+    assert cancel.body["reason"] == "turn-over"
+    assert world.state.calls.waiting == {}
 
 
 class TestACall:
@@ -80,6 +94,12 @@ class TestACall:
         verdict = world.says("W", "tool-call", sid="s", toolName="t")
 
         assert qualifier(verdict) is Qualifier.TONE_MALFORMED
+
+    def test_under_an_absurd_id_is_refused(self, world: World) -> None:
+        verdict = call(world, call_id="x" * (ID_CHARS_MAX + 1))
+
+        assert qualifier(verdict) is Qualifier.TONE_MALFORMED
+        assert call(world, call_id="x" * ID_CHARS_MAX) is None
 
     def test_under_an_id_in_use_is_refused(self, world: World) -> None:
         call(world)

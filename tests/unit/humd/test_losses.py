@@ -244,7 +244,21 @@ class TestALostDoor:
         world.loses("D")
         world.joins("E/a", "asker", hid="a")
 
-        assert Inherit("D/a", "E/a") in [effect for _, effect in world.effects]
+        assert Inherit("D/a", "E/a", {}) in [effect for _, effect in world.effects]
+
+    def test_says_how_far_who_inherits_has_heard(self, world: World) -> None:
+        world.loses("D")
+        heard = {"s": 3, "t": "4", "u": True, "v": None}
+        world.joins("E/a", "asker", hid="a", heard=heard)
+
+        assert Inherit("D/a", "E/a", {"s": 3}) in [effect for _, effect in world.effects]
+
+    @pytest.mark.parametrize("heard", [None, [], "s", 7])
+    def test_takes_any_other_word_for_none(self, world: World, heard: object) -> None:
+        world.loses("D")
+        world.joins("E/a", "asker", hid="a", heard=heard)
+
+        assert Inherit("D/a", "E/a", {}) in [effect for _, effect in world.effects]
 
     def test_ends_the_turns_of_workers_that_stay_away(self, world: World) -> None:
         world.joins("D/w", "worker", hid="w", models=["n"])

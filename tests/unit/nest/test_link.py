@@ -252,6 +252,35 @@ class TestCredit:
         assert (header, frames.read_body(body)) == (Header("credit"), {"count": 1, "cursor": 4})
         assert (link.owes_credit, link.take(is_late=True)) == (False, None)
 
+    def test_is_given_at_once_for_what_was_handled_where_that_is_what_counts(
+        self, link: Link
+    ) -> None:
+        link.credits_handled = True
+        join(link)
+        link.receive(parcel("chunk", seq=4))
+        mark, early = link.mark, link.take(is_late=True)
+        link.receive(parcel("chunk", seq=5))
+        link.handled(mark)
+
+        ((header, body),) = taken(link)
+
+        assert (early, header) == (None, Header("credit"))
+        assert body["count"] == 1
+        assert taken(link) == []
+
+    def test_is_not_given_for_what_came_on_another_connection(self, link: Link) -> None:
+        link.credits_handled = True
+        join(link)
+        link.receive(parcel("chunk", seq=4))
+        mark = link.mark
+        link.closed()
+        join(link)
+        link.receive(parcel("chunk", seq=5))
+
+        link.handled(mark)
+
+        assert taken(link) == []
+
     def test_is_not_given_while_we_take_no_more(self, link: Link) -> None:
         join(link)
         link.takes_more = False

@@ -282,6 +282,40 @@ def test_a_key_comes_from_the_file_then_the_variable_then_hum_up(paths: Paths) -
     assert service_key("openai", plain, paths, {}) == "from-hum-up"
 
 
+def test_a_further_service_has_a_key_of_its_own(paths: Paths) -> None:
+    service = {"name": "groq", "baseUrl": "http://x/v1", "keyEnv": "GROQ_API_KEY"}
+    write(paths, {"workers": {"openai": {"services": [service]}}})
+    paths.worker_key("openai").parent.mkdir(parents=True)
+    replace_private(paths.worker_key("openai"), b"the-main-one\n")
+    (further,) = load(paths, {}).workers.openai.services
+
+    assert service_key("openai", further, paths, {}) is None
+    assert service_key("openai", further, paths, {"GROQ_API_KEY": "its-own"}) == "its-own"
+    replace_private(paths.worker_key("openai.groq"), b"from-hum-up\n")
+    assert service_key("openai", further, paths, {}) == "from-hum-up"
+
+
+@pytest.mark.parametrize(
+    ("section", "says"),
+    [
+        ({"services": [{"name": "groq"}]}, "workers.openai.services[0].baseUrl: got nothing"),
+        ({"services": [{"name": "a", "baseUrl": "http://x"}] * 2}, "services[1].name: got a,"),
+        ({"services": [{"name": "A/b", "baseUrl": "http://x"}]}, "services[0].name: got"),
+        ({"aliases": [{"name": "fast"}]}, "workers.openai.aliases[0].models: got nothing"),
+        ({"aliases": [{"name": "a", "models": ["b"]}] * 2}, "aliases[1].name: got a,"),
+    ],
+)
+def test_services_and_aliases_that_make_no_sense_are_refused(
+    paths: Paths, section: dict[str, object], says: str
+) -> None:
+    write(paths, {"workers": {"openai": section}})
+
+    with pytest.raises(SettingsRefused) as caught:
+        load(paths, {})
+
+    assert says in str(caught.value)
+
+
 def test_without_any_key_there_is_none(paths: Paths) -> None:
     assert (
         service_key("openai", load(paths, {}).workers.openai, paths, {"OPENAI_API_KEY": ""}) is None

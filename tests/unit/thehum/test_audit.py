@@ -7,6 +7,7 @@ import pytest
 from tests.unit.thehum.chains import AUTHOR, KEY, groups
 
 from thehum.core.audit import Author, Report, Vouched, audit, vouch
+from thehum.core.keys import KeyChain
 from thehum.core.verify import Flaw
 
 OWNER = Author(hid=AUTHOR, public=KEY.public)
@@ -124,9 +125,11 @@ def test_a_good_segment_is_vouched_for() -> None:
 
     assert middle is not None
     assert middle.head == GROUPS[1].head
-    assert middle.follows(GROUPS[0].head)
-    assert not middle.follows(GROUPS[2].head)
-    assert not middle.follows(replace(GROUPS[0].head, ts_ms=middle.first_ts_ms + 1))
+    assert middle.follows(GROUPS[0].head, KeyChain(KEY.public))
+    assert not middle.follows(GROUPS[2].head, KeyChain(KEY.public))
+    assert not middle.follows(
+        replace(GROUPS[0].head, ts_ms=middle.first_ts_ms + 1), KeyChain(KEY.public)
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,4 +153,4 @@ def test_another_history_is_not_vouched_for_behind_this_one() -> None:
     stranger = vouch(others[1].data, OWNER, 4, 5)
 
     assert stranger is not None
-    assert not stranger.follows(GROUPS[0].head)
+    assert not stranger.follows(GROUPS[0].head, KeyChain(KEY.public))

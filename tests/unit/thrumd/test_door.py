@@ -11,6 +11,7 @@ from tests.support.door import FakeBee, FakeTransport
 from nest.link import Joined, Settled
 from nest.metrics import Registry
 from thrum.tones import Tone
+from thrumd.core.inbound import LOG_BYTES_MAX
 from thrumd.core.outbox import FULL_SECONDS_MAX, HARD_FACTOR, LINES_MAX
 from thrumd.core.receipts import BYTES_MAX
 from thrumd.edge import connection as edge
@@ -162,7 +163,7 @@ async def test_one_chatty_client_gives_others_their_turn(rig: Rig) -> None:
 async def test_garbage_is_counted_by_reason(rig: Rig) -> None:
     client, transport = rig.client()
 
-    client.data_received(b"x\n[]\n" + line(chi="log") + line(chi="prompt", dusk=1) + line(chi="?"))
+    client.data_received(b"x\n[]\n" + line(chi="echo") + line(chi="prompt", dusk=1) + line(chi="?"))
 
     counts = {
         reason: rig.count("hum_door_dropped_total", reason=reason)
@@ -171,6 +172,21 @@ async def test_garbage_is_counted_by_reason(rig: Rig) -> None:
     assert counts == {"malformed": 2, "receipt": 1, "past-dusk": 1, "unknown-chi": 1}
     assert rig.bee.posted == []
     assert transport.read() == []
+
+
+async def test_what_a_client_says_for_the_log_goes_on_unanswered_and_within_a_rate(
+    rig: Rig,
+) -> None:
+    client, transport = rig.client()
+
+    client.data_received(line(chi="log", rid="r", level="info", event="e") * 200)
+    client.data_received(line(chi="log", rid="r", message="x" * LOG_BYTES_MAX))
+
+    went_on = len(rig.bee.unlogged)
+    assert edge.LOGS_BURST <= went_on < 200
+    assert rig.bee.unlogged[0].client == client.client
+    assert transport.read() == []
+    assert rig.count("hum_door_dropped_total", reason="talk") == 201 - went_on
 
 
 async def test_a_line_too_long_is_answered_once_and_the_next_is_taken(rig: Rig) -> None:

@@ -65,10 +65,8 @@ def test_groups_are_bounded_and_lose_nothing(packed: list[str]) -> None:
     assert all(len(group) == 1 or sum(map(len, group)) <= GROUP_CHARS_MAX for group in groups)
 
 
-def test_a_prompt_names_model_inputs_and_dimensions() -> None:
-    prompt = {"embed": {"input": ["a"], "dimensions": 3}, "modelId": "m"}
+def test_a_prompt_names_inputs_and_dimensions() -> None:
+    wanted = wanted_of({"embed": {"input": ["a"], "dimensions": 3}}, "m")
 
-    wanted = wanted_of(prompt, ("first",))
-
-    assert (wanted.model, wanted.inputs, wanted.dimensions) == ("m", ["a"], 3)
-    assert wanted_of({"embed": 7}, ("first",)).model == "first"
+    assert wanted.body() == {"model": "m", "input": ["a"], "dimensions": 3}
+    assert wanted_of({"embed": 7}, "m").inputs == []

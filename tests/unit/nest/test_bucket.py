@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thrumd.core.bucket import Bucket
+from nest.bucket import Bucket
 
 
 def test_a_rested_bucket_lets_a_burst_in_and_then_its_rate() -> None:

@@ -1,4 +1,4 @@
-"""How fast new connections are let in."""
+"""How fast something may happen: connections let in, lines of a log."""
 
 from dataclasses import dataclass
 
