@@ -14,6 +14,8 @@ from humfs.core.syntax import Syntax
 
 CHUNK_BYTES = 64 * 1024
 """Bytes handed to the parser at a time."""
+TEXT_BYTES = 1024
+"""The same when the text of a node is asked for."""
 QUESTION_STEPS = 32
 """Of the times the parser asks whether to stop, each so many-th is answered; it asks each 10 us."""
 
@@ -68,9 +70,11 @@ def parse(
     ranges: Sequence[Range] | None = None,
 ) -> Tree:
     """Parse all of `source`, or only `ranges` of it; raises `ParseStopped`."""
-    stopped, steps, buffer = False, 0, _buffer()
+    stopped, steps, is_parsed, buffer = False, 0, False, _buffer()
 
-    def chunk(at: int, _: object) -> bytearray:
+    def chunk(at: int, _: object) -> bytes | bytearray:
+        if is_parsed:  # a node's text is asked for
+            return source[at : at + TEXT_BYTES]
         buffer[:] = source[at : at + CHUNK_BYTES]
         return buffer
 
@@ -90,6 +94,7 @@ def parse(
             raise ParseStopped from None
         raise
     finally:
+        is_parsed = True
         buffer.clear()
 
 
@@ -97,9 +102,9 @@ _buffers = threading.local()
 
 
 def _buffer() -> bytearray:
-    """The buffer in which this thread hands over source.
+    """The buffer in which this thread hands source to the parser.
 
-    tree-sitter never lets go of what its reader returned, so it is given one object for ever.
+    The binding never lets go of what its reader returned, so it is given the same object each time.
     """
     if not hasattr(_buffers, "one"):
         _buffers.one = bytearray()
