@@ -35,6 +35,7 @@ from thehum.core.names import (
 )
 from thehum.core.pages import lines_of, offset_near
 from thehum.core.sealed import is_packed, unpack
+from thrum.canonical import dumps
 from thrum.errors import LocalError
 
 FOLLOW_SECONDS = 0.2
@@ -58,10 +59,22 @@ class Files:
                 raise LocalError(f"there is no log in {self.root}", hint="hum up")
             time.sleep(FOLLOW_SECONDS)
         self.firsts = self._segments()
-        author = fields_of(paths.thehum_author.read_bytes())
-        public = bytes.fromhex(author["pubkey"])
+        hid, public = self._author()
         self.keys, self.keys_flaw = self._known_keys(public)
-        self.author = Author(hid=author["hid"], public=public, later=self.keys.events)
+        self.author = Author(hid=hid, public=public, later=self.keys.events)
+
+    def _author(self) -> tuple[str, bytes]:
+        """Whose log it is, and its first key."""
+        path = self.paths.thehum_author
+        data = path.read_bytes()
+        fields = fields_of(data)
+        try:
+            hid, public = str(fields["hid"]), bytes.fromhex(fields["pubkey"])
+        except (KeyError, TypeError, ValueError):
+            hid, public = "", b""
+        if data.removesuffix(b"\n") != dumps({"hid": hid, "pubkey": public.hex()}):
+            raise LocalError(f"{path} does not name an author", hint=f"cat {path}")
+        return hid, public
 
     def _known_keys(self, first: bytes) -> tuple[KeyChain, str | None]:
         """The keys of the log as its folder says, and what is wrong with that."""
@@ -223,7 +236,7 @@ class Files:
         if not files_beside(self.root):
             return None
         with Beside(self.root) as beside:
-            return audit_bodies(self.lines_from(self.firsts[0]), beside.look, upto_seq=upto_seq)
+            return audit_bodies(self.lines_from(self.firsts[0]), beside.filed, upto_seq=upto_seq)
 
 
 @contextmanager

@@ -30,7 +30,8 @@ class BodiesReport:
     forgotten: int = 0
     """Gone, and a later event orders it."""
     changed: list[int] = field(default_factory=list)
-    """Events whose body is not the one that was hashed, at most `WRONG_MAX`."""
+    """Events whose body is not the one that was hashed, or is filed under another sid, where an
+    order to forget would not find it; at most `WRONG_MAX`."""
     lost: list[int] = field(default_factory=list)
     """Events whose body is gone though nothing ordered it, at most `WRONG_MAX`."""
 
@@ -40,7 +41,10 @@ class BodiesReport:
 
 
 def audit_bodies(
-    lines: Iterable[tuple[int, bytes]], look: Callable[[int, Place], There], *, upto_seq: int
+    lines: Iterable[tuple[int, bytes]],
+    look: Callable[[int, Place, str | None], There],
+    *,
+    upto_seq: int,
 ) -> BodiesReport:
     """Look for the body of every event up to `upto_seq` that has one beside the log.
 
@@ -52,7 +56,7 @@ def audit_bodies(
     for seq, line in lines:
         place = place_of(line)
         if place is not None and seq <= upto_seq:
-            there = look(seq, place)
+            there = look(seq, place, sid_of(line))
             if there is There.WHOLE:
                 report.kept += 1
                 report.kept_bytes += place.size
