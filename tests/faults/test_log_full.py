@@ -205,7 +205,9 @@ def test_the_first_start_of_all_waits_for_room(home: Path) -> None:
         stack.wait_for(lambda: "log.no_room" in stack.log("thehum"), "a log that waits for room")
         disk.relieve()
         stack.wait_for(lambda: "humd.ready" in stack.log("humd"), "a humd that has replayed")
-        stack.close()
+
+        assert stack.kill("humd", number=TERM) == 0
+        assert stack.kill("thehum", number=TERM) == 0
 
 
 def test_a_log_that_waits_for_room_ends_when_asked(home: Path) -> None:
