@@ -79,6 +79,9 @@ class Inherit(NamedTuple):
 
     old: ClientId
     new: ClientId
+    seq: int
+    """Of the hello by which it came: what is owed has this number from now on. The new door may
+    have seen later events already, and would never be offered earlier ones again."""
     heard: Mapping[str, int]
 
 
@@ -139,6 +142,8 @@ class Refusal:
 
     qualifier: Qualifier
     message: str
+    retry_ms: int | None = None
+    """In how long it may be taken; None when waiting alone does not help, or nobody knows."""
 
 
 class Duplicate:
