@@ -138,6 +138,8 @@ def check_receipts(log: Files) -> list[tuple[dict[str, Any], str | None]]:
 def _broken(log: Files, head_seq: int, checkpoint: Checkpoint) -> str | None:
     """Why the log does not continue a checkpoint; None when it does, or was dropped since."""
     size = checkpoint.size
+    if log.is_of_an_earlier_life(checkpoint):
+        return None
     if size > head_seq:
         return f"the log ends at event {head_seq}, and {size} were signed for: it was cut short"
     if size < log.firsts[0]:

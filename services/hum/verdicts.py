@@ -64,12 +64,18 @@ def print_verdict(log: Files, report: Report, found: Findings = NOTHING, *, as_j
                 "key": report.keys.public.hex(),
                 "key_since_seq": report.keys.events[-1].seq if report.keys.is_rotated else 1,
                 "keys_flaw": found.keys,
+                "lost": [
+                    {"first_seq": gap.first_seq, "last_seq": gap.last_seq} for gap in report.lost
+                ],
                 "bodies": found.bodies and asdict(found.bodies),
             }
         )
         return _status(report, found)
     if damage is None:
         data(click.style(f"{report.events:,} events, chain ok, signatures ok", fg="green"))
+        for gap in report.lost:
+            told = f"lost, as a repair says: events {gap.first_seq:,} to {gap.last_seq:,}"
+            data(click.style(told, fg="yellow"))
         if report.keys.is_rotated:
             data(
                 f"signed by its {len(report.keys.events)}. key since {report.keys.events[-1].seq:,}"

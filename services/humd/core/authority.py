@@ -25,7 +25,15 @@ TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi
 """Anyone may say these on any sid; they reach listeners only from its worker."""
 
 _OURS: frozenset[str] = frozenset(
-    {Chi.SNAPSHOT, Chi.FORGOTTEN, Chi.WITNESSED, Chi.KEY_COMMIT, Chi.KEY_ROTATE}
+    {
+        Chi.SNAPSHOT,
+        Chi.FORGOTTEN,
+        Chi.WITNESSED,
+        Chi.KEY_COMMIT,
+        Chi.KEY_ROTATE,
+        Chi.LOG_REPAIRED,
+        Chi.LOG_RESTORED,
+    }
 )
 """What humd and its log say of themselves, and nobody else."""
 
