@@ -33,6 +33,7 @@ from thehum.core.names import (
     CHECKPOINT,
     GAPS,
     KEYS,
+    TILES_DIR,
     WITNESSED_DIR,
     is_record,
     packed_name,
@@ -42,12 +43,15 @@ from thehum.core.names import (
 from thehum.core.notes import EPOCH, BadNote, Checkpoint, open_checkpoint
 from thehum.core.pages import lines_of, offset_near
 from thehum.core.sealed import is_packed, unpack
+from thehum.core.tiled import BadTile, audit_tiles
 from thrum.errors import LocalError
 
 FOLLOW_SECONDS = 0.2
 BAR_CHARS = 30
 CHUNK_BYTES = 256 * 1024
 """Read at a time by `range`."""
+SHOW_EVENTS = 16_384
+"""From one look at how far a verification is to the next."""
 PROGRESS_SEGMENTS = 4
 """A log of fewer is verified before anyone would look."""
 
@@ -279,6 +283,27 @@ class Files:
             show.clear()
         return report
 
+    def audit_tiles(self, report: Report) -> BadTile | None:
+        """Look whether the stored hashes are those of the events, as far as `audit` found them."""
+        begins_behind = self.begins_behind().seq
+        show = _Progress(report.head.seq) if self._wants_progress(self.firsts) else None
+        found = audit_tiles(
+            shown(self.lines_from(self.firsts[0]), show),
+            report.head.hash,
+            self._stored_hashes,
+            upto_seq=report.head.seq,
+            begins_behind=begins_behind,
+        )
+        if show:
+            show.clear()
+        return found
+
+    def _stored_hashes(self, level: int) -> bytes:
+        try:
+            return (self.root / TILES_DIR / str(level)).read_bytes()
+        except FileNotFoundError:
+            return b""
+
     def audit_bodies(self, upto_seq: int) -> BodiesReport | None:
         """Look whether the bodies beside the log are those that the events up to a seq say.
 
@@ -287,7 +312,22 @@ class Files:
         if not files_beside(self.root):
             return None
         with Beside(self.root) as beside:
-            return audit_bodies(self.lines_from(self.firsts[0]), beside.look, upto_seq=upto_seq)
+            show = _Progress(upto_seq) if self._wants_progress(self.firsts) else None
+            lines = shown(self.lines_from(self.firsts[0]), show)
+            report = audit_bodies(lines, beside.look, upto_seq=upto_seq)
+        if show:
+            show.clear()
+        return report
+
+
+def shown(
+    lines: Iterator[tuple[int, bytes]], show: "_Progress | None"
+) -> Iterator[tuple[int, bytes]]:
+    """The same lines; how far they got is shown now and then."""
+    for number, line in enumerate(lines):
+        if show is not None and number % SHOW_EVENTS == 0:
+            show(number)
+        yield line
 
 
 class _Progress:

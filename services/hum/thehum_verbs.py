@@ -23,16 +23,22 @@ JSON = click.option("--json", "as_json", is_flag=True, help="For programs; the f
 
 
 @click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs; the fields stay.")
 @click.pass_context
-def thehum(ctx: click.Context) -> object:
-    """Read and verify the signed log; without a verb, one line on its health."""
+def thehum(ctx: click.Context, *, as_json: bool) -> object:
+    """Read and verify the signed log; without a verb, one line on its health.
+
+    That is: the newest segments are verified, the log is not shorter than is remembered, who holds
+    the lock, how old the newest checkpoint is, and whether the log is written. Exits with 1 when
+    something is wrong.
+    """
     if ctx.invoked_subcommand is not None:
         return None
     from hum.log_files import Files
-    from hum.verdicts import print_verdict
+    from hum.verdicts import print_health
 
     log = Files()
-    return print_verdict(log, log.audit(newest=2), as_json=False)
+    return print_health(log, log.audit(newest=2), as_json=as_json)
 
 
 @thehum.command()
@@ -120,7 +126,7 @@ def range_(*, author: str | None, from_seq: int, to_seq: int | None, as_json: bo
 
 
 @thehum.command()
-@click.option("--full", is_flag=True, help="Check every signature, not one for each segment.")
+@click.option("--full", is_flag=True, help="Check every signature and every stored hash.")
 @click.option(
     "--witness",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -142,8 +148,9 @@ def verify(*, full: bool, witness: Path | None, as_json: bool) -> int:
     if report.damage is not None:
         return print_verdict(log, report, as_json=as_json)
     found = Findings(
-        heads=check_heads(log, report.head.seq, signed),
+        heads=check_heads(log, report, signed),
         keys=keys_flaw(log, report),
+        tile=log.audit_tiles(report) if full else None,
         bodies=log.audit_bodies(report.head.seq),
     )
     return print_verdict(log, report, found, as_json=as_json)

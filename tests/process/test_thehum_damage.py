@@ -114,8 +114,8 @@ def test_a_segment_rotten_long_ago_is_named_repaired_and_told(stack: Stack) -> N
     assert verdict["lost"] == [{key: gap[key] for key in ("first_seq", "last_seq")}]
     lost = gap["last_seq"] + 1 - gap["first_seq"]
     assert verdict["events"] == EVENTS + BEGUN + 1 - lost
-    (event,) = (orjson.loads(line) for line in
-                hum(stack, "tail", "--chi", "log-repaired", "--json").stdout.splitlines())  # fmt: skip
+    shown = hum(stack, "tail", "--chi", "log-repaired", "--json").stdout
+    (event,) = map(orjson.loads, shown.splitlines())
     assert (event["body"]["gaps"], event["body"]["by"]) == (done["gaps"], "somebody")
     assert first.exists()
 
