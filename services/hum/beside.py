@@ -9,7 +9,7 @@ from typing import BinaryIO, Self
 from thehum.core.beside import There
 from thehum.core.keeping import Place, digest_of
 from thehum.core.names import BODIES_DIR, bodies_name, bodies_seq
-from thehum.core.records import BrokenRecord, Record, read_records
+from thehum.core.records import BrokenRecord, Record, is_named, read_records
 
 
 def files_beside(root: Path) -> list[int]:
@@ -51,6 +51,8 @@ class Beside:
         self._firsts = files_beside(root)
         self._file: BinaryIO | None = None
         self._records: dict[int, Record] = {}
+        self._twice: set[int] = set()
+        """Events of which the file has two bodies."""
         self._first_seq = 0
 
     def __enter__(self) -> Self:
@@ -60,7 +62,7 @@ class Beside:
         if self._file is not None:
             self._file.close()
 
-    def look(self, seq: int, place: Place) -> There:
+    def look(self, seq: int, place: Place, sid: str | None) -> There:
         """What there is of the body of event `seq`."""
         at = bisect_right(self._firsts, seq) - 1
         if at >= 0 and self._firsts[at] != self._first_seq:
@@ -70,17 +72,21 @@ class Beside:
             return There.GONE
         try:
             body_of(self._file, record, place)
+            if seq in self._twice or not is_named(record, sid):
+                return There.CHANGED  # what is to be forgotten of that sid would not be found
         except BrokenRecord:
             return There.CHANGED
         return There.WHOLE
 
     def _open(self, first_seq: int) -> None:
         self.__exit__()
-        self._first_seq, self._records = first_seq, {}
+        self._first_seq, self._records, self._twice = first_seq, {}, set()
         self._file = None
         try:
             self._file = (self._root / BODIES_DIR / bodies_name(first_seq)).open("rb")
             for record in records_of(self._file):
+                if record.seq in self._records:
+                    self._twice.add(record.seq)
                 self._records[record.seq] = record
         except FileNotFoundError:
             pass  # all of it was forgotten since we looked

@@ -8,6 +8,8 @@ from thehum.core.forgetting import order_in
 from thehum.core.keeping import Place, place_of
 from thehum.core.pages import sid_of
 
+Look = Callable[[int, Place, str | None], "There"]
+"""What there is of the body of an event of a conversation."""
 WRONG_MAX = 100
 """Events that a report names; the rest is counted."""
 _ORDER = b',"chi":"forget","prev_hash":"'
@@ -39,9 +41,7 @@ class BodiesReport:
         return not self.changed and not self.lost
 
 
-def audit_bodies(
-    lines: Iterable[tuple[int, bytes]], look: Callable[[int, Place], There], *, upto_seq: int
-) -> BodiesReport:
+def audit_bodies(lines: Iterable[tuple[int, bytes]], look: Look, *, upto_seq: int) -> BodiesReport:
     """Look for the body of every event up to `upto_seq` that has one beside the log.
 
     `lines` are ascending, and read after a body was looked for: who erased it meanwhile said so in
@@ -52,7 +52,7 @@ def audit_bodies(
     for seq, line in lines:
         place = place_of(line)
         if place is not None and seq <= upto_seq:
-            there = look(seq, place)
+            there = look(seq, place, sid_of(line))
             if there is There.WHOLE:
                 report.kept += 1
                 report.kept_bytes += place.size

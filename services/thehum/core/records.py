@@ -67,6 +67,11 @@ def is_of(record: Record, sid: str) -> bool:
     return record.sid is not None and record.sid.encode() == raw
 
 
+def is_named(record: Record, sid: str | None) -> bool:
+    """Whether a record names the conversation `sid`, or none where there is none."""
+    return record.sid is None if sid is None else is_of(record, sid)
+
+
 def _sid_bytes(sid: str | None) -> bytes | None:
     if sid is None:
         return None

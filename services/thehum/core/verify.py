@@ -145,6 +145,12 @@ class Walk:
         self.signatures += signatures
         self._last_signed = None
 
+    def leap(self, head: Head, later: KeyEvents) -> None:
+        """Go on behind `head`, before which events are lost; `later` is known of the keys."""
+        self.keys = KeyChain(self.keys.first, later)
+        self.head = head
+        self._last_signed = None
+
     def take(self, lines: Iterable[bytes]) -> Flaw | None:
         """Take lines (without newlines) up to the first that does not follow, and say why not.
 

@@ -130,7 +130,9 @@ class Checkpoints:
         if self._walk.head.hash != head.hash:
             self._give_up(f"event {head.seq} on disk is not the one that was written")
             return None
-        made = Checkpoint(origin(self._log.author), self.size, self._front.root(self._tail))
+        made = Checkpoint(
+            origin(self._log.author, self._log.epoch), self.size, self._front.root(self._tail)
+        )
         note = sign_checkpoint(made, self._log.key)
         with told_apart(f"writing {self._path}"):
             replace_private(self._path, note.encode())
@@ -175,7 +177,7 @@ class Checkpoints:
         event_hash = _prev_hash(lines[0])
         node = TileNodes(self._tiles.read, self._front.size, self._tail)
         try:
-            made = Checkpoint(origin(self._log.author), seq, root(seq, node))
+            made = Checkpoint(origin(self._log.author, self._log.epoch), seq, root(seq, node))
             proof = consistency(seq, newest.size, node)
             included = inclusion(seq - 1, seq, node)
         except TilesLost as problem:
