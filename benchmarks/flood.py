@@ -5,25 +5,22 @@ written before the clock starts, and an asker reads headers only. A worker keeps
 asker gives credit for each frame, so that nothing is bounded by what a real bee would not do.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nest.identity import SEED_BYTES
-from nest.link import UNSETTLED_PARCELS_MAX, Link, Reset
-from nest.sockets import DealerSocket, Poll
+from tests.support.peer import Peer
+
+from nest.link import UNSETTLED_PARCELS_MAX
+from nest.sockets import Poll
 from thrum import frames
 from thrum.chi import Chi, LinkChi
 from thrum.frames import Header
-from thrum.ids import HUMID_RANDOM_BYTES, hid_of, mint_humid
-from thrum.keys import SigningKey
 from thrum.tones import Body, Tone
 
 FRAME_PARCELS = 64
 """Tones in a frame that a worker sends: what 64 streams say in one turn of its loop."""
-POLL_MS = 200
 STALL_SECONDS = 30.0
 """Without a tone for so long, the flood has failed."""
 HELD_PARCELS = 32_768
@@ -32,50 +29,6 @@ HELD_PARCELS = 32_768
 
 class FloodFailed(Exception):
     """A tone was lost, doubled or refused, or nothing moved for long."""
-
-
-class Peer:
-    """One bee: its link for the hello, its socket for everything."""
-
-    def __init__(self, endpoint: str, poll: Poll, about: Body) -> None:
-        key = SigningKey.from_seed(os.urandom(SEED_BYTES))
-        instance = mint_humid(time.time_ns() // 1_000_000, os.urandom(HUMID_RANDOM_BYTES))
-        self.link = Link(hid_of("wbee", key.public), key, instance, lambda: about)
-        self._endpoint, self._poll = endpoint, poll
-        self.socket = self._open()
-
-    def _open(self) -> DealerSocket:
-        socket = DealerSocket(self._endpoint)
-        self._poll.watch(socket)
-        self.link.opened()
-        return socket
-
-    def join(self) -> None:
-        """Say hello until humd answers; it does once it has replayed its log."""
-        ends = time.monotonic() + STALL_SECONDS
-        while not self.link.is_joined:
-            if time.monotonic() > ends:
-                raise FloodFailed("humd did not answer a hello")
-            self.flush()
-            self._poll.wait(POLL_MS)
-            if self.socket.disconnects() or self._is_reset():
-                self.leave()
-                self.socket = self._open()
-
-    def _is_reset(self) -> bool:
-        is_over = False
-        while (frame := self.socket.receive()) is not None:
-            is_over |= any(isinstance(event, Reset) for event in self.link.receive(frame))
-        return is_over
-
-    def flush(self) -> None:
-        """Send what the link has to say."""
-        while (out := self.link.take()) is not None:
-            self.socket.send(out)
-
-    def leave(self) -> None:
-        self._poll.forget(self.socket)
-        self.socket.close()
 
 
 @dataclass

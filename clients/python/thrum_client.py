@@ -103,6 +103,8 @@ class Qualifier:
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
     LOG_UNAVAILABLE = "log.unavailable"
+    OVERFLOW_MODEL_UNAVAILABLE = "overflow.model-unavailable"
+    OVERFLOW_NO_CAPACITY = "overflow.no-capacity"
     OVERFLOW_NO_ROUTE = "overflow.no-route"
     PEER_LOST = "peer.lost"
     PERMIT_EXPIRED = "permit.expired"
@@ -115,6 +117,7 @@ class Qualifier:
     TOOL_TIMEOUT = "tool.timeout"
     TOOL_UNKNOWN = "tool.unknown"
     UPSTREAM_FAILED = "upstream.failed"
+    VERSION_SKEW = "version.skew"
     WORKER_BUSY = "worker.busy"
     WORKER_LOST = "worker.lost"
 

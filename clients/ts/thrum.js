@@ -86,6 +86,8 @@ export const Qualifier = {
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
   logUnavailable: "log.unavailable",
+  overflowModelUnavailable: "overflow.model-unavailable",
+  overflowNoCapacity: "overflow.no-capacity",
   overflowNoRoute: "overflow.no-route",
   peerLost: "peer.lost",
   permitExpired: "permit.expired",
@@ -98,6 +100,7 @@ export const Qualifier = {
   toolTimeout: "tool.timeout",
   toolUnknown: "tool.unknown",
   upstreamFailed: "upstream.failed",
+  versionSkew: "version.skew",
   workerBusy: "worker.busy",
   workerLost: "worker.lost",
 };

@@ -132,8 +132,8 @@ class Questions:
             return
         if question == "asks":
             known = self._state.clients.get(connection.instance or "")
-            is_operator = known is not None and known.is_operator
-            asks = asks_of(self._state.asks) if is_operator else []
+            sees_asks = known is not None and known.sees_asks
+            asks = asks_of(self._state.asks) if sees_asks else []
             self._bus.control(connection, reply, {"asks": asks})
             return
         passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw

@@ -65,7 +65,11 @@ class Hub:
         self._log_link = LogLink(
             self._bus, self._recorder, self._release, self._catch_ups, self._projections, basis
         )
-        keys = {"log": paths.bee_key("thehum"), "operator": paths.operator_key}
+        keys = {
+            "log": paths.bee_key("thehum"),
+            "operator": paths.operator_key,
+            "sidecar": paths.bee_key("sidecar"),
+        }
         self._joins = Joins(self._bus, self._recorder, self._log_link, self._metrics, keys)
         excluded = frozenset(settings.humd.thehum.exclude)
         self._intake = Intake(
@@ -145,9 +149,15 @@ class Hub:
             self._recorder.say(router.cut(connection.instance))
 
     def _on_gone(self, connection: Connection) -> None:
-        """A connection is over. A bee that is gone with it will not come back."""
+        """A connection is over. A bee that is gone with it will not come back.
+
+        One whose hello we did not answer in time closes that connection and makes another: we
+        read of both at once, and must not give it up for the first.
+        """
         if connection.is_log:
             self._log_link.gone(connection)
+        elif connection.instance is not None and not connection.is_answered:
+            self._recorder.say(router.cut(connection.instance))
         elif connection.instance is not None:
             self._recorder.say(router.lost(connection.instance, is_door=connection.is_door))
 

@@ -67,14 +67,14 @@ class Allowed:
 
 
 def allowed_at(
-    port: int,
-    *,
+    *ports: int,
     hosts: Iterable[str] = (),
     body_bytes_max: int = BODY_BYTES_MAX,
     loose: str | None = None,
 ) -> Allowed:
-    """The names of this machine's loopback at `port`, and of `hosts` beside them."""
-    names = [f"{host}:{port}".encode() for host in (*_LOCAL_NAMES, *hosts)]
+    """The names of this machine's loopback at `ports`, and of `hosts` beside them."""
+    every = (*_LOCAL_NAMES, *hosts)
+    names = [f"{host}:{port}".encode() for host in every for port in ports]
     origins = frozenset(b"http://" + name for name in names)
     return Allowed(frozenset(names), origins, body_bytes_max, loose)
 

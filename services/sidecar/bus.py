@@ -48,6 +48,14 @@ class Bus:
         bees = answers[0].body.get("bees")
         return bees if isinstance(bees, list) else []
 
+    async def asks(self) -> list[Body]:
+        """Permission-asks that wait, and the latest that are over. Raises `NotReady`."""
+        answers = await self._ask(Tone(chi=LinkChi.VITALS, body={"ask": "asks"}), wanted=1)
+        if not answers:
+            raise NotReady("humd does not answer", hint="hum status; hum logs humd")
+        asks = answers[0].body.get("asks")
+        return asks if isinstance(asks, list) else []
+
     async def vitals(self) -> list[Body]:
         """The snapshot of every process on the bus that answers in time; raises `NotReady`."""
         connected = sum(1 for bee in await self.bees() if bee.get("connected"))

@@ -39,6 +39,8 @@ EVENT_CHARS = 20_000
 EVENTS_A_SEGMENT_MAX = MIB // EVENT_CHARS
 OFFERS_MAX = 3 * EVENTS_A_SEGMENT_MAX
 """More than an open segment and its spare can take."""
+BODY_CHARS_SHORT = 1_000
+CYCLES, CYCLES_SOAK = 20, 500
 STRIKE_AT = CHUNKS // 4
 TERM, KILL = signal.SIGTERM, signal.SIGKILL
 
@@ -63,15 +65,15 @@ def log_on_a_small_disk(
                 stack.close()
 
 
-def offer(humd: Humd, number: int) -> None:
+def offer(humd: Humd, number: int, chars: int = EVENT_CHARS) -> None:
     """Offer batch `number`, which is event `number`."""
-    humd.offer(number, number, (Header("chunk", f"r{number}", "s"), {"delta": "x" * EVENT_CHARS}))
+    humd.offer(number, number, (Header("chunk", f"r{number}", "s"), {"delta": "x" * chars}))
 
 
-def offer_until_refused(humd: Humd, first: int) -> int:
+def offer_until_refused(humd: Humd, first: int, chars: int = EVENT_CHARS) -> int:
     """Offer one batch after the other; the number of the first that finds no room."""
     for number in range(first, first + OFFERS_MAX):
-        offer(humd, number)
+        offer(humd, number, chars)
         answer = humd.read("durable").body
         if "refused" in answer:
             assert (answer["batch"], answer["refused"]) == (number, "log.unavailable")
@@ -122,6 +124,40 @@ def test_without_room_it_refuses_serves_what_is_there_and_goes_on(home: Path, ki
         assert [orjson.loads(line)["rid"] for line in page["events"]] == [f"r{refused - 1}"]
         assert rids_in(disk.root) == [f"r{number}" for number in range(1, refused + 60)]
         expect_verified(stack)
+
+
+def fill_and_free(home: Path, kind: Kind, cycles: int) -> None:
+    """So many times: no room for a body, then some again. Nothing is lost, doubled or misplaced."""
+    with log_on_a_small_disk(home, kind=kind, sensitive=["chunk"]) as (stack, disk):
+        stack.start("thehum")
+        with Humd(stack) as humd:
+            humd.joined()
+            number = 1
+            for _ in range(cycles):
+                disk.fill()
+                refused = offer_until_refused(humd, number, BODY_CHARS_SHORT)
+                disk.relieve()
+                offer(humd, refused, BODY_CHARS_SHORT)
+                humd.durable(refused)
+                number = refused + 1
+        assert stack.kill("thehum", number=TERM) == 0
+
+        assert rids_in(disk.root) == [f"r{seq}" for seq in range(1, number)]
+        expect_verified(stack)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_filled_and_freed_again_and_again_it_goes_on_each_time(home: Path, kind: Kind) -> None:
+    """`reliability F5`."""
+    fill_and_free(home, kind, CYCLES)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("kind", Kind)
+def test_filled_and_freed_for_long_it_goes_on_each_time(home: Path, kind: Kind) -> None:
+    """`reliability F5`."""
+    fill_and_free(home, kind, CYCLES_SOAK)
 
 
 def test_a_new_log_begins_once_there_is_room(home: Path) -> None:
@@ -271,8 +307,10 @@ class Turn:
             if tone.chi == "backfill":
                 self.read_when_full = len(tone.body["events"])
                 break
+        body = {"modelId": MODEL, "content": "x" * BODY_CHARS}
         for number in itertools.count():
-            await other.send(Tone(chi="prompt", sid=f"late-{number}", body={"modelId": MODEL}))
+            await anyio.to_thread.run_sync(self._disk.fill)  # packing may have made room
+            await other.send(Tone(chi="prompt", sid=f"late-{number}", body=body))
             with anyio.move_on_after(0.25):
                 async for tone in other.inbox:
                     if tone.chi == "error":

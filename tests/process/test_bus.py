@@ -155,7 +155,7 @@ async def test_a_bee_cannot_speak_for_the_process_of_another(
     assert victim.is_connected
 
 
-@pytest.mark.parametrize("role", ["log", "operator"])
+@pytest.mark.parametrize("role", ["log", "operator", "sidecar"])
 def test_nobody_takes_a_role_whose_key_it_does_not_have(stack: Stack, role: str) -> None:
     with stranger_on(stack) as stranger:
         hello = {**proof(stack, stranger, prefix="humd"), "bee": [role], "state": "writable"}

@@ -180,6 +180,18 @@ def test_of_two_connections_with_one_hid_the_newer_is_listed(stack: Stack) -> No
         assert older.read_until("finish")["finishReason"] == "end_turn"
 
 
+def test_a_second_humd_of_one_state_names_the_first_and_touches_nothing(stack: Stack) -> None:
+    """Features A2."""
+    stack.start("humd", instance="second")
+
+    assert stack.wait_exit("second") == 78
+    assert f"pid {stack.pid('humd')}" in stack.log("second")
+    with stack.client() as worker, stack.client() as asker:
+        join_worker(worker)
+        ask(asker, "s")
+        assert worker.read_until("prompt")["sid"] == "s"
+
+
 def test_a_plain_socket_and_json_suffice_for_both_sides(stack: Stack) -> None:
     """Features A5: what any language can do in thirty lines, as an asker and as a worker."""
 
@@ -237,18 +249,21 @@ def test_unknown_fields_survive_the_way_through(stack: Stack) -> None:
         assert {key: prompt[key] for key in extra} == extra
 
 
-def test_an_echo_waits_until_the_log_has_the_tone(stack: Stack) -> None:
-    """Idea 5. What the door answers by itself overtakes what must be on disk first."""
-    with stack.client() as client:
+def test_no_echo_and_no_delivery_comes_before_the_log_has_the_tone(stack: Stack) -> None:
+    """Features A11. What the door answers by itself overtakes what must be on disk first."""
+    with stack.client() as client, stack.client() as worker:
+        join_worker(worker)
         assert client.read()["chi"] == "breath"
         stack.send_signal(CORE[0], signal.SIGSTOP)
 
-        client.send(chi="hello", rid="logged")
-        client.send(chi="not-logged", rid="at once")
+        ask(client, "s", rid="logged")
+        for one in (client, worker):
+            one.send(chi="not-logged", rid="at once")
+            assert next_echo(one)["rid"] == "at once"
 
-        assert next_echo(client)["rid"] == "at once"
         stack.send_signal(CORE[0], signal.SIGCONT)
         assert next_echo(client)["rid"] == "logged"
+        assert worker.read()["chi"] == "prompt"
 
 
 def test_connections_and_tones_survive_the_death_of_humd(stack: Stack) -> None:

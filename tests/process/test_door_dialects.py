@@ -93,6 +93,22 @@ def test_a_worker_that_says_so_with_a_string_is_given_prompts(stack: Stack) -> N
         assert serving.read_until("prompt")["content"] == "flat alias"
 
 
+@pytest.mark.parametrize("version", ["0.6.0", "0.8.0", "0.7.99", "", "1.0.0", "not a version"])
+def test_another_version_of_the_wire_is_served(stack: Stack, version: str) -> None:
+    """Features A6: one behind and one ahead in silence, another major one with one clear error."""
+    name = f"speaks {version}"
+    with stack.client() as serving, stack.client() as asker:
+        serving.send(**{**rust_worker_hello(name, name), "protoVersion": version})
+        asker.send(chi="prompt", rid="p", sid=name, modelId=name, content="hi")
+        asker.read_until("echo", rid="p")
+        heard = [serving.read()]
+        while heard[-1]["chi"] != "prompt":
+            heard.append(serving.read())
+
+    errors = [tone["qualifier"] for tone in heard if tone["chi"] == "error"]
+    assert errors == (["version.skew"] if version in ("1.0.0", "not a version") else [])
+
+
 def test_a_second_hello_replaces_the_first_and_each_is_answered(stack: Stack) -> None:
     """Thrum 5.2: one manifest for one connection, the newer; a running turn goes on."""
     with worker(stack, "before") as serving, stack.client() as asker:

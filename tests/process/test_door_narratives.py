@@ -67,6 +67,9 @@ def test_mock_prompt(stack: Stack, worker: Client) -> None:
     ]
     assert delta["delta"] == delta["part"]["text"] == "HELLO"
     assert (finish["sid"], finish["finishReason"]) == ("test-hum-1", "end_turn")
+    asked = next(event for event in stack.events() if event["sid"] == "test-hum-1")
+    assert asked["chi"] == "prompt"
+    assert "claude-cli" in asked["body"]["@via"]["why"], "features A13: the log says why"
 
 
 def test_tool_catalogue(stack: Stack, worker: Client) -> None:
@@ -119,6 +122,24 @@ def test_a_call_of_a_tool_that_nobody_has_is_answered(stack: Stack, worker: Clie
         error = asker.read_until("error")
 
     assert (error["qualifier"], error["callId"]) == ("tool.unknown", "c-9")
+
+
+def test_a_large_prompt_arrives_and_a_line_over_the_limit_is_skipped(
+    stack: Stack, worker: Client
+) -> None:
+    """Thrum 1, with the limit that every installation has: 16 MiB."""
+    large = "x" * (10 * 1024 * 1024)
+    with stack.client() as asker:
+        asker.send(chi="prompt", sid="large", modelId=MODEL, content=large)
+        assert worker.read_until("prompt", sid="large")["content"] == large
+        worker.send(chi="finish", sid="large", finishReason="end_turn")
+        asker.read_until("finish", sid="large")
+
+        asker.send(chi="prompt", sid="larger", modelId=MODEL, content="x" * (16 * 1024 * 1024))
+
+        assert asker.read_until("error")["qualifier"] == "frame.too-large"
+        asker.send(chi="hello", rid="after")
+        assert asker.read_until("echo")["rid"] == "after"
 
 
 def test_a_prompt_without_a_sid_is_answered(stack: Stack) -> None:

@@ -4,14 +4,26 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
-from tests.support.stack import Stack
+from tests.support.stack import REPOSITORY, Stack
 
 pytestmark = pytest.mark.process
+
+SEEKERS = (
+    """from os import environ
+from hum.rendezvous import door_path
+from nest.paths import Paths
+print(door_path(Paths.from_environment(environ), environ))""",
+    """from thrum_client import default_socket_path
+print(default_socket_path())""",
+)
+"""What the command line and the generated client do."""
 
 
 @pytest.fixture
@@ -24,6 +36,11 @@ def start(stack: Stack) -> None:
     stack.start("thrumd")
     stack.wait_for(lambda: answers(stack.paths.thrum_socket), "answer at the door")
     stack.wait_for(lambda: names(stack, stack.pid("thrumd")), "runtime.json that names the door")
+
+
+def linked(stack: Stack) -> None:
+    """The links are made last."""
+    stack.wait_for(lambda: answers(link_of(stack)), "answer at the link")
 
 
 def names(stack: Stack, pid: int) -> bool:
@@ -61,7 +78,7 @@ def test_a_running_door_is_private_and_says_where_it_is(stack: Stack) -> None:
     assert found["pid"] == stack.pid("thrumd")
     assert found["thrum_version"] == "0.7.0"
     assert found["ensemble_addrs"] == []
-    assert answers(link_of(stack))
+    linked(stack)
 
 
 def test_an_orderly_end_leaves_nothing_behind(stack: Stack) -> None:
@@ -82,7 +99,35 @@ def test_after_a_crash_the_next_door_takes_the_place(stack: Stack) -> None:
     start(stack)
 
     assert runtime(stack)["pid"] == stack.pid("thrumd")
-    assert answers(link_of(stack))
+    linked(stack)
+
+
+@pytest.mark.parametrize("seeker", SEEKERS)
+def test_clients_find_a_door_that_came_back_elsewhere(stack: Stack, seeker: str) -> None:
+    """Features A2: by runtime.json, without a flag; one whose process is dead is not believed."""
+    start(stack)
+    elsewhere = stack.home / "run" / "elsewhere" / "s"
+    stack.kill("thrumd", signal.SIGKILL)
+    dead = found_by(stack, seeker)
+    stack.start("thrumd", env={"HUM_THRUM_SOCK": str(elsewhere)})
+    stack.wait_for(lambda: names(stack, stack.pid("thrumd")), "a door that says where it is")
+
+    assert dead == str(stack.paths.thrum_socket)
+    assert found_by(stack, seeker) == str(elsewhere)
+    assert answers(elsewhere)
+
+
+def found_by(stack: Stack, seeker: str) -> str:
+    """Where a client library looks for the door."""
+    paths = f"{REPOSITORY / 'services'}:{REPOSITORY / 'clients' / 'python'}"
+    done = subprocess.run(
+        [sys.executable, "-c", seeker],
+        env={**stack.env, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
 
 
 def test_a_second_door_refuses_to_start_and_touches_nothing(stack: Stack, home: Path) -> None:

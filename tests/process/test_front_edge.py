@@ -78,6 +78,26 @@ def test_both_families_of_loopback_answer(port: int) -> None:
         assert b"server:" not in answer.lower()
 
 
+def test_a_further_port_is_listened_on_where_it_is_free() -> None:
+    """Features D4."""
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        taken = holder.getsockname()[1]
+        settings = {**QUIET_SETTINGS, "front": {"port": 0, "ollamaPort": taken}}
+        stack = Stack(services=(*CORE, "front"), settings=settings)
+        with stack:
+            stack.wait_bee("front")
+            assert "front.ollama_port_taken" in stack.log("front")
+            assert status_of(ask(port_of(stack), request("GET", "/", local(port_of(stack))))) == 200
+
+            holder.close()
+            stack.kill("front")
+            stack.start("front")
+            stack.wait_for(lambda: stack.log("front").count("front.listening") == 2, "second start")
+
+            assert ask(taken, request("GET", "/", local(taken))).endswith(b"Ollama is running")
+            assert status_of(ask(taken, request("GET", "/", local(taken + 1)))) == 403
+
+
 def test_no_request_of_a_page_gets_in_and_none_changes_anything(port: int, stack: Stack) -> None:
     """Reliability A2: hosts by origins by methods by content types by fetch sites, in one place."""
     hosts = [f"127.0.0.1:{port}", "evil.example", f"x/?127.0.0.1:{port}", "127.0.0.1"]

@@ -4,19 +4,19 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import orjson
 import psutil
 import pytest
 from tests.process.test_sidecar import ask
-from tests.support.ndjson import Client
-from tests.support.sandbox import needs_bubblewrap
+from tests.support.ndjson import Client, Flat
+from tests.support.sandbox import connected, needs_bubblewrap, run, send, wait_for_humfs
 from tests.support.stack import QUIET_SETTINGS, Stack
 from tests.support.trees import sleepers, survivors
+from tests.unit.humfs.shell_lines import READ, RUN, WRITE
 
 from humfs.core.sandbox.layers import Layer
 
@@ -67,47 +67,6 @@ def token() -> Iterator[str]:
     yield token
     for process in sleepers(token):
         process.kill()
-
-
-def connected(stack: Stack) -> Client:
-    client = stack.client()
-    client.send(chi="hello", rid="hello", bee=["asker"], hive="test")
-    client.read_until("breath")
-    client.send(chi="attach", rid="attach", sid="s")
-    return client
-
-
-def send(client: Client, command: str, call_id: str, **args: Any) -> None:
-    fields = {"toolName": "humfs_bash", "args": {"command": command, **args}}
-    client.send(chi="tool-call", rid=call_id, sid="s", callId=call_id, **fields)
-
-
-def run(client: Client, command: str, **args: Any) -> dict[str, Any]:
-    """One command and its result."""
-    call_id = f"c{next(numbers)}"
-    send(client, command, call_id, **args)
-    return client.read_until("tool-result", callId=call_id)
-
-
-def wait_for_humfs(stack: Stack) -> None:
-    with connected(stack) as client:
-
-        def answers() -> bool:
-            call_id = f"c{next(numbers)}"
-            client.send(
-                chi="tool-call",
-                rid=call_id,
-                sid="s",
-                callId=call_id,
-                toolName="humfs_bash",
-                args={},
-            )
-            while True:
-                tone = client.read()
-                if tone["chi"] in ("tool-result", "error"):
-                    return bool(tone["chi"] == "tool-result")
-
-        stack.wait_for(answers, "humfs among the tools")
 
 
 def test_the_level_of_the_sandbox_is_told_everywhere(client: Client, stack: Stack) -> None:
@@ -251,6 +210,44 @@ def test_other_tools_answer_while_many_commands_run(client: Client, token: str) 
         client.send(chi="cancel", rid=f"x{call_id}", sid="s", callId=call_id)
     for _ in range(12):
         assert client.read_until("tool-result")["metadata"]["error"] == "cancelled"
+
+
+def told_of(client: Client, scripts: Sequence[str]) -> dict[str, Flat]:
+    """The result of each script; many at a time."""
+    told: dict[str, Flat] = {}
+    for start in range(0, len(scripts), 64):
+        batch = scripts[start : start + 64]
+        ids = {f"line-{next(numbers)}": script for script in batch}
+        for call_id, script in ids.items():
+            send(client, script, call_id, timeout=2_000)
+        for _ in batch:
+            tone = client.read_until("tool-result")
+            told[ids[tone["callId"]]] = tone
+    return told
+
+
+def test_what_the_table_routes_is_refused_with_the_tool_to_use(client: Client) -> None:
+    """features E7, humfs E133."""
+    told = told_of(client, [*READ, *WRITE])
+
+    for script, banned in {**READ, **WRITE}.items():
+        metadata = told[script]["metadata"]
+        assert metadata["error"] == "routed", script
+        assert (metadata["banned"], metadata["command"]) == (banned, script)
+        assert ("humfs_read" if script in READ else "humfs_do_") in told[script]["output"]
+
+
+@pytest.mark.parametrize(
+    "step", [12, pytest.param(1, marks=(pytest.mark.soak, pytest.mark.timeout(300)))]
+)
+def test_what_the_table_lets_run_runs(own_stack: Stack, step: int) -> None:
+    """features E7, humfs E133. Some go on in the background, until humfs ends."""
+    with connected(own_stack) as client:
+        told = told_of(client, RUN[::step])
+
+    for script, result in told.items():
+        assert not result["isError"], f"{script}: {result['output']}"
+        assert "exit" in result["metadata"]
 
 
 def test_a_killed_humfs_leaves_no_process_and_no_folder(

@@ -1,5 +1,6 @@
 """The wire's document and the code say the same; the document wins."""
 
+import ast
 import hashlib
 import re
 from pathlib import Path
@@ -195,3 +196,22 @@ def test_a_bound_of_the_door_is_the_documented_one(number: str, text: str) -> No
 def test_the_hard_bound_of_a_slow_reader_is_the_documented_one() -> None:
     assert outbox.HARD_FACTOR == 4
     assert "four times as much" in " ".join(section("2.4").split())
+
+
+def test_every_promise_of_conformance_names_a_test_that_exists() -> None:
+    lines = [line for line in section("2.6").splitlines() if line.startswith("| ")]
+    promised = {line: re.findall(r"`(test_\w+\.py)::(test_\w+)`", line) for line in lines}
+    rules = {line: named for line, named in promised.items() if "shown by" not in line}
+
+    defined = {
+        (path.name, node.name)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+    assert [line for line, named in rules.items() if not named] == []
+    assert {name for named in rules.values() for name in named} - defined == set()
+    assert [line.split("|")[1].strip() for line in list(rules)[:10]] == [
+        str(number) for number in range(1, 11)
+    ]

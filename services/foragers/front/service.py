@@ -1,5 +1,7 @@
 """Wiring of the front: the port, the connection to humd, and the order in which they end."""
 
+import socket
+
 import anyio
 
 from foragers.front.app import Front, refusal_body
@@ -45,6 +47,8 @@ async def serve_front(context: Context) -> None:
         )
     sockets = listen(settings.host, settings.port, setting=PORT_SETTING)
     port: int = sockets[0].getsockname()[1]
+    sockets += _listen_for_ollama(context)
+    ports = list(dict.fromkeys(one.getsockname()[1] for one in sockets))
     identity = load_or_mint_identity(context.paths.bee_key(HIVE), prefix="fbee")
     hello = Hello(
         roles=("forager",),
@@ -73,17 +77,31 @@ async def serve_front(context: Context) -> None:
             refusals.labels(refusal.code).inc()
 
         names = (settings.host, *settings.names)
-        guard = Guard(front, allowed_at(port, hosts=names, loose="/api/"), refusal_body, count)
+        allowed = allowed_at(*ports, hosts=names, loose="/api/")
+        guard = Guard(front, allowed, refusal_body, count)
         tasks.start_soon(bee.run, name="front.bee")
         tasks.start_soon(_listen_to_humd, bee, catalogue, name="front.inbox")
         tasks.start_soon(_expire, turns, name="front.expire")
-        context.log.info("front.listening", extra={"host": settings.host, "port": port})
+        told = {"host": settings.host, "port": port, "also": ports[1:]}
+        context.log.info("front.listening", extra=told)
         await serve(guard, sockets, context.stop, drain_seconds=DRAIN_SECONDS)
         turns.abort_all("shutdown")
         with anyio.move_on_after(SETTLE_SECONDS):
             await bee.settled()
         tasks.cancel_scope.cancel()
     sessions.close()
+
+
+def _listen_for_ollama(context: Context) -> list[socket.socket]:
+    """The further port, when one is set and it is free; what holds it otherwise is in the log."""
+    settings = context.settings.front
+    if settings.ollama_port is None:
+        return []
+    try:
+        return listen(settings.host, settings.ollama_port, setting="front.ollamaPort")
+    except SettingsRefused as refused:
+        context.log.warning("front.ollama_port_taken", extra={"reason": refused.message})
+        return []
 
 
 async def _listen_to_humd(bee: Bee, catalogue: Catalogue) -> None:

@@ -11,7 +11,7 @@ tell on the way what the tool prints.
 
 from collections.abc import Callable
 
-from humd.core import federation
+from humd.core import federation, peers
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.clients import Client, door_of
 from humd.core.permits import ask_id_of
@@ -22,6 +22,8 @@ from thrum.chi import DRIVER, OUTPUT, Chi
 from thrum.errors import MalformedTone, Qualifier
 
 DUPLICATE = Duplicate()
+ID_CHARS_MAX = 1_024
+"""Of a callId or an askId: tables are kept by them."""
 TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
 
@@ -136,6 +138,9 @@ def _judge_ask(state: State, session: Session, arrival: Arrival) -> Refusal | No
     ask_id = ask_id_of(arrival)
     if not ask_id:
         return Refusal(Qualifier.TONE_MALFORMED, "permission-ask: no askId, so nobody could answer")
+    if len(ask_id) > ID_CHARS_MAX:
+        message = f"permission-ask: an askId has at most {ID_CHARS_MAX} characters"
+        return Refusal(Qualifier.TONE_MALFORMED, message)
     if state.asks.get(arrival.header.sid, ask_id) is not None:
         return Refusal(Qualifier.TONE_MALFORMED, f"permission-ask: askId {ask_id!r} is in use")
     if state.asks.is_full:
@@ -164,6 +169,8 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
         if header.chi == Chi.PROMPT:
             return Refusal(Qualifier.PROMPT_NO_SID, "prompt: no sid; choose one and send it again")
         return None
+    if header.chi == Chi.PROMPT and (refusal := peers.judge(state, arrival)) is not None:
+        return refusal
     session = state.sessions.get(header.sid)
     if session is None:
         if header.chi == Chi.PROMPT and state.sessions.is_full:
@@ -256,7 +263,11 @@ def _judge_call(state: State, arrival: Arrival, client: ClientId) -> Refusal | N
         )
     if session is None and header.sid and state.sessions.is_full:
         return Refusal(Qualifier.QUEUE_OVERFLOW, "tool-call: too many turns are running")
-    callee = state.callee_of(session, client, tool_of(arrival)) or client
+    tool = tool_of(arrival)
+    callee = state.callee_of(session, client, tool) or client
+    there = peers.callee(state, session, client, tool, state.offer_of(session, client, tool))
+    if isinstance(there, Client):
+        callee = there.id
     away = state.destination(header.to)
     if away is not None and (peer := state.clients.peer(away)) is not None:
         callee = peer.id
@@ -267,6 +278,9 @@ def _judge_call_id(
     state: State, call_id: str, caller: ClientId, callee: ClientId, chi: str
 ) -> Refusal | None:
     """An id names one call of its caller, and one of its callee."""
+    if len(call_id) > ID_CHARS_MAX:
+        message = f"{chi}: a callId has at most {ID_CHARS_MAX} characters"
+        return Refusal(Qualifier.TONE_MALFORMED, message)
     if state.calls.is_full:
         return Refusal(Qualifier.QUEUE_OVERFLOW, f"{chi}: too many calls wait for answers")
     if state.calls.made(caller, call_id) or state.calls.get(callee, call_id):

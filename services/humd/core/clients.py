@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from humd.core.arrivals import ClientId
-from humd.core.hellos import capacity_of, hid_of_hello, manifest_of, text_of, texts_of, tools_of
+from humd.core.hellos import (
+    capacity_of,
+    count_of,
+    hid_of_hello,
+    manifest_of,
+    pressure_of,
+    text_of,
+    texts_of,
+    tools_of,
+)
 from humd.core.links import Links
 from thrum.tones import Body
 
@@ -30,7 +39,7 @@ NAMES_KEPT = 8_192
 ENSEMBLE = "ensemble"
 """Role of the bee that speaks for other humds."""
 PEER_PREFIX = "humd_"
-_ONLY_PROVEN = frozenset({"door", "log", "operator", ENSEMBLE})
+_ONLY_PROVEN = frozenset({"door", "log", "operator", "sidecar", ENSEMBLE})
 """Roles that need a proven hid; nobody behind a door has them."""
 
 
@@ -53,6 +62,14 @@ class Client:
     """What a peer may ask of us: chis, or `*`."""
     allowed_tools: frozenset[str] = frozenset()
     """Tools of file foragers that a peer may call: names, or `*`."""
+    nests: tuple[str, ...] = ()
+    """Kinds of bees that a peer can host."""
+    free_slots: int | None = None
+    """Turns that a peer can take beside ours; None when it did not say."""
+    pressure: str = ""
+    """How busy a peer says it is: `cool`, `warm`, `hot`, `refuse`, or nothing."""
+    alias: str | None = None
+    """What a peer is called here, in `hum://` addresses."""
     manifest: Body = field(default_factory=dict)
     since_ms: int = 0
     hello_seq: int = 0
@@ -78,6 +95,11 @@ class Client:
         return "operator" in self.roles
 
     @property
+    def sees_asks(self) -> bool:
+        """Whether it may list every permission-ask: the operator, and the page that shows them."""
+        return bool(self.roles & {"operator", "sidecar"})
+
+    @property
     def peer(self) -> str | None:
         """The hid of the humd that this client is."""
         return peer_of(self.id)
@@ -100,6 +122,18 @@ class Client:
     def label(self) -> str:
         """Its name for people: the hive, and enough of the hid to tell two apart."""
         return f"{self.name or 'unnamed'} {(self.hid or self.id)[:17]}"
+
+
+def _hear_peer(known: Client, body: Body) -> None:
+    """What the ensemble says of a humd: what it may ask of us, and what it has itself."""
+    known.roles = frozenset({"peer"})
+    known.grants = frozenset(texts_of(body.get("grants")))
+    known.allowed_tools = frozenset(texts_of(body.get("allowTools")))
+    known.nests = tuple(texts_of(body.get("nests")))
+    known.free_slots = count_of(body.get("free_slots"))
+    known.pressure = pressure_of(body.get("headroom"))
+    known.alias = text_of(body.get("alias"))
+    known.tools = tuple(tools_of(body.get("tools")))
 
 
 class Clients:
@@ -161,9 +195,7 @@ class Clients:
         self._set_connected(known)
         self.generation += 1
         if known.peer is not None:
-            known.roles = frozenset({"peer"})
-            known.grants = frozenset(texts_of(body.get("grants")))
-            known.allowed_tools = frozenset(texts_of(body.get("allowTools")))
+            _hear_peer(known, body)
             return known
         known.name = text_of(body.get("hive")) or sender
         if known.name is None:
@@ -252,6 +284,11 @@ class Clients:
         """The humd of this hid, when it is connected."""
         here = (client for client in self.with_hid(hid) if client.peer and client.is_connected)
         return next(here, None)
+
+    def peers(self) -> list[Client]:
+        """The humds that are connected, in a fixed order."""
+        found = [peer for bee in self.ensembles() for peer in self.behind(bee.id)]
+        return sorted((peer for peer in found if peer.is_connected), key=lambda peer: peer.id)
 
     def ensembles(self) -> list[Client]:
         """The bees that speak for other humds."""

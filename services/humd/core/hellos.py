@@ -74,6 +74,16 @@ def capacity_of(value: object) -> int | None:
     return value if type(value) is int and value > 0 else None
 
 
+def count_of(value: object) -> int | None:
+    """A number of things, none included; None for anything else."""
+    return value if type(value) is int and value >= 0 else None
+
+
+def pressure_of(headroom: object) -> str:
+    """How busy a humd says it is, in its `headroom`."""
+    return (text_of(headroom.get("pressure")) or "") if isinstance(headroom, dict) else ""
+
+
 def heard_of(value: object) -> dict[str, int]:
     """How far a client that comes back has heard what was said, by sid; the first `HEARD_MAX`."""
     told = value.items() if isinstance(value, dict) else ()

@@ -59,7 +59,7 @@ DERIVED = {
     "Watch.classify": "named by the basis",
 }
 """What a state holds and no leaf does, and why that is no loss."""
-RULES = 1
+RULES = 3
 """Rises when the router comes to another state from the same events, so that what an older one
 wrote is not taken for ours."""
 RUN = 256

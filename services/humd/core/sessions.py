@@ -66,6 +66,8 @@ class Session:
     active_ms: int = 0
     """When the worker of the open turn last said something."""
     model: str | None = None
+    place: str | None = None
+    """Hid of the humd that has the conversation's files; None when they are here."""
     asker_tools: frozenset[str] = frozenset()
     watchers: dict[ClientId, bool] = field(default_factory=dict)
     """Attached clients; True when they may only listen."""

@@ -1,9 +1,10 @@
 """Tool calls: to who owns the tool, back to who called, and an error in every other case."""
 
-from humd.core import said
-from humd.core.arrivals import Arrival, ClientId, Effect, Why
+from humd.core import peers, said
+from humd.core.arrivals import Arrival, ClientId, Effect, Refusal, Why
 from humd.core.calls import CALL_MS, Call
 from humd.core.catalogue import Offer
+from humd.core.clients import Client
 from humd.core.said import beside, deliver
 from humd.core.sessions import Session
 from humd.core.state import State
@@ -30,6 +31,9 @@ def call(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         why = Why(f"{tool!r} to {away}: the call names that humd")
         return [why, deliver(state, peer.id, beside(arrival, wane), arrival.raw)]
     offer = state.offer_of(session, client, tool)
+    there = peers.callee(state, session, client, tool, offer)
+    if there is not None:
+        return _call_there(state, arrival, client, there, offer)
     if offer is not None:
         state.calls.add(_call(arrival, client, offer.forager.id, tool))
         why = Why(f"{tool!r} to {offer.forager.label}: it offers {offer.name!r}")
@@ -46,6 +50,23 @@ def call(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         Why(f"{tool!r} to nobody"),
         said.call_error(unknown, Qualifier.TOOL_UNKNOWN, f"no connected bee has a tool {tool!r}"),
     ]
+
+
+def _call_there(
+    state: State, arrival: Arrival, caller: ClientId, there: Client | Refusal, offer: Offer | None
+) -> list[Effect]:
+    """The files are on another humd, so that is where the call goes; or it cannot go anywhere."""
+    tool = tool_of(arrival)
+    if isinstance(there, Refusal):
+        lost = _call(arrival, caller, caller, tool)
+        state.calls.add(lost)
+        return [Why(there.message), said.call_error(lost, there.qualifier, there.message)]
+    session = state.sessions.get(arrival.header.sid)
+    state.calls.add(_call(arrival, caller, there.id, tool))
+    raw = arrival.raw if offer is None or offer.name == tool else _renamed(arrival, offer)
+    header = beside(arrival, session.wane if session is not None else None)
+    why = Why(f"{tool!r} to {there.hid}: the files of this conversation are there")
+    return [why, deliver(state, there.id, header, raw)]
 
 
 def _renamed(arrival: Arrival, offer: Offer) -> bytes:

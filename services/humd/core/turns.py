@@ -7,14 +7,15 @@
 One turn of a sid runs at a time; of those that wait the oldest is next.
 """
 
-from humd.core import said
-from humd.core.arrivals import Arrival, CaughtUp, ClientId, Deliver, Effect, Emit, Why
+from humd.core import peers, said
+from humd.core.arrivals import Arrival, CaughtUp, ClientId, Deliver, Effect, Emit, Refusal, Why
 from humd.core.asks import AskState
-from humd.core.clients import Client
+from humd.core.clients import Client, peer_of
 from humd.core.said import beside, deliver
 from humd.core.sessions import SILENT_MS, Session
 from humd.core.state import State
 from humd.core.watch import SILENT, WORKER_SILENT
+from thrum import frames
 from thrum.chi import TERMINAL, Chi
 from thrum.errors import Qualifier
 
@@ -54,21 +55,46 @@ def start(state: State, session: Session, arrival: Arrival, cause: Arrival) -> l
     session.model = model
     if worker is not None:
         return _begin(state, session, arrival, cause, worker, why=f"{why} (model {model!r})")
-    is_full = bool(model) and any(model in bee.models for bee in state.workers)
-    qualifier = Qualifier.OVERFLOW_NO_ROUTE if is_full else Qualifier.PROMPT_NO_WORKER
-    message = f"no worker bee advertises model '{model}'" if model else "no worker bee is connected"
-    if is_full:
+    is_passed_on = arrival.client is not None and peer_of(arrival.client) is not None
+    if not is_passed_on and (peer := _served_by(state, session) or peers.overflow(state)):
+        return _begin(state, session, arrival, cause, peer, why=f"overflow: {why}")
+    qualifier, message = _nowhere(state, model, is_passed_on=is_passed_on)
+    refusal = said.error(session.sid, qualifier, message, rid=header.rid)
+    return [Why(f"no worker for {header.rid!r}: {why}"), refusal]
+
+
+def _served_by(state: State, session: Session) -> Client | None:
+    """The humd that had the last turn of a sid, while its link is up."""
+    hid = peer_of(session.worker) if session.worker is not None else None
+    return state.clients.peer(hid) if hid is not None else None
+
+
+def _nowhere(state: State, model: str | None, *, is_passed_on: bool) -> tuple[Qualifier, str]:
+    """Why nobody takes a prompt; to another humd in the words that it tells its asker."""
+    if bool(model) and any(model in bee.models for bee in state.workers):
+        if is_passed_on:
+            return Qualifier.OVERFLOW_NO_CAPACITY, f"every worker with model '{model}' is full"
         message = f"every worker with model '{model}' is full, and no other humd has room"
-    rid = header.rid
-    refusal = said.error(session.sid, qualifier, message, rid=rid)
-    return [Why(f"no worker for {rid!r}: {why}"), refusal]
+        return Qualifier.OVERFLOW_NO_ROUTE, message
+    message = f"no worker bee advertises model '{model}'" if model else "no worker bee is connected"
+    if is_passed_on:
+        return Qualifier.OVERFLOW_MODEL_UNAVAILABLE, message
+    return Qualifier.PROMPT_NO_WORKER, message
 
 
 def _begin(
     state: State, session: Session, arrival: Arrival, cause: Arrival, worker: Client, *, why: str
 ) -> list[Effect]:
-    """The turn runs; `worker` has it."""
-    tools = arrival.body.get("tools")
+    """The turn runs; `worker` has it. Where its files are is settled for this turn."""
+    place = peers.place_of(state, arrival.body)
+    if isinstance(place, Refusal):
+        return [said.error(session.sid, place.qualifier, place.message, rid=arrival.header.rid)]
+    session.place = place.host if place is not None else None
+    raw, body = arrival.raw, arrival.body
+    if place is not None:
+        body = {**body, "cwd": place.cwd_for(worker, state.humd)}
+        raw = frames.pack_body(body)
+    tools = body.get("tools")
     session.asker_tools = frozenset(
         tool["name"]
         for tool in (tools if isinstance(tools, list) else [])
@@ -77,9 +103,8 @@ def _begin(
     state.sessions.start(session, worker.id, seq=arrival.seq, at_ms=cause.at_ms)
     session.prompt = arrival
     worker.turns_open += 1
-    raw = arrival.raw
     if worker.peer is None:
-        raw = state.catalogue.enrich(raw, arrival.body, session.asker_tools)
+        raw = state.catalogue.enrich(raw, body, session.asker_tools)
     header = beside(arrival, session.wane)._replace(seq=cause.seq)
     waited = "" if cause is arrival else f"prompt {arrival.header.rid!r} waited; "
     label = worker.peer or worker.label

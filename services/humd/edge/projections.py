@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from humd.core.arrivals import Timed
-from humd.core.asks import Asks
+from humd.core.asks import Ask, Asks
 from humd.core.clients import Client
 from humd.core.state import State
 from humd.edge.counters import Counters, replace
@@ -24,6 +24,10 @@ from nest.paths import Paths
 from thrum.errors import SettingsRefused
 from thrum.tones import Body
 
+ASKS_BYTES_MAX = 8 * 1024 * 1024
+"""Of a list of asks, about: half of what a frame takes."""
+ASK_BYTES = 512
+"""Of one of them, beside its sid and its own name."""
 PRUNE_SECONDS = 3_600.0
 """Between two looks for timing records that are too old."""
 
@@ -126,7 +130,13 @@ def _write_bees(path: Path, bees: Iterable[Client]) -> None:
 
 
 def asks_of(asks: Asks) -> list[Body]:
-    """Every permission-ask that waits, and the latest that are over."""
+    """Every permission-ask that waits, and the latest that are over; of very many the newest."""
+    room, newest = ASKS_BYTES_MAX, list[Ask]()
+    for ask in reversed(asks.listed()):
+        room -= ASK_BYTES + 4 * len(ask.sid) + 4 * len(ask.ask_id)
+        if room < 0:
+            break
+        newest.append(ask)
     return [
         {
             "id": ask.id,
@@ -139,7 +149,7 @@ def asks_of(asks: Asks) -> list[Body]:
             "over_ms": ask.over_ms or None,
             "decided_by": ask.decided_by,
         }
-        for ask in asks.listed()
+        for ask in reversed(newest)
     ]
 
 

@@ -20,6 +20,9 @@ from thrum.tones import Body
 LINES_PER_SECOND = 5.0
 """Of one bee, in the long run."""
 LINES_BURST = 50.0
+LINES_OF_ALL_PER_SECOND = 100.0
+LINES_OF_ALL_BURST = 1_000.0
+"""Of all bees together, however many there are."""
 BODY_BYTES_MAX = 8 * 1024
 """Of one log tone; a longer one is dropped."""
 BEES_MAX = 1_024
@@ -47,6 +50,7 @@ class BeeLogs:
 
     def __init__(self, metrics: Registry) -> None:
         self._shares: OrderedDict[ClientId, _Share] = OrderedDict()
+        self._all = Bucket(LINES_OF_ALL_PER_SECOND, LINES_OF_ALL_BURST)
         self._written = metrics.counter(
             "hum_bee_log_lines_total", "Log lines of bees that were written.", ("level",)
         )
@@ -67,7 +71,7 @@ class BeeLogs:
             self._dropped.labels("malformed").inc()
             return
         share = self._share(client)
-        if share.bucket.take(now):
+        if share.bucket.take(now) or self._all.take(now):
             share.missing += 1
             self._dropped.labels("rate").inc()
             return

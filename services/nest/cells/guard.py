@@ -50,6 +50,7 @@ def main(control: int, report: int) -> None:
         signal.signal(number, signal.SIG_IGN)  # only the control pipe ends us
     try:
         order = Order.read(lambda length: os.read(control, length))
+        kernel.close_all_but({0, 1, 2, control, report, *order.walls.groups})
         has_namespace = os.getpid() == 1
         if order.makes_namespace and kernel.has_entered_namespace():
             _become_first(control, report)

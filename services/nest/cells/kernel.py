@@ -65,6 +65,14 @@ def mount_own_proc() -> None:
         _libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID_NODEV_NOEXEC, None)
 
 
+def close_all_but(kept: set[int]) -> None:
+    """Close every handle that whoever started us left open, so that no program gets it."""
+    for name in os.listdir("/proc/self/fd") if IS_LINUX else map(str, range(256)):
+        if int(name) not in kept:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
 def descendants() -> list[int]:
     """The processes below this one, those that nobody has waited for yet among them."""
     children: dict[int, list[int]] = {}

@@ -250,7 +250,7 @@ def _is_own_front(url: str | None, front: FrontSettings) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        return parts.port == front.port and is_loopback(parts.hostname or "")
+        return parts.port in (front.port, front.ollama_port) and is_loopback(parts.hostname or "")
     except ValueError:
         return False
 

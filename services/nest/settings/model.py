@@ -224,6 +224,8 @@ class FrontSettings:
     """Address to listen on. One that other machines reach needs a key: `hum key create`."""
     port: Port = 14_620
     """TCP port. 0: any free one; clients find it in runtime.json."""
+    ollama_port: Annotated[int, Range(1, 65_535)] | None = None
+    """A further port, for clients of Ollama that know one only; left out where it is taken."""
     names: tuple[Annotated[str, Text(r"[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]", "a host name")], ...] = ()
     """Further names and addresses under which clients ask, without the port."""
     require_key: bool = False

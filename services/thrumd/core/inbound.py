@@ -86,6 +86,15 @@ def concerns(hello: Tone) -> list[str]:
     return found
 
 
+def skew_line(hello: Tone) -> bytes:
+    """What a bee hears that speaks another major version; nothing for every other hello."""
+    version = hello.text("protoVersion") or THRUM_VERSION
+    if version.partition(".")[0] == THRUM_VERSION.partition(".")[0]:
+        return b""
+    message = f"you speak thrum {version[:32]}, this door {THRUM_VERSION}: expect to be misread"
+    return error_line(Qualifier.VERSION_SKEW, message, hello)
+
+
 def first_breath() -> bytes:
     """What every client gets before it has said anything."""
     body = {"sessions": [], "protoVersion": THRUM_VERSION}

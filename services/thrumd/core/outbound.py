@@ -23,7 +23,7 @@ def addressed(tone: Tone, nest: str) -> Tone:
     """The tone as its client is to see it; takes over the one it is given.
 
     A tone that was fanned out on its sid is from the daemon and carries the sid's sigil. A text
-    chunk carries both of its forms.
+    chunk carries both of its forms, a permission-ask both of its names.
     """
     if tone.fan:
         tone.sender = "daemon"
@@ -31,6 +31,8 @@ def addressed(tone: Tone, nest: str) -> Tone:
             tone.body["sigil"] = _sigil(tone.sid, nest)
     if tone.chi == Chi.CHUNK:
         _complete(tone.body)
+    elif tone.chi == Chi.PERMISSION_ASK:
+        _name_twice(tone.body)
     return tone
 
 
@@ -79,6 +81,13 @@ def _complete(body: Body) -> None:
         body.setdefault("delta", text)
     elif part is None and "chunkType" in body and isinstance(delta, str):
         body["part"] = {"type": "text", "text": delta}
+
+
+def _name_twice(body: Body) -> None:
+    """Give an ask the name it lacks: clients read `askId`, or `permitId`."""
+    name = body.get("askId") or body.get("permitId")
+    if isinstance(name, str) and name:
+        body["askId"] = body["permitId"] = name
 
 
 def _is_mostly_text(tone: Tone) -> bool:

@@ -227,6 +227,8 @@ class Door:
             for concern in inbound.concerns(tone):
                 self._count.concerns.inc()
                 log.warning("door.hello", extra={"client": client.client, "reason": concern})
+            if skew := inbound.skew_line(tone):
+                client.reply(skew)
         try:
             number = self.bee.post(tone)
         except MalformedTone as problem:

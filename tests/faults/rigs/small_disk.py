@@ -17,6 +17,7 @@ import pytest
 from nest.paths import ensure_private
 
 MIB = 1024 * 1024
+BLOCK_BYTES = 4096
 FOLDER_MODE = 0o700
 
 
@@ -38,8 +39,9 @@ class SmallDisk:
         """Leave no byte free, whatever else is being written meanwhile."""
         handle = os.open(self._ballast, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            for step in (64 * 1024, 4096, 512, 1):
+            for step in (64 * BLOCK_BYTES, BLOCK_BYTES):
                 _write_until_full(handle, bytes(step))
+            os.fsync(handle)
         finally:
             os.close(handle)
 
@@ -52,7 +54,6 @@ def _write_until_full(handle: int, data: bytes) -> None:
     try:
         while True:
             os.write(handle, data)
-            os.fsync(handle)
     except OSError as problem:
         if problem.errno != errno.ENOSPC:
             raise

@@ -8,7 +8,9 @@ from tests.support.world import World, hid_named
 from humd.core import asks
 from humd.core.arrivals import Refusal
 from humd.core.asks import Ask, AskState
+from humd.core.authority import ID_CHARS_MAX
 from humd.core.basis import PERMISSION_DUSK_MS
+from humd.edge import projections
 from thrum.errors import Qualifier
 
 
@@ -74,6 +76,14 @@ class TestAnAsk:
         ask(world)
 
         assert qualifier(ask(world)) is Qualifier.TONE_MALFORMED
+
+    def test_under_an_absurd_name_is_refused(self, world: World) -> None:
+        assert ask(world, "x" * ID_CHARS_MAX) is None
+
+        verdict = ask(world, "x" * (ID_CHARS_MAX + 1))
+
+        assert isinstance(verdict, Refusal)
+        assert verdict.qualifier is Qualifier.TONE_MALFORMED
 
     def test_past_the_bound_is_refused(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(asks, "PENDING_MAX", 1)
@@ -231,3 +241,14 @@ def test_an_ask_goes_with_its_worker_to_another_connection() -> None:
     assert release(world) is None
 
     assert world.chis("E/w") == ["release-permit"]
+
+
+def test_of_very_many_asks_the_newest_are_listed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list must fit a frame."""
+    for number in range(5):
+        ask(world, f"a{number}")
+    monkeypatch.setattr(projections, "ASKS_BYTES_MAX", 3 * (projections.ASK_BYTES + 12))
+
+    assert [row["askId"] for row in projections.asks_of(world.state.asks)] == ["a2", "a3", "a4"]

@@ -7,6 +7,7 @@ from tests.support.world import World
 
 from humd.core import calls
 from humd.core.arrivals import Refusal
+from humd.core.authority import ID_CHARS_MAX
 from humd.core.calls import CALL_MS
 from humd.core.clients import ADRIFT_MS
 from thrum.errors import Qualifier
@@ -80,6 +81,12 @@ class TestACall:
         verdict = world.says("W", "tool-call", sid="s", toolName="t")
 
         assert qualifier(verdict) is Qualifier.TONE_MALFORMED
+
+    def test_under_an_absurd_id_is_refused(self, world: World) -> None:
+        verdict = call(world, call_id="x" * (ID_CHARS_MAX + 1))
+
+        assert qualifier(verdict) is Qualifier.TONE_MALFORMED
+        assert call(world, call_id="x" * ID_CHARS_MAX) is None
 
     def test_under_an_id_in_use_is_refused(self, world: World) -> None:
         call(world)

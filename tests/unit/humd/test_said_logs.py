@@ -95,6 +95,13 @@ def test_what_is_too_long_or_unreadable_is_dropped_and_counted(rig: Rig) -> None
     assert (rig.dropped("too-large"), rig.dropped("malformed")) == (1, 1)
 
 
+def test_many_bees_together_have_a_bound_too(rig: Rig) -> None:
+    for number in range(2 * int(said_logs.LINES_OF_ALL_BURST)):
+        rig.says(f"c{number}", event="x")
+
+    assert len(rig.lines) == said_logs.LINES_OF_ALL_BURST
+
+
 def test_the_bees_that_are_remembered_are_bounded(rig: Rig) -> None:
     for number in range(said_logs.BEES_MAX + 10):
         rig.says(f"c{number}", event="x")

@@ -82,6 +82,20 @@ def test_other_chunks_are_left_alone(body: Body) -> None:
     assert seen == {"chi": "chunk", **body}
 
 
+@pytest.mark.parametrize("name", ["askId", "permitId"])
+def test_an_ask_reaches_every_client_under_both_of_its_names(name: str) -> None:
+    seen = flat(Tone(chi="permission-ask", sid="s", body={name: "a", "tool": "bash"}))
+
+    assert seen == {
+        "chi": "permission-ask", "sid": "s", "askId": "a", "permitId": "a", "tool": "bash",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("body", [{}, {"askId": 7}, {"permitId": ""}])
+def test_an_ask_without_a_name_gets_none(body: Body) -> None:
+    assert flat(Tone(chi="permission-ask", body=dict(body))) == {"chi": "permission-ask", **body}
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.integers(1, 4_000))
 def test_a_divided_text_is_whole_again_when_joined(seed: str, times: int) -> None:
     text = (seed or "☕") * times
