@@ -78,6 +78,12 @@ class Beside:
             return There.CHANGED
         return There.WHOLE
 
+    def body(self, seq: int, place: Place) -> bytes | None:
+        """The body of event `seq`; None when it is gone, or not what the event says."""
+        if self.look(seq, place) is not There.WHOLE or self._file is None:
+            return None
+        return body_of(self._file, self._records[seq], place)
+
     def _open(self, first_seq: int) -> None:
         self.__exit__()
         self._first_seq, self._records, self._twice = first_seq, {}, set()

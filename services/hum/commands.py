@@ -43,6 +43,7 @@ HUM: Mapping[str, tuple[str, str]] = {
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),
     "ctl": ("hum.ctl:ctl", "Hand a command to supervisorctl."),
     "version": ("hum.version:version", "Show the versions of hum and of its wire."),
+    "help": ("hum.help:help_", "Show the commands; hum help words explains the words."),
 }
 HUMCTL: Mapping[str, tuple[str, str]] = {
     "start": ("hum.up:up", "Start everything and wait until it is ready."),

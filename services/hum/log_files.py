@@ -7,8 +7,8 @@ whole line.
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
 import click
@@ -256,7 +256,8 @@ class Files:
             file.seek(offset)
             return file.read()
 
-    def _wants_progress(self, firsts: list[int]) -> bool:
+    def wants_progress(self, firsts: list[int]) -> bool:
+        """Whether it takes long enough, and somebody looks."""
         return sys.stderr.isatty() and len(firsts) >= PROGRESS_SEGMENTS
 
     def events_about(self, firsts: list[int]) -> int:
@@ -266,7 +267,7 @@ class Files:
     def audit(self, *, newest: int | None = None, every: bool = False) -> Report:
         """Verify all segments, or only the newest ones."""
         firsts = self.firsts if newest is None else self.firsts[-newest:]
-        show = _Progress(self.events_about(firsts)) if self._wants_progress(firsts) else None
+        show = _Progress(self.events_about(firsts)) if self.wants_progress(firsts) else None
         with vouchers(firsts, self.stored, self.author, every=every) as vouched:
             report = audit(
                 firsts,
@@ -328,6 +329,19 @@ def shown(
         if show is not None and number % SHOW_EVENTS == 0:
             show(number)
         yield line
+
+
+@contextmanager
+def progress_over(log: Files) -> Iterator[Callable[[int], None]]:
+    """A bar for what goes through all events of a long log, when somebody looks."""
+    if not log.wants_progress(log.firsts):
+        yield lambda _: None
+        return
+    show = _Progress(log.events_about(log.firsts))
+    try:
+        yield show
+    finally:
+        show.clear()
 
 
 class _Progress:

@@ -14,6 +14,7 @@ import click
 from hum.forget_verbs import body, forget
 from hum.mend_verbs import repair, restore
 from hum.proof_verbs import check_proof, prove
+from hum.replay_verbs import replay
 from hum.rotate_verbs import rotate_key
 from hum.segment_verbs import cat
 
@@ -202,6 +203,7 @@ def witnessed(*, as_json: bool) -> int:
     return 1 if any(one["conflict"] for one in found) else 0
 
 
+thehum.add_command(replay)
 thehum.add_command(cat)
 thehum.add_command(prove)
 thehum.add_command(check_proof)

@@ -248,7 +248,7 @@ def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     yield f"  Anthropic, Ollama {report['urls']['anthropic']}"
     yield f"  admin            {report['urls']['admin']} (token in {plan.paths.sidecar_token})"
     yield f"  identity         {report['identity'] or 'minted at the first start'}"
-    yield f"  signed log       {report['log']} (grows; may later keep {report['log_keeps']})"
+    yield f"  signed log       {report['log']} (keeps {report['log_keeps']})"
     if report["roots"]:
         yield f"  file tools       {', '.join(report['roots'])}"
     else:

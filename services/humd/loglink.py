@@ -1,6 +1,6 @@
-"""thehum on the bus: whether it is here, the replay when we start, and what it says of batches.
+"""thehum on the bus: whether it is here, the start from it, and what it says of batches.
 
-    booting --last page--> live --gone--> away --back--> live
+    booting --everything is replayed--> live --gone--> away --back--> live
                            live --no room--> full --a batch is taken--> live
 
 While it is away or full for longer than `AWAY_SECONDS`, no new work is taken.
@@ -13,22 +13,21 @@ from dataclasses import replace
 from humd.core import router
 from humd.core.arrivals import Arrival
 from humd.core.basis import Basis
+from humd.edge.boot import Boot
 from humd.edge.bus import Bus
-from humd.edge.catchups import REPLAYER, RID, CatchUps
+from humd.edge.catchups import RID, CatchUps
 from humd.edge.greeting import Connection, Proof
 from humd.edge.projections import Projections
+from humd.edge.snapshots import Snapshots, Taking
 from humd.recording import Recorder, now_ms
 from humd.release import Release
-from thrum import frames
-from thrum.chi import Chi
+from humd.standing import Standing
 from thrum.errors import LogUnavailable, Qualifier
-from thrum.frames import Header
 from thrum.ids import is_humd
 from thrum.tones import Body
 
 AWAY_SECONDS = 2.0
 """How long thehum may be away before new work is refused."""
-REPLAY_PAGE_EVENTS = 4_096
 
 log = logging.getLogger("humd")
 
@@ -44,6 +43,7 @@ class LogLink:
         catch_ups: CatchUps,
         projections: Projections,
         basis: Basis,
+        taking: Taking,
     ) -> None:
         self._bus = bus
         self._recorder = recorder
@@ -52,6 +52,16 @@ class LogLink:
         self._catch_ups = catch_ups
         self._projections = projections
         self._basis = basis
+        standing = Standing(
+            bus,
+            recorder,
+            release=release,
+            catch_ups=catch_ups,
+            projections=projections,
+            send_log=self.send,
+        )
+        self.boot = Boot(standing, self._open, taking.registry)
+        self.snapshots = Snapshots(standing, taking)
         self.connection: Connection | None = None
         self.is_booted = False
         self._away_since = time.monotonic()
@@ -83,7 +93,7 @@ class LogLink:
         self._release.welcome(connection, settled=0)
         self._bus.write()
         if not self.is_booted:
-            self._ask_page(self._ledger.next_seq)
+            self.boot.begin()
             return
         head, offer = body.get("head") or {}, body.get("offer") or {}
         number = int(offer.get("batch") or 0)
@@ -101,6 +111,7 @@ class LogLink:
             self.connection, self._away_since = None, time.monotonic()
             self._ledger.lost()
             self._catch_ups.log_lost()
+            self.snapshots.log_lost()
             log.warning("log.away")
 
     def retry(self) -> None:
@@ -140,7 +151,14 @@ class LogLink:
             for delivery in self._catch_ups.page(rid, body):
                 self._bus.owe(delivery)
         elif not self.is_booted:
-            self._replay(body)
+            self.boot.on_page(body)
+
+    def about_state(self, body: Body) -> None:
+        """What the log says about snapshots."""
+        if self.is_booted:
+            self.snapshots.answered(body)
+        else:
+            self.boot.on_state(body)
 
     def catch_up(self) -> None:
         """Ask for what late listeners may be read now; note who has everything."""
@@ -152,23 +170,8 @@ class LogLink:
             self._catch_ups.end(client, sid, begun)
             self._recorder.say(router.caught_up(client, sid, begun))
 
-    def _ask_page(self, from_seq: int) -> None:
-        header = Header(Chi.BACKFILL, f"replay-{from_seq}", sender=REPLAYER)
-        body = {"from_seq": from_seq, "limit": REPLAY_PAGE_EVENTS, "bulk": True, "bodies": True}
-        self.send(frames.pack(header, body))
-
-    def _replay(self, body: Body) -> None:
-        """Replay one page; after the last one, open for business."""
-        bodies = body.get("bodies", {})
-        for line in body.get("events", []):
-            for effect in self._recorder.replay(line, bodies):
-                self._release.follow(effect)
-        if body.get("next_seq"):
-            self._ask_page(int(body["next_seq"]))
-            return
-        self._open()
-
-    def _open(self) -> None:
+    def _open(self, last_seq: int, last_root: str) -> None:
+        """Everything that the log has is replayed: open for business."""
         self.is_booted = self._release.is_live = True
         self._projections.booted(self._recorder.state)
         reports, self._reports = self._reports, []
@@ -176,4 +179,6 @@ class LogLink:
         self._recorder.say(router.booted(replace(self._basis, humd=self._release.humd)))
         for report in reports:
             self.report(*report)
-        log.info("humd.ready", extra={"epoch": self._ledger.epoch, "seq": self._ledger.next_seq})
+        self.snapshots.begin(time.monotonic(), last_seq=last_seq, last_root=last_root)
+        extra = {"epoch": self._ledger.epoch, "seq": self._ledger.next_seq, "from": last_seq}
+        log.info("humd.ready", extra=extra)

@@ -64,6 +64,8 @@ class Questions:
             self._release.give_credit()
         elif chi == LinkChi.DURABLE and connection is self._log_link.connection:
             self._log_link.durable(frames.read_body(raw))
+        elif chi == LinkChi.STATE and connection is self._log_link.connection:
+            self._log_link.about_state(frames.read_body(raw))
         elif chi in _ASKED_OF_LOG:
             self._of_log(connection, header, raw)
         elif chi == LinkChi.VITALS:

@@ -20,17 +20,20 @@ from humd.edge.ledger import Ledger
 from humd.edge.metrics import Metrics
 from humd.edge.projections import Projections
 from humd.edge.said_logs import BeeLogs
+from humd.edge.snapshots import Taking
 from humd.intake import Full, Intake
 from humd.joins import Joins
 from humd.loglink import LogLink
 from humd.questions import Questions
 from humd.recording import Recorder, now_ms
 from humd.release import Release
+from nest.known import known_secrets
 from nest.lifecycle import Context
 from nest.sockets import Poll
 from thrum import frames
 from thrum.errors import MalformedTone, Qualifier
 from thrum.ids import base36
+from thrum.redaction import KnownSecrets
 
 FRAMES_PER_TURN = 512
 """Frames taken before the loop writes; more wait in libzmq."""
@@ -62,8 +65,20 @@ class Hub:
         self._recorder = Recorder(State(), self._ledger)
         self._catch_ups = CatchUps(basis.permission_dusk_ms)
         self._release = Release(self._bus, self._recorder, self._catch_ups, self._projections)
+        self._poll = Poll([self._stop.descriptor])
         self._log_link = LogLink(
-            self._bus, self._recorder, self._release, self._catch_ups, self._projections, basis
+            self._bus,
+            self._recorder,
+            self._release,
+            self._catch_ups,
+            self._projections,
+            basis,
+            Taking(
+                self._poll,
+                context.metrics,
+                settings.humd.thehum.snapshot_interval_ms / 1000,
+                lambda: KnownSecrets(known_secrets(paths, settings)),
+            ),
         )
         keys = {
             "log": paths.bee_key("thehum"),
@@ -89,7 +104,7 @@ class Hub:
 
     def run(self) -> None:
         """Route until asked to stop; then let what is on its way reach the disk."""
-        poll = Poll([self._stop.descriptor])
+        poll = self._poll
         self._bus.watch(poll)
         self._projections.begin()
         try:
@@ -101,6 +116,7 @@ class Hub:
                 poll.wait(1)
                 self._turn()
         finally:
+            self._log_link.snapshots.close()
             is_durable = self._log_link.is_booted and self._ledger.newest is None
             self._projections.end(self._recorder.state, is_durable=is_durable)
             self._bus.close()
@@ -122,6 +138,7 @@ class Hub:
             self._tick()
         if self._catch_ups:
             self._log_link.catch_up()
+        self._log_link.snapshots.advance()
         self._ledger.flush()
         self._bus.write()
 
@@ -176,6 +193,7 @@ class Hub:
         for emit in [] if is_late else sentinel.due(state, now_ms(), beat_ms=self._beat_ms):
             self._metrics.acts.labels(emit.chi).inc()
             self._recorder.say(emit)
+        self._log_link.snapshots.tick(time.monotonic())
         self._projections.tick(
             state,
             time.monotonic(),

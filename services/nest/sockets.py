@@ -181,6 +181,14 @@ class Poll:
         self._poller.register(socket._monitor, zmq.POLLIN)
         self._monitored[socket._monitor] = socket
 
+    def watch_descriptor(self, descriptor: int) -> None:
+        """Wake while this can be read."""
+        self._poller.register(descriptor, zmq.POLLIN)
+
+    def forget_descriptor(self, descriptor: int) -> None:
+        """Stop waiting for it; call before closing it."""
+        self._poller.unregister(descriptor)
+
     def forget(self, socket: RouterSocket | DealerSocket) -> None:
         """Stop waiting for it; call before closing it."""
         self._poller.unregister(socket._socket)

@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 
-from thehum.core.pages import Page, PageLimits
+from thehum.core.pages import Page, PageLimits, seq_of
 from thehum.core.sealed import BrokenSegment
 from thehum.core.witnessing import dump_keys
 from thehum.edge.attached import attach_bodies
@@ -15,6 +15,8 @@ from thrum.tones import Body, Tone
 
 BACKFILLS_MAX = 1_024
 """Requests for pages that wait; then they are refused."""
+PICKED_RUN = 64
+"""Events read at once where single ones are asked for: they mostly stand close together."""
 REPLAYER = "humd"
 """Whose name is on humd's own requests; only they get bulk pages."""
 
@@ -69,7 +71,10 @@ class Backfills:
         limits = PageLimits.bulk() if is_bulk else PageLimits()
         limits = limits.at_most(max(1, int(asked.get("limit") or limits.events_max)))
         ours = author == self._log.author
-        page = self._log.page(from_seq, limits, sid=sid) if ours else Page(limits)
+        if is_bulk and "seqs" in asked:
+            page = self._picked([int(seq) for seq in asked["seqs"]], limits)
+        else:
+            page = self._log.page(from_seq, limits, sid=sid) if ours else Page(limits)
         head = self._log.head
         bodies: Body = {}
         if asked.get("bodies") is True:
@@ -87,6 +92,23 @@ class Backfills:
             **dump_keys(self._log.public, self._log.keys),
             "snapshot": None,
         }
+
+    def _picked(self, seqs: list[int], limits: PageLimits) -> Page:
+        """Single events, as many of the first ones as fit; those that are not here are left out."""
+        picked, run = Page(limits), Page(limits)
+        at = 0
+        for seq in seqs:
+            while at < len(run.lines) and (seq_of(run.lines[at]) or 0) < seq:
+                at += 1
+            if at >= len(run.lines) or seq_of(run.lines[at]) != seq:
+                run, at = self._log.page(seq, limits.at_most(PICKED_RUN)), 0
+            if (
+                run.lines[at:]
+                and seq_of(run.lines[at]) == seq
+                and not picked.take(run.lines[at], seq)
+            ):
+                break
+        return picked
 
     def _decline(self, tone: Tone, qualifier: Qualifier, message: str) -> None:
         body: Body = {

@@ -28,7 +28,7 @@ from thehum.commits import Commits, mint
 from thehum.core.forgetting import Done, Order, report_of
 from thehum.core.groups import Signing
 from thehum.core.keeping import SALT_BYTES, Keep
-from thehum.core.retention import Bound, Mode
+from thehum.core.retention import Bound, Mode, Needs
 from thehum.core.sealed import BrokenSegment
 from thehum.core.trouble import dump_trouble
 from thehum.edge.anchors import Anchors
@@ -39,10 +39,12 @@ from thehum.edge.log import Log
 from thehum.edge.remembered import HeadFile
 from thehum.edge.retention import Retention, steady_ms
 from thehum.edge.scrub import Scrub
+from thehum.edge.snapshots import Snapshots
 from thehum.edge.witness import Witness
 from thehum.errors import DiskFull
 from thehum.metrics import Metrics
 from thehum.questions import Questions
+from thehum.states import States
 from thrum.chi import THRUM_VERSION, Chi, LinkChi
 from thrum.errors import MalformedTone
 from thrum.redaction import KnownSecrets
@@ -120,8 +122,16 @@ class Service:
             age_ms_max=settings.age_days_max * DAY_MS,
             segment_bytes=settings.segment_bytes,
         )
+        needs = Needs()
+        self._snapshots = Snapshots(context.paths.thehum, self._log, needs)
         self._retention = Retention(
-            self._log, self._checkpoints, bound, wall_ms=_wall_ms(), steady_ms=steady_ms()
+            self._log,
+            self._checkpoints,
+            bound,
+            needs=needs,
+            beside_bytes=lambda: self._snapshots.disk_bytes,
+            wall_ms=_wall_ms(),
+            steady_ms=steady_ms(),
         )
         if is_new:
             log.info("log.begun", extra={"mode": settings.mode, "keeps": settings.bound})
@@ -139,6 +149,7 @@ class Service:
             self._log, keyring, self._keep, self._forgetting, self._metrics, say=self._link.offer
         )
         self._backfills = Backfills(self._log, say=self._link.offer)
+        self._states = States(self._log, self._snapshots, say=self._link.offer)
         self._metrics.witnessed(self._witness)
         self._questions = Questions(
             self._log, keyring, self._checkpoints, self._witness, say=self._link.offer
@@ -176,6 +187,7 @@ class Service:
         self._link.opened()
         self._commits.forget()
         self._backfills.forget()
+        self._states.forget()
         self._questions.forget()
         joined, patience_ends = False, time.monotonic() + HELLO_SECONDS
         try:
@@ -231,7 +243,7 @@ class Service:
     def _on_tone(self, tone: Tone) -> None:
         if tone.chi == LinkChi.APPEND:
             self._commits.take(tone)
-        elif self._backfills.take(tone) or self._questions.take(tone):
+        elif self._backfills.take(tone) or self._questions.take(tone) or self._states.take(tone):
             pass
         elif tone.chi == LinkChi.VITALS and not tone.body:
             vitals = {"pid": os.getpid(), "hive": "thehum", "metrics": self._registry.snapshot()}

@@ -69,6 +69,7 @@ class LinkChi(StrEnum):
     APPEND = "append"
     DURABLE = "durable"
     VITALS = "vitals"
+    STATE = "state"
 
 
 class PulseKind(StrEnum):

@@ -103,6 +103,36 @@ def test_tool_catalogue(stack: Stack, worker: Client) -> None:
     assert prompt["disallowedTools"] == sorted([*RESERVED, "WebFetch"])
 
 
+def test_two_foragers_with_one_name_for_a_tool_are_both_called(
+    stack: Stack, worker: Client
+) -> None:
+    """Features A14: under names that tell them apart; and who goes away is told at once."""
+    with stack.client() as asker, stack.client() as one, stack.client() as two:
+        for digit, forager in (("1", one), ("2", two)):
+            forager.send(
+                chi="hello", rid="f", hive=f"files{digit}", hid=f"fbee_{digit * 64}",
+                bee=["forager"], tools=[{"name": "read", "description": digit}],
+            )  # fmt: skip
+            forager.read_until("echo", rid="f")
+        asker.send(chi="prompt", sid="two", modelId=MODEL, content="hi")
+        offered = worker.read_until("prompt", sid="two")["foragerTools"]
+        names = [tool["name"] for tool in offered]
+        for number, name in enumerate(names):
+            worker.send(chi="tool-call", sid="two", callId=f"c{number}", toolName=name, args={})
+        for forager in (one, two):
+            call = forager.read_until("tool-call")
+            assert call["toolName"] == call["name"] == "read"
+        one.close()
+        error = worker.read_until("error")
+        two.send(chi="tool-result", callId="c1", output="from two")
+
+        assert names == ["files1_read", "files2_read"]
+        assert [tool["bee"] for tool in offered] == ["files1", "files2"]
+        assert all(len(name) <= 64 for name in names)
+        assert (error["qualifier"], error["callId"]) == ("tool.forager-lost", "c0")
+        assert worker.read_until("tool-result")["output"] == "from two"
+
+
 def test_co_pilot(stack: Stack, worker: Client) -> None:
     """On one humd: an observer that only listens, attached before the prompt."""
     with stack.client() as driver, stack.client() as observer:

@@ -109,6 +109,8 @@ class CatchUp(NamedTuple):
     after: int
     seq: int
     """Of the event that asks for it."""
+    upto: int = 0
+    """Of the last tone that was left out meanwhile, when an earlier humd began it."""
 
 
 class CaughtUp(NamedTuple):

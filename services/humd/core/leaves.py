@@ -166,6 +166,7 @@ TABLES = (
     Table("bee", "clients.by_id", (ClientId, Client), Layout.EACH),
     Table("call", "calls.waiting", (_PAIR, Call), Layout.EACH),
     Table("closed", "sessions._closed", (str, None), Layout.RUNS),
+    Table("erased", "erased_seq", int),
     Table("forgotten", "watch.wanes.forgotten", int),
     Table("links", "clients._links", (ClientId, Links), Layout.RUNS),
     Table("numbers", "sessions._numbers", (str, Numbers), Layout.RUNS),

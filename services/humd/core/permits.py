@@ -39,6 +39,7 @@ def ask(state: State, session: Session, arrival: Arrival, worker: ClientId) -> l
 def forgotten(state: State, arrival: Arrival) -> list[Effect]:
     """The log has erased what was said on a sid; so does the state."""
     sid = arrival.header.sid
+    state.erased_seq = arrival.seq
     if sid is not None:
         state.asks.blank(sid)
         state.watch.blank(sid)

@@ -22,6 +22,8 @@ class State:
         self.sessions = Sessions(self.watch)
         self.calls = Calls()
         self.asks = Asks()
+        self.erased_seq = 0
+        """The newest event that says what the log has erased."""
         self.stand_on(basis or Basis())
         self._catalogue: Catalogue | None = None
         self._offers = -1

@@ -7,7 +7,7 @@ that ends is reported once through `on_gone`.
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from humd.core.arrivals import ClientId, Deliver
 from humd.core.clients import door_of
@@ -171,6 +171,18 @@ class Bus:
                 self.congested[instance] = time.monotonic()
         elif outbox.is_over:
             outbox.shed()
+
+    def outboxes(self) -> Iterable[tuple[ClientId, Outbox]]:
+        """Every instance and what it is owed."""
+        return self._outboxes.items()
+
+    def outbox(self, instance: ClientId) -> Outbox:
+        """What an instance is owed."""
+        return self._outboxes.setdefault(instance, Outbox())
+
+    def start_over(self) -> None:
+        """Owe nothing to anybody: what was read so far was not believed."""
+        self._outboxes.clear()
 
     def takes_more(self, client: ClientId) -> bool:
         """Whether a client is here and has taken most of what it was sent."""

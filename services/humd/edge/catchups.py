@@ -55,6 +55,8 @@ class _Job:
     """Whether everything was handed over; it waits to be confirmed."""
     calls: set[str] = field(default_factory=set)
     """Calls that were not answered yet, as far as was read."""
+    effect: CatchUp | None = None
+    """What it began with: a new humd reads everything again."""
 
 
 class CatchUps:
@@ -79,11 +81,25 @@ class CatchUps:
             *key,
             begun=effect.seq,
             next_seq=effect.from_seq,
-            upto=effect.seq,
+            upto=max(effect.seq, effect.upto),
             after=effect.after,
             wane=effect.from_wane - 1,
+            effect=effect,
         )
         return True
+
+    def start_over(self) -> None:
+        """Nobody catches up: what was read so far was not believed."""
+        self.jobs.clear()
+        self._by_rid.clear()
+
+    def under_way(self) -> list[CatchUp]:
+        """Every catch-up, as it would have to begin again."""
+        return [
+            job.effect._replace(client=job.client, upto=job.upto)
+            for job in self.jobs.values()
+            if job.effect is not None
+        ]
 
     def end(self, client: ClientId, sid: str, begun: int | None) -> None:
         """The one that event `begun` asked for is over, or whichever there is void."""

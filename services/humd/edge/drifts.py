@@ -30,6 +30,7 @@ class DriftFiles:
         self._retention_days = retention_days
         self._waiting: dict[str, list[bytes]] = {}
         self._written_seq = 0
+        self._ended_ms = 0
         self.dropped = 0
         """Records that no longer fitted into their day's file."""
 
@@ -37,15 +38,24 @@ class DriftFiles:
         """Find the last record that is on disk. Raises `OSError` or `SettingsRefused`."""
         ensure_private(self._folder)
         days = self._days()
-        self._written_seq = _mend(self._folder / days[-1]) if days else 0
+        self._written_seq, self._ended_ms = _mend(self._folder / days[-1]) if days else (0, 0)
 
     def add(self, record: Body, now_ms: int) -> None:
         """Take a record; it is written with the next `flush`."""
         day = _day(record["ended_at"])
         if record["seq"] > self._written_seq and day >= self._first_day(now_ms):
-            self._written_seq = record["seq"]
+            self._written_seq, self._ended_ms = record["seq"], record["ended_at"]
             line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
             self._waiting.setdefault(day, []).append(line)
+
+    @property
+    def newest(self) -> tuple[int, int]:
+        """Seq of the newest record that was taken, and when its turn ended."""
+        return self._written_seq, self._ended_ms
+
+    def has(self, seq: int, ended_ms: int, now_ms: int) -> bool:
+        """Whether the record of `seq` was taken, or its day is no longer kept."""
+        return self._written_seq >= seq or _day(ended_ms) < self._first_day(now_ms)
 
     @property
     def is_full(self) -> bool:
@@ -91,8 +101,8 @@ def _day(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d")
 
 
-def _mend(path: Path) -> int:
-    """Cut a torn last line off; return the seq of the last whole one, 0 when there is none."""
+def _mend(path: Path) -> tuple[int, int]:
+    """Cut a torn last line off; return seq and end of the last whole one, zeros for none."""
     with path.open("rb+") as file:
         size = file.seek(0, os.SEEK_END)
         start = file.seek(max(0, size - TAIL_BYTES))
@@ -103,9 +113,10 @@ def _mend(path: Path) -> int:
     lines = tail[:whole].split(b"\n")
     for line in reversed(lines[1:] if start else lines):
         try:
-            seq = orjson.loads(line)["seq"]
+            record = orjson.loads(line)
+            seq, ended_ms = record["seq"], record["ended_at"]
         except (orjson.JSONDecodeError, KeyError, TypeError):
             continue
-        if isinstance(seq, int):
-            return seq
-    return 0
+        if type(seq) is int and type(ended_ms) is int:
+            return seq, ended_ms
+    return 0, 0

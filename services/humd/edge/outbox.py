@@ -5,7 +5,7 @@ door's clients are in the door's outbox.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from thrum import frames
@@ -109,6 +109,21 @@ class Outbox:
             if not owed.header.seq:
                 self.read_from_log -= owed.is_from_log
         self._received = max(self._received, count)
+
+    def owed_upto(self, seq: int) -> list[Owed]:
+        """What is owed of the events up to `seq`."""
+        return [owed for owed in self._all() if 0 < owed.header.seq <= seq]
+
+    @property
+    def shed_upto(self) -> int:
+        """The newest event of which something was let go of."""
+        return self._shed_upto
+
+    def restore(self, owed: Iterable[Owed], *, shed_upto: int) -> None:
+        """Begin with what an earlier humd owed."""
+        self._shed_upto = shed_upto
+        for one in owed:
+            self.put(one)
 
     def next_frame(self) -> bytes | None:
         """The next run of parcels within the credit; None when there is nothing to send.

@@ -68,6 +68,15 @@ class Projections:
         """The log is replayed."""
         self._counters.open(state.watch.penny.counters)
 
+    def drift_written(self) -> tuple[int, int]:
+        """Seq and end of the newest timing record; all up to it are on disk, or counted."""
+        self._try("drift", self._drift.flush)
+        return self._drift.newest
+
+    def has_drift(self, seq: int, ended_ms: int, now_ms: int) -> bool:
+        """Whether the timing records up to this one are on disk, or too old to be kept."""
+        return self._drift.has(seq, ended_ms, now_ms)
+
     def timed(self, ended: Timed, now_ms: int, *, is_live: bool) -> None:
         """A turn's end is durable."""
         record = ended.record

@@ -124,6 +124,9 @@ class ThehumSettings:
         default=30, metadata={"json": "maxAgeDays"}
     )
     """Days that events are kept when the log rolls, if the bytes allow."""
+    snapshot_interval_ms: Annotated[int, Range(100, 86_400_000)] = 30_000
+    """Milliseconds between two snapshots of the router's state, while something happens. A start
+    reads the newest one and what the log has behind it; what is behind none is never dropped."""
     exclude: tuple[Excludable, ...] = ("echo", "log")
     """Kinds of tone that are never written. They carry no state; only such kinds can be named."""
     sensitive: tuple[ChiName, ...] = ()

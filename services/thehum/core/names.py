@@ -105,3 +105,20 @@ def is_record(name: str) -> bool:
 
 ANCHORS = "anchors.ndjson"
 """Receipts for signed roots that were made known elsewhere."""
+
+SNAPSHOTS_DIR = "snapshots"
+"""What the router knew after one event, so that it need not replay what was before."""
+ROOT = "root.txt"
+"""The root of the newest snapshot, for people."""
+_SNAPSHOT = re.compile(r"([0-9]{20})\.ndjson")
+
+
+def snapshot_name(at_seq: int) -> str:
+    """The snapshot that covers the events up to `at_seq`."""
+    return f"{at_seq:020d}.{EXTENSION}"
+
+
+def snapshot_seq(name: str) -> int | None:
+    """The last event that a snapshot covers, by its name; None for any other file."""
+    match = _SNAPSHOT.fullmatch(name)
+    return int(match[1]) if match else None

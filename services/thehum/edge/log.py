@@ -8,7 +8,8 @@ from pathlib import Path
 from nest.identity import Identity
 from thehum.core import names
 from thehum.core.base import Base
-from thehum.core.events import GENESIS, Head, read_event
+from thehum.core.events import GENESIS, Head, read_event, split_line
+from thehum.core.events import hash_of as event_hash
 from thehum.core.groups import Group, GroupBuilder, Signing
 from thehum.core.keeping import Aside, place_of
 from thehum.core.keys import KeyChain, KeyEvents
@@ -319,6 +320,13 @@ class Log:
     def page(self, from_seq: int, limits: PageLimits, *, sid: str | None = None) -> Page:
         """Durable events from `from_seq` on."""
         return self._reader.page(from_seq, upto_seq=self.head.seq, limits=limits, sid=sid)
+
+    def hash_of(self, seq: int) -> str:
+        """The hash of a durable event that is here."""
+        if seq == self.head.seq:
+            return self.head.hash
+        (line,) = self.page(seq, PageLimits(events_max=1)).lines
+        return event_hash(split_line(line)[0])
 
     def _has_bodies_behind(self, seq: int) -> bool:
         """Whether an event behind `seq` has its body beside the log."""

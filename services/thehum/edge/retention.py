@@ -8,6 +8,7 @@ on disk (`edge.checkpoints`), and so is the new base of the log (`edge.log`).
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 import orjson
 
@@ -36,13 +37,23 @@ class Retention:
     """See the module. Call `tick` now and then; `needs` is for whoever still reads."""
 
     def __init__(
-        self, opened: Log, checkpoints: Checkpoints, bound: Bound, *, wall_ms: int, steady_ms: int
+        self,
+        opened: Log,
+        checkpoints: Checkpoints,
+        bound: Bound,
+        *,
+        needs: Needs | None = None,
+        beside_bytes: Callable[[], int] = lambda: 0,
+        wall_ms: int,
+        steady_ms: int,
     ) -> None:
-        self.needs = Needs()
+        """`beside_bytes` is what takes room within the bound besides."""
+        self.needs = needs or Needs()
+        self._beside_bytes = beside_bytes
         self.is_over = False
         """Whether the log is larger or older than its bound, because somebody needs the events."""
         self.kept_bytes = 0
-        """On disk for full segments, their bodies and all hashes, when last looked at."""
+        """On disk for full segments, their bodies, hashes and snapshots, when last looked at."""
         self.dropped = 0
         """Segments since the start."""
         self._log = opened
@@ -51,8 +62,8 @@ class Retention:
         newest_ms = opened.head.ts_ms
         self._clock = Clock(wall_ms=wall_ms, steady_ms=steady_ms, newest_ms=newest_ms)
         self._due_ms = 0
-        self._standing = (0, 0)
-        """Sealed and safe events when last looked at."""
+        self._standing = (0, 0, 0)
+        """Sealed, safe and unneeded events when last looked at."""
         self._times: dict[int, int] = {}
         """When segments began, as far as anybody asked."""
         self._can_drop_hashes = True
@@ -62,7 +73,7 @@ class Retention:
 
         Raises `DiskFull`, after which nothing went, or `WriteFailed`.
         """
-        standing = self._log.sealed_seq, self._checkpoints.safe_seq
+        standing = self._log.sealed_seq, self._checkpoints.safe_seq, self.needs.floor_seq
         is_due = steady_ms >= self._due_ms or standing != self._standing
         if not is_due or self._log.read_only is not None:
             return False
@@ -75,12 +86,13 @@ class Retention:
 
     def _drop_one(self, now_ms: int) -> bool:
         kept, hash_bytes = self._log.kept(), self._checkpoints.disk_bytes
-        self.kept_bytes = sum(each.size for each in kept) + hash_bytes
+        beside_bytes = self._beside_bytes()
+        self.kept_bytes = sum(each.size for each in kept) + hash_bytes + beside_bytes
         verdict = judge(
             kept,
             self._bound,
             self.needs,
-            other_bytes=RESERVED_SEGMENTS * self._bound.segment_bytes,
+            other_bytes=RESERVED_SEGMENTS * self._bound.segment_bytes + beside_bytes,
             hash_bytes=hash_bytes,
             is_old=lambda each: self._end_ms(each) < now_ms - self._bound.age_ms_max,
         )

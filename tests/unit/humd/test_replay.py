@@ -19,6 +19,8 @@ from thrum.chi import OUTPUT, Chi
 from thrum.errors import MalformedTone
 from thrum.snapshots import Leaf, root_of
 
+pytestmark = pytest.mark.timeout(120)  # five seconds on a machine of its own
+
 PEER = f"M/{hid_named('peer', prefix='humd')}"
 ROLES: dict[str, tuple[str, dict[str, object]]] = {
     "W": ("worker", {"models": ["m"], "chis": ["drone"]}),

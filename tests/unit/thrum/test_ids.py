@@ -98,6 +98,16 @@ def test_a_foreign_text_is_projected_to_the_same_humid_everywhere(text: str, exp
     assert ids.humid_from_foreign(text) == expected
 
 
+def test_a_hundred_thousand_foreign_texts_are_projected_as_everywhere() -> None:
+    """Features A3: the digest was made by another program, from the rule alone."""
+    together = hashlib.sha256()
+    for number in range(100_000):
+        together.update(ids.humid_from_foreign(f"sid-{number}-é").encode())
+
+    expected = "0d00d5380dcea940e88b4d567dde54a4fe489a7736a6014344ede375f96e89f2"
+    assert together.hexdigest() == expected
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
