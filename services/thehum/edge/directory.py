@@ -101,11 +101,16 @@ class LogDirectory:
         """Which life of the log this is; its owner begins another with an older copy."""
         return int(self._author().get("epoch", EPOCH))
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Write down that this is another life; once this returns it is on disk."""
+    def life_seq(self) -> int:
+        """The event that says which life this is; 0 in the first one."""
+        return int(self._author().get("life_seq", 0))
+
+    def begin_epoch(self, epoch: int, seq: int) -> None:
+        """Write down that another life begins with event `seq`; once this returns it is on disk."""
         path = self.root / AUTHOR
+        fields = {**self._author(), "epoch": epoch, "life_seq": seq}
         with told_apart(f"writing {path}"):
-            replace_private(path, dumps({**self._author(), "epoch": epoch}) + b"\n")
+            replace_private(path, dumps(fields) + b"\n")
 
     def _author(self) -> dict[str, Any]:
         fields: dict[str, Any] = orjson.loads(read_private(self.root / AUTHOR))
