@@ -375,3 +375,22 @@ def test_a_gap_that_is_known_is_no_damage(stack: Stack) -> None:
     told(stack, "repair")
 
     assert scrubbed(stack).trouble is None
+
+
+def test_a_log_that_was_taken_away_whole_does_not_begin_anew_in_silence(stack: Stack) -> None:
+    shutil.rmtree(stack.paths.thehum)
+
+    stack.start("thehum")
+    with Humd(stack) as humd:
+        hello = humd.joined()
+    stack.kill("thehum", signal.SIGTERM)
+    done = told(stack, "restore", "--yes", "--reason", "begun anew")
+    stack.start("thehum")
+    with Humd(stack) as humd:
+        again = humd.joined()
+    stack.kill("thehum", signal.SIGTERM)
+
+    assert hello["trouble"]["kind"] == "rolled-back"
+    assert (done["kept_seq"], done["old"]["seq"]) == (BEGUN, EVENTS + BEGUN)
+    assert again["state"] == "writable"
+    assert told(stack, "verify", "--full")["ok"]
