@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -70,7 +71,7 @@ class Files:
             time.sleep(FOLLOW_SECONDS)
         self.firsts = self._segments()
         author = fields_of(paths.thehum_author.read_bytes())
-        public = bytes.fromhex(author["pubkey"])
+        public = _public_in(author, paths.thehum_author)
         self.keys, self.keys_flaw = self._known_keys(public)
         self.epoch = int(author.get("epoch", EPOCH))
         self.gaps = self._gaps()
@@ -86,7 +87,7 @@ class Files:
 
     def is_of_an_earlier_life(self, checkpoint: Checkpoint) -> bool:
         """Whether a checkpoint is about events that its owner gave up, as the log says."""
-        epoch = int(checkpoint.origin.rpartition("/")[2])
+        epoch = checkpoint.epoch
         if epoch >= self.epoch:
             return False
         kept = (body["kept_seq"] for body in self._restored() if body["epoch"] > epoch)
@@ -342,6 +343,17 @@ def progress_over(log: Files) -> Iterator[Callable[[int], None]]:
         yield show
     finally:
         show.clear()
+
+
+def _public_in(author: dict[str, Any], path: Path) -> bytes:
+    """The key in `author.json`; raises `LocalError` when it names none."""
+    try:
+        public = bytes.fromhex(author["pubkey"])
+        if public.hex() == author["pubkey"] and type(author["hid"]) is str:
+            return public
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise LocalError(f"{path} does not name an author", hint=f"cat {path}")
 
 
 class _Progress:

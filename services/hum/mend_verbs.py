@@ -48,10 +48,13 @@ def restore(*, yes: bool, reason: str | None, by: str | None, as_json: bool) -> 
     before, and its checkpoints bear the number of that life. What others hold of the lost events
     stays proof of them.
     """
-    from hum.log_files import Files
-    from hum.output import data, data_json
+    import os
 
-    trouble = Files().trouble()
+    from hum.log_head import read_trouble
+    from hum.output import data, data_json
+    from nest.paths import Paths
+
+    trouble = read_trouble(Paths.from_environment(os.environ).thehum)
     if not yes:
         told = f"{trouble['reason']}. " if trouble else ""
         raise click.UsageError(f"{told}Events that were acknowledged are given up: say --yes")

@@ -274,6 +274,10 @@ EVENT_CHANGES: dict[str, Callable[[list[bytes], int, int], list[bytes]]] = {
 # --- what it comes to
 
 
+def lines_in(data: bytes) -> list[bytes]:
+    return unpack(data)[0].rstrip(b"\0").split(b"\n")[:-1]
+
+
 def events_in(path: Path, data: bytes) -> list[bytes]:
     """What the events of a segment's file say, without their signatures."""
     said = []
@@ -304,38 +308,34 @@ def is_void(victim: Victim, change: Change) -> str | None:
             return "zeros behind the last event"
         if after.startswith(before.rstrip(b"\0")) and before.endswith(b"\0"):
             return "bytes behind the last event, which verify tells"
-        same = events_in(path, before) == events_in(path, after)
         whole = after.rstrip(b"\0").endswith(b"\n")
-        if (
-            same
-            and whole
-            and _last_line(before) == _last_line(after)
-            and _only_unsigned(before, after)
-        ):
+        if whole and _is_unsigned_only(victim, path, before, after):
             return "a signature that a later one makes superfluous"
     if path.suffix == ".packed" and is_packed(after) and unpack(after)[1]:
         if unpack(before)[0] == unpack(after)[0]:
             return "sealed anew as it was"
-        if (
-            events_in(path, before) == events_in(path, after)
-            and _last_line(unpack(before)[0]) == _last_line(unpack(after)[0])
-            and _only_unsigned(unpack(before)[0], unpack(after)[0])
-        ):
+        if _is_unsigned_only(victim, path, before, after):
             return "a signature that a later one makes superfluous"
     if path.suffix == ".bodies" and after.startswith(before):
         return "bytes behind the last body"
     return None
 
 
-def _only_unsigned(before: bytes, after: bytes) -> bool:
-    """Whether every signature that is there now was there before, but for key events."""
-    pairs = zip(before.rstrip(b"\0").split(b"\n"), after.rstrip(b"\0").split(b"\n"), strict=True)
+def _is_unsigned_only(victim: Victim, path: Path, before: bytes, after: bytes) -> bool:
+    """Whether all that changed is that events which later ones cover have no signature any more.
+
+    Not so events about keys, which are signed by themselves, and the last event of the log.
+    """
+    if events_in(path, before) != events_in(path, after):
+        return False
+    pairs = list(zip(lines_in(before), lines_in(after), strict=True))
     changed = [(one, other) for one, other in pairs if one != other]
+    is_newest = path == max(
+        one for one in victim.files if one.stem.isdecimal() and one.parent == victim.root
+    )
+    if is_newest and pairs[-1] in changed:
+        return False
     return all(b',"sig":null' in other and b'"key-' not in other for _, other in changed)
-
-
-def _last_line(data: bytes) -> bytes:
-    return data.rstrip(b"\0").rpartition(b"\n")[0].rpartition(b"\n")[2]
 
 
 def _reads_alike(before: bytes, after: bytes) -> bool:
@@ -369,13 +369,12 @@ def _right_place(change: Change, damage: dict[str, Any]) -> str | None:
     if change.path.suffix not in (".ndjson", ".packed") or change.path.name == "keys.ndjson":
         return str(damage["flaw"])  # of `seq.bin`, `author.json`: something about the whole log
     first = int(change.path.stem)
-    before = events_in(change.path, change.before)
-    after = events_in(change.path, change.after or b"")
+    before, after = lines_in(change.before), lines_in(change.after or b"")
     same = next(
         (at for at, (one, other) in enumerate(zip(before, after, strict=False)) if one != other),
         min(len(before), len(after)),
     )
-    lines = unpack(change.before)[0].rstrip(b"\0").split(b"\n")[:-1]
+    lines = before
     seqs = range(first, first + len(lines) + 1)
     ends = [seq for seq, line in zip(seqs, lines, strict=False) if b',"sig":"' in line]
     least = max([end for end in ends if end < first + same] or [first - 1]) + 1

@@ -15,7 +15,11 @@ from tests.support.stack import CORE, QUIET_SETTINGS, Stack
 
 from nest.private import replace_private
 from thehum.core.names import QUARANTINE_DIR, TROUBLE, packed_name, segment_name
+from thehum.core.sealed import Packer, unpack
 from thehum.edge.directory import segments_in
+from thehum.edge.keys import Keyring
+from thehum.edge.log import Log
+from thehum.edge.scrub import EVERY_SECONDS, Scrub
 from thrum.frames import Header
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
@@ -304,3 +308,89 @@ def test_a_tail_that_was_acknowledged_is_not_cut_but_by_its_owner(stack: Stack) 
     assert done["kept_seq"] < EVENTS + BEGUN
     assert told(stack, "verify", "--full")["ok"]
     assert list((stack.paths.thehum / QUARANTINE_DIR).glob("damaged-*"))
+
+
+# --- damage that nobody looked at yet
+
+
+def test_rot_in_an_old_segment_does_not_end_a_log_that_comes_by_it(stack: Stack) -> None:
+    """Without its folder of witnessed heads the log is read again, from its beginning on."""
+    first, *_ = files(stack)
+    flip(first, 300)
+    shutil.rmtree(stack.paths.thehum / "witnessed")
+
+    stack.start("thehum")
+    with Humd(stack) as humd:
+        humd.joined()
+        stack.wait_for((stack.paths.thehum / TROUBLE).exists, "a log that found the rot")
+        humd.append(99, EVENTS + 1, epoch="f")
+        refused = humd.refused()
+        page = humd.backfill(from_seq=EVENTS)
+    assert stack.kill("thehum", signal.SIGTERM) == 0
+
+    assert refused["refused"] == "log.unavailable"
+    assert len(page["events"]) > 0
+    assert told(stack, "status")["read_only"]["kind"] == "damaged"
+
+
+def scrubbed(stack: Stack) -> Log:
+    """A log whose sealed segments were read again, as once a day."""
+    keyring = Keyring(stack.paths)
+    log = Log(stack.paths.thehum, keyring.identity, later=keyring.chain.events)
+    scrub, now = Scrub(log, now=0.0), EVERY_SECONDS
+    while scrub.tick(now):
+        pass
+    assert not scrub.tick(now)  # not again the same day
+    log.close()
+    return log
+
+
+def test_a_good_log_is_read_again_and_found_good(stack: Stack) -> None:
+    assert scrubbed(stack).trouble is None
+
+
+@pytest.mark.parametrize("what", ["flipped", "gone", "of another key"])
+def test_old_segments_are_read_again_and_what_is_wrong_is_named(stack: Stack, what: str) -> None:
+    first, *_ = files(stack)
+    if what == "flipped":
+        flip(first, 300)
+    elif what == "gone":
+        first.unlink()
+    else:
+        data, _ = unpack(first.read_bytes())
+        changed = data.replace(b'"rid":"r7"', b'"rid":"r8"')
+        packer = Packer(1)
+        replace_private(first, packer.pack(changed) + packer.finish())
+
+    log = scrubbed(stack)
+
+    assert log.trouble is not None
+    assert log.trouble.seq < segments_in(stack.paths.thehum)[-1]
+    assert (stack.paths.thehum / TROUBLE).exists()
+
+
+def test_a_gap_that_is_known_is_no_damage(stack: Stack) -> None:
+    _, second, *_ = files(stack)
+    flip(second, 200)
+    told(stack, "repair")
+
+    assert scrubbed(stack).trouble is None
+
+
+def test_a_log_that_was_taken_away_whole_does_not_begin_anew_in_silence(stack: Stack) -> None:
+    shutil.rmtree(stack.paths.thehum)
+
+    stack.start("thehum")
+    with Humd(stack) as humd:
+        hello = humd.joined()
+    stack.kill("thehum", signal.SIGTERM)
+    done = told(stack, "restore", "--yes", "--reason", "begun anew")
+    stack.start("thehum")
+    with Humd(stack) as humd:
+        again = humd.joined()
+    stack.kill("thehum", signal.SIGTERM)
+
+    assert hello["trouble"]["kind"] == "rolled-back"
+    assert (done["kept_seq"], done["old"]["seq"]) == (BEGUN, EVENTS + BEGUN)
+    assert again["state"] == "writable"
+    assert told(stack, "verify", "--full")["ok"]

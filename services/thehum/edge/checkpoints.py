@@ -148,6 +148,18 @@ class Checkpoints:
         node = TileNodes(self._tiles.read, self._front.size, self._tail)
         return consistency(old, size, node)
 
+    def prove_life(self) -> tuple[str, list[bytes]] | None:
+        """The event that says which life of the log this is, and what leads from it to the root.
+
+        None in the first life, and when it is not below the newest checkpoint. Raises `TilesLost`.
+        """
+        seq, newest = self._log.life_seq, self.newest
+        lines = self._lines(seq, PageLimits(events_max=1, bytes_max=1)) if seq else []
+        if newest is None or seq > newest.size or not lines:
+            return None
+        node = TileNodes(self._tiles.read, self._front.size, self._tail)
+        return lines[0].decode(), inclusion(seq - 1, newest.size, node)
+
     # --- the base
 
     @property

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from thehum.edge.disk import (
     sync_folder,
     told_apart,
 )
+from thehum.errors import DiskFull
 from thrum.canonical import dumps
 from thrum.errors import SettingsRefused
 
@@ -101,26 +103,32 @@ class LogDirectory:
         """Which life of the log this is; its owner begins another with an older copy."""
         return int(self._author().get("epoch", EPOCH))
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Write down that this is another life; once this returns it is on disk."""
+    def life_seq(self) -> int:
+        """The event that says which life this is; 0 in the first one."""
+        return int(self._author().get("life_seq", 0))
+
+    def begin_epoch(self, epoch: int, seq: int) -> None:
+        """Write down that another life begins with event `seq`; once this returns it is on disk."""
         path = self.root / AUTHOR
+        fields = {**self._author(), "epoch": epoch, "life_seq": seq}
         with told_apart(f"writing {path}"):
-            replace_private(path, dumps({**self._author(), "epoch": epoch}) + b"\n")
+            replace_private(path, dumps(fields) + b"\n")
 
     def _author(self) -> dict[str, Any]:
         fields: dict[str, Any] = orjson.loads(read_private(self.root / AUTHOR))
         return fields
 
     def tell(self, trouble: Trouble | None) -> None:
-        """Leave a note for others why the log is not written; none when it is."""
+        """Leave a note for others why the log is not written; none when it is.
+
+        Raises `WriteFailed`.
+        """
         path = self.root / names.TROUBLE
-        try:
-            if trouble is None:
-                path.unlink(missing_ok=True)
-            else:
+        with suppress(DiskFull), told_apart(f"writing {path}"):
+            if trouble is not None:
                 replace_private(path, dump_trouble(trouble))
-        except OSError:
-            pass  # a note for people; the log itself says it too
+            elif path.exists():
+                path.unlink()
 
     def move_base(self, base: Base) -> None:
         """Let the log begin behind `base`; once this returns that is on disk.

@@ -93,7 +93,7 @@ class Log:
                 self.remembered_before = self._directory.remembered_seq()
                 """What was remembered when the log was opened."""
                 self._remembered = 0 if is_restored else self.remembered_before
-                self.epoch = self._directory.epoch()
+                self.epoch, self.life_seq = self._directory.epoch(), self._directory.life_seq()
                 self.gaps = self._directory.gaps()
                 """Events that are known to be lost."""
                 self._reader = Reader(root)
@@ -482,9 +482,12 @@ class Log:
         return read_event(page.lines[0]).prev_hash
 
     def begin_epoch(self) -> int:
-        """Begin the next life of the log; its number. Once this returns it is on disk."""
-        self.epoch += 1
-        self._directory.begin_epoch(self.epoch)
+        """Begin the next life of the log with its next event; the number of that life.
+
+        Once this returns it is on disk.
+        """
+        self.epoch, self.life_seq = self.epoch + 1, self.head.seq + 1
+        self._directory.begin_epoch(self.epoch, self.life_seq)
         return self.epoch
 
     def suspect(self, seq: int, reason: str) -> None:

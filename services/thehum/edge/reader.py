@@ -64,8 +64,8 @@ class Reader:
                 break
             if page.next_seq == before:  # events are lost here; what is behind them is not
                 behind = [first for first in self.firsts if first > before]
-                if not behind or behind[0] > upto_seq:
-                    break
+                if not behind or behind[0] > upto_seq or page.seen_bytes:
+                    break  # a page has no gap within
                 page.next_seq = behind[0]
         return page
 
