@@ -35,10 +35,7 @@ def follow(before: bytes, sig: bytes, after: bytes) -> None:
 
 
 facts = loads(Path(sys.argv[1]).read_bytes())
-author, keys = (
-    "humd_" + sha256(key := bytes.fromhex(facts["pubkey"])).hexdigest(),
-    [key, ""],
-)  # hash of next
+author, keys = "humd_" + sha256(key := bytes.fromhex(facts["pubkey"])).hexdigest(), [key, ""]
 need(author == facts["author"], "the key is not the author's")
 for line in facts.get("keys", []):
     follow(*LINE.fullmatch(line.encode()).groups())

@@ -64,11 +64,8 @@ class Beside:
 
     def look(self, seq: int, place: Place, sid: str | None) -> There:
         """What there is of the body of event `seq`."""
-        at = bisect_right(self._firsts, seq) - 1
-        if at >= 0 and self._firsts[at] != self._first_seq:
-            self._open(self._firsts[at])
-        record = self._records.get(seq)
-        if self._file is None or record is None or record.is_gone:
+        record = self._found(seq)
+        if self._file is None or record is None:
             return There.GONE
         try:
             body_of(self._file, record, place)
@@ -80,9 +77,21 @@ class Beside:
 
     def body(self, seq: int, place: Place) -> bytes | None:
         """The body of event `seq`; None when it is gone, or not what the event says."""
-        if self.look(seq, place) is not There.WHOLE or self._file is None:
+        record = self._found(seq)
+        if self._file is None or record is None:
             return None
-        return body_of(self._file, self._records[seq], place)
+        try:
+            return body_of(self._file, record, place)
+        except BrokenRecord:
+            return None
+
+    def _found(self, seq: int) -> Record | None:
+        """Where the body of event `seq` is; None when it is gone."""
+        at = bisect_right(self._firsts, seq) - 1
+        if at >= 0 and self._firsts[at] != self._first_seq:
+            self._open(self._firsts[at])
+        record = self._records.get(seq)
+        return None if record is None or record.is_gone else record
 
     def _open(self, first_seq: int) -> None:
         self.__exit__()

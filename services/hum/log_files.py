@@ -288,7 +288,7 @@ class Files:
     def audit_tiles(self, report: Report) -> BadTile | None:
         """Look whether the stored hashes are those of the events, as far as `audit` found them."""
         begins_behind = self.begins_behind().seq
-        show = _Progress(report.head.seq) if self._wants_progress(self.firsts) else None
+        show = _Progress(report.head.seq) if self.wants_progress(self.firsts) else None
         found = audit_tiles(
             shown(self.lines_from(self.firsts[0]), show),
             report.head.hash,
@@ -314,7 +314,7 @@ class Files:
         if not files_beside(self.root):
             return None
         with Beside(self.root) as beside:
-            show = _Progress(upto_seq) if self._wants_progress(self.firsts) else None
+            show = _Progress(upto_seq) if self.wants_progress(self.firsts) else None
             lines = shown(self.lines_from(self.firsts[0]), show)
             report = audit_bodies(lines, beside.look, upto_seq=upto_seq)
         if show:
