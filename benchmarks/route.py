@@ -15,7 +15,7 @@ receipt:
 - `route.paced_ms_p50_1`: with a pause of 3 ms between them, in which the machine falls asleep.
 
 With a log in memory (`tests.support.memory_log`, a bee of the tests: no program of hum has such a
-mode) and bees that cost next to nothing (`benchmarks.flood`), so that humd is what is measured:
+mode) and bees that cost next to nothing (`benchmarks._flood`), so that humd is what is measured:
 
 - `route.memory_tones_per_s`: 64 streams of four workers;
 - `route.humd_us_per_tone`: processor time of humd meanwhile;
@@ -40,7 +40,7 @@ import orjson
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "services")]
 
-from benchmarks.flood import Flood, cpu_seconds  # noqa: E402
+from benchmarks._flood import Flood, cpu_seconds  # noqa: E402
 from tests.support.stack import Stack  # noqa: E402
 
 from nest.bee import Bee, Hello  # noqa: E402

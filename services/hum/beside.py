@@ -9,7 +9,7 @@ from typing import BinaryIO, Self
 from thehum.core.beside import There
 from thehum.core.keeping import Place, digest_of
 from thehum.core.names import BODIES_DIR, bodies_name, bodies_seq
-from thehum.core.records import BrokenRecord, Record, is_named, read_records
+from thehum.core.records import BrokenRecord, Record, is_filed, read_records
 
 
 def files_beside(root: Path) -> list[int]:
@@ -62,15 +62,21 @@ class Beside:
         if self._file is not None:
             self._file.close()
 
-    def look(self, seq: int, place: Place, sid: str | None) -> There:
+    def filed(self, seq: int, place: Place, sid: str | None) -> There:
+        """As `look`; one that is filed under another sid than its event's is changed."""
+        there = self.look(seq, place)
+        is_astray = there is There.WHOLE and not is_filed(self._records[seq], sid)
+        return There.CHANGED if is_astray else there
+
+    def look(self, seq: int, place: Place) -> There:
         """What there is of the body of event `seq`."""
         record = self._found(seq)
         if self._file is None or record is None:
             return There.GONE
         try:
             body_of(self._file, record, place)
-            if seq in self._twice or not is_named(record, sid):
-                return There.CHANGED  # what is to be forgotten of that sid would not be found
+            if seq in self._twice:
+                return There.CHANGED
         except BrokenRecord:
             return There.CHANGED
         return There.WHOLE

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
@@ -45,6 +44,7 @@ from thehum.core.notes import EPOCH, BadNote, Checkpoint, open_checkpoint
 from thehum.core.pages import lines_of, offset_near
 from thehum.core.sealed import is_packed, unpack
 from thehum.core.tiled import BadTile, audit_tiles
+from thrum.canonical import dumps
 from thrum.errors import LocalError
 
 FOLLOW_SECONDS = 0.2
@@ -70,13 +70,25 @@ class Files:
                 raise LocalError(f"there is no log in {self.root}", hint="hum up")
             time.sleep(FOLLOW_SECONDS)
         self.firsts = self._segments()
-        author = fields_of(paths.thehum_author.read_bytes())
-        public = _public_in(author, paths.thehum_author)
+        hid, public, self.epoch = self._author()
         self.keys, self.keys_flaw = self._known_keys(public)
-        self.epoch = int(author.get("epoch", EPOCH))
         self.gaps = self._gaps()
         self._lives: list[dict[str, Any]] | None = None
-        self.author = Author(hid=author["hid"], public=public, later=self.keys.events)
+        self.author = Author(hid=hid, public=public, later=self.keys.events)
+
+    def _author(self) -> tuple[str, bytes, int]:
+        """Whose log it is, its first key, and which life of it this is."""
+        path = self.paths.thehum_author
+        data = path.read_bytes()
+        fields = fields_of(data)
+        try:
+            hid, public = str(fields["hid"]), bytes.fromhex(fields["pubkey"])
+            life = {key: int(fields[key]) for key in ("epoch", "life_seq") if key in fields}
+        except (KeyError, TypeError, ValueError):
+            hid, public, life = "", b"", {}
+        if data.removesuffix(b"\n") != dumps({"hid": hid, "pubkey": public.hex(), **life}):
+            raise LocalError(f"{path} does not name an author", hint=f"cat {path}")
+        return hid, public, life.get("epoch", EPOCH)
 
     def _gaps(self) -> tuple[Gap, ...]:
         """The events that a repair said are lost."""
@@ -316,7 +328,7 @@ class Files:
         with Beside(self.root) as beside:
             show = _Progress(upto_seq) if self.wants_progress(self.firsts) else None
             lines = shown(self.lines_from(self.firsts[0]), show)
-            report = audit_bodies(lines, beside.look, upto_seq=upto_seq)
+            report = audit_bodies(lines, beside.filed, upto_seq=upto_seq)
         if show:
             show.clear()
         return report
@@ -343,17 +355,6 @@ def progress_over(log: Files) -> Iterator[Callable[[int], None]]:
         yield show
     finally:
         show.clear()
-
-
-def _public_in(author: dict[str, Any], path: Path) -> bytes:
-    """The key in `author.json`; raises `LocalError` when it names none."""
-    try:
-        public = bytes.fromhex(author["pubkey"])
-        if public.hex() == author["pubkey"] and type(author["hid"]) is str:
-            return public
-    except (KeyError, TypeError, ValueError):
-        pass
-    raise LocalError(f"{path} does not name an author", hint=f"cat {path}")
 
 
 class _Progress:

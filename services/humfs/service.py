@@ -3,12 +3,14 @@
 import anyio
 
 from humfs.core.memory import Memory
+from humfs.core.sandbox.hosts import Hosts
 from humfs.core.sandbox.layers import Layer, Level
 from humfs.desk import CHIS, Desk
 from humfs.edge.commands import Commands
 from humfs.edge.journal import Journal
 from humfs.edge.landed import Landed
 from humfs.edge.masks import Masks
+from humfs.edge.proxy import Proxy
 from humfs.edge.roots import Roots
 from humfs.edge.sandbox import Sandbox
 from humfs.edge.writes import Writer
@@ -49,11 +51,12 @@ async def serve(context: Context) -> None:
     memory = Memory()
     changes = Changes(roots, Writer(roots, journal), memory, landed)
     tools: list[Tool] = [Read(roots, memory), DoCode(changes), DoNoncode(changes)]
-    sandbox = Sandbox(roots, Masks(context.paths.masks), denied=fs.denied)
+    way_out = context.paths.shell_proxy if fs.shell.hosts else None
+    sandbox = Sandbox(roots, Masks(context.paths.masks), denied=fs.denied, way_out=way_out)
     swept = sandbox.sweep()
     if swept:
         context.log.info("sandbox.swept", extra={"left": swept})
-    commands = Commands(sandbox)
+    commands = Commands(sandbox, context.metrics)
     bash = Bash(roots, sandbox, commands, Level(fs.shell.requires))
     hello = Hello(
         roles=("forager",),
@@ -69,6 +72,9 @@ async def serve(context: Context) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bee.run, name="humfs.bee")
         tasks.start_soon(commands.attend, name="humfs.commands")
+        if way_out is not None:
+            proxy = Proxy(Hosts(fs.shell.hosts), context.metrics)
+            await tasks.start(proxy.serve, way_out, name="humfs.proxy")
         tasks.start_soon(tell_sandbox, sandbox, context, name="humfs.sandbox")
         tasks.start_soon(desk.serve, name="humfs.desk")
         await context.stop.wait()

@@ -49,6 +49,7 @@ LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
 MASKS_DIR = "masks"
+SHELL_PROXY_SOCK = "shell.sock"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
 FRONT_DIR = "front"
@@ -194,6 +195,11 @@ class Paths:
     def masks(self) -> Path:
         """Which empty folders hold a name in a root while commands run."""
         return self.state / MASKS_DIR
+
+    @property
+    def shell_proxy(self) -> Path:
+        """The socket by which commands leave their sandbox, where the settings name hosts."""
+        return self.state / BUS_DIR / SHELL_PROXY_SOCK
 
     @property
     def front_sessions(self) -> Path:

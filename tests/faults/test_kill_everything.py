@@ -80,7 +80,8 @@ class Load:
         self.heard = 0
         self._moved = anyio.Event()
         self.is_ending = False
-        self.doors = [DoorAsker(stack, f"door-{n}", self._hear) for n in range(DOOR_ASKERS)]
+        door = str(stack.paths.thrum_socket)
+        self.doors = [DoorAsker(door, f"door-{n}", self._hear) for n in range(DOOR_ASKERS)]
         self.bees = [BusAsker(stack, f"bus-{n}", self._hear) for n in range(BUS_ASKERS)]
         self.answers: Counter[str] = Counter()
         """What became of requests to the front."""

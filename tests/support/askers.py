@@ -57,8 +57,8 @@ class Turn:
 class DoorAsker:
     """A client of the door, of any language: keeps what has no echo, and offers it again."""
 
-    def __init__(self, stack: Stack, name: str, heard: Callable[[], None]) -> None:
-        self._path = str(stack.paths.thrum_socket)
+    def __init__(self, path: str, name: str, heard: Callable[[], None]) -> None:
+        self._path = path
         self._name = name
         self._heard = heard
         self._unsettled: dict[str, bytes] = {}

@@ -76,10 +76,7 @@ class Cgroups:
         handles: list[int] = []
         try:
             for path, bounds in made.items():
-                path.mkdir(mode=0o700)
-                for layer in bounds:
-                    _bound(path, layer)
-                handles.append(os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
+                handles.append(_group(path, bounds))
             yield tuple(handles)
         finally:
             for handle in handles:
@@ -99,6 +96,17 @@ class Cgroups:
             except OSError as problem:
                 del self._folders[layer]
                 self.missing[layer] = f"{folder}: {problem.strerror}"
+
+
+def _group(path: Path, bounds: Iterable[Layer]) -> int:
+    """Make a group with these bounds; a handle by which to join it. Raises `OSError`."""
+    try:
+        path.mkdir(mode=0o700)
+        for layer in bounds:
+            _bound(path, layer)
+        return os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError as problem:
+        raise OSError(problem.errno, f"cgroup: {problem.strerror}", str(path)) from problem
 
 
 def _bound(path: Path, layer: Layer) -> None:

@@ -5,7 +5,6 @@ answered all the same; the rest of the tree runs on until it ends, until `LINGER
 until `LINGERING_MAX` newer ones linger too, or until humfs stops.
 """
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from humfs.core.sandbox.layers import Standing
 from humfs.core.shell.output import Stream
 from humfs.edge.sandbox import Sandbox
 from nest.cells.cell import Cell, CellFailed
+from nest.metrics import Registry
 
 RUNNING_MAX = 16
 """Commands that run at the same time; others wait their turn."""
@@ -35,8 +35,6 @@ FREE_BYTES = 16 * 1024 * 1024
 PAUSE_SECONDS = 0.02
 KILLED = 137
 TIMED_OUT = 124
-
-log = logging.getLogger(__name__)
 
 Hear = Callable[[str, str], None]
 """Takes the name of a stream and text that came on it."""
@@ -71,11 +69,15 @@ class Command:
 class Commands:
     """The commands of one process. `attend` owns them; one loop uses it."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, metrics: Registry) -> None:
         self._sandbox = sandbox
+        self._ended = metrics.counter(
+            "hum_humfs_commands_ended_total", "Commands that a bound ended.", ("bound",)
+        )
         self._limit = anyio.CapacityLimiter(RUNNING_MAX)
         self._lingering: list[Command] = []
-        self._starts, self._waiting = anyio.create_memory_object_stream[Command](RUNNING_MAX)
+        self._tasks = anyio.create_task_group()
+        self._is_attended = anyio.Event()
 
     @property
     def lingering(self) -> int:
@@ -84,9 +86,9 @@ class Commands:
 
     async def attend(self) -> None:
         """Run commands until cancelled; then end everything they started."""
-        async with anyio.create_task_group() as tasks:
-            async for command in self._waiting:
-                tasks.start_soon(self._live, command, name="humfs.command")
+        async with self._tasks:
+            self._is_attended.set()
+            await anyio.sleep_forever()
 
     async def run(self, command: Command) -> None:
         """Return when a command can be answered; raises what kept it from starting.
@@ -95,7 +97,8 @@ class Commands:
         """
         async with self._limit:
             command.started = time.monotonic()
-            await self._starts.send(command)
+            await self._is_attended.wait()
+            self._tasks.start_soon(self._live, command, name="humfs.command")
             try:
                 await command.answered.wait()
             except BaseException:
@@ -130,6 +133,7 @@ class Commands:
                 command.exit_status = await cell.exited()
             if patience.cancelled_caught:
                 command.has_timed_out = True
+                self._ended.labels("timeout").inc()
                 command.exit_status = TIMED_OUT
                 cell.terminate()
                 with anyio.move_on_after(TERMINATE_SECONDS):
@@ -137,6 +141,7 @@ class Commands:
                 return
         except CellFailed:
             command.was_ended = True
+            self._ended.labels("memory").inc()
             return
         with anyio.move_on_after(AFTER_SECONDS) as patience:
             await cell.gone()
@@ -150,11 +155,13 @@ class Commands:
     async def _linger(self, cell: Cell, command: Command) -> None:
         self._lingering.append(command)
         if len(self._lingering) > LINGERING_MAX:
-            log.warning("command.ended_for_newer")
+            self._ended.labels("newer").inc()
             self._lingering[0].scope.cancel()
         try:
-            with anyio.move_on_after(LINGER_SECONDS):
+            with anyio.move_on_after(LINGER_SECONDS) as patience:
                 await cell.gone()
+            if patience.cancelled_caught:
+                self._ended.labels("hour").inc()
         finally:
             self._lingering.remove(command)
 

@@ -11,8 +11,11 @@ class NoFilter(Exception):
     """This machine has no libseccomp; the text says what is missing."""
 
 
-def call_filter() -> bytes:
-    """The program of the filter, as bubblewrap loads it; raises `NoFilter`."""
+def call_filter(*, has_network: bool) -> bytes:
+    """The program of the filter, as bubblewrap loads it; raises `NoFilter`.
+
+    With a network, sockets of the internet are let through, in a namespace that has a loopback.
+    """
     try:
         import pyseccomp as seccomp  # it looks for libseccomp and fails without
     except (ImportError, RuntimeError, OSError) as problem:
@@ -30,9 +33,14 @@ def call_filter() -> bytes:
         refuse("clone", seccomp.Arg(0, seccomp.MASKED_EQ, flag, flag))
     for request in calls.TERMINAL_INPUT:
         refuse("ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, 0xFFFFFFFF, request))
+    allowed = {calls.UNIX_FAMILY, *([calls.INTERNET_FAMILY] if has_network else [])}
+    families = [seccomp.Arg(0, seccomp.GE, calls.FAMILIES_MAX)]
+    families += [
+        seccomp.Arg(0, seccomp.EQ, one) for one in range(calls.FAMILIES_MAX) if one not in allowed
+    ]
     for name in ("socket", "socketpair"):
-        family = seccomp.Arg(0, seccomp.NE, calls.UNIX_FAMILY)
-        refuse(name, family, answer=errno.EAFNOSUPPORT)
+        for family in families:
+            refuse(name, family, answer=errno.EAFNOSUPPORT)
     for kind in calls.DEVICES:
         for name, at in (("mknod", 1), ("mknodat", 2)):
             refuse(name, seccomp.Arg(at, seccomp.MASKED_EQ, calls.KIND_MASK, kind))

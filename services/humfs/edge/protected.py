@@ -55,6 +55,8 @@ def look(roots: Roots, *, hidden: tuple[str, ...], kept: tuple[str, ...]) -> Fou
     for root in roots.roots:
         if root.mode == "rw":
             _Search(roots, root, found).run()
+        for path in (other.path for other in roots.roots if _holds(root, other.path)):
+            _parents(root, path, found)
         for path in hidden:
             if _holds(root, path):
                 _hide(root, path, found)

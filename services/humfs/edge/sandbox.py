@@ -9,7 +9,7 @@ import resource
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from nest.cells.orders import Order, Pinned, Walls
 
 PROBE_SECONDS = 20.0
 """How long the first command may take, on a machine that is busy."""
+ATTEMPTS_MAX = 3
+"""Times a sandbox is made anew because somebody swapped what it was to show."""
 FILE_BYTES_MAX = 4 * 1024 * 1024 * 1024
 """Largest file that a command may write."""
 DATA_BYTES_MAX = 4 * 1024 * 1024 * 1024
@@ -40,6 +42,8 @@ ADDRESS_BYTES_MAX = 1024 * 1024 * 1024 * 1024
 """Addresses of one process: interpreters reserve many more than they use."""
 FILES_MAX = 4_096
 """Open files of one process."""
+PROXY_PORT = 3_128
+"""Inside, where the way out is."""
 CPU_SECONDS_MAX = 3_600
 """Of one process; a program in the background counts too."""
 
@@ -73,9 +77,19 @@ class Sandbox:
     """The sandbox of one process's commands."""
 
     def __init__(
-        self, roots: Roots, masks: Masks, *, denied: Sequence[str], bwrap: str | None = None
+        self,
+        roots: Roots,
+        masks: Masks,
+        *,
+        denied: Sequence[str],
+        bwrap: str | None = None,
+        way_out: Path | None = None,
     ) -> None:
-        """`denied` are the paths of `fs.denied`; `bwrap` is found in the system's folders."""
+        """`denied` are the paths of `fs.denied`; `bwrap` is found in the system's folders.
+
+        `way_out` is the socket of a proxy; without one there is no network.
+        """
+        self._way_out = way_out
         self._roots = roots
         self._masks = masks
         self._hidden = tuple(dict.fromkeys((*denied, *map(os.path.realpath, denied))))
@@ -118,12 +132,30 @@ class Sandbox:
             return
         held: list[Mount] = []
         try:
-            mounts = await to_thread.run_sync(self._prepare, held)
-            async with self._boxed(argv, cwd, standing, mounts) as cell:
-                yield cell
+            async with AsyncExitStack() as stack:
+                yield await self._entered(stack, argv, cwd, standing, held)
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._masks.release, self._roots, held)
+
+    async def _entered(
+        self,
+        stack: AsyncExitStack,
+        argv: Sequence[str],
+        cwd: str,
+        standing: Standing,
+        held: list[Mount],
+    ) -> Cell:
+        """A cell in a new sandbox; tried again when something was swapped on the way."""
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            mounts = await to_thread.run_sync(self._prepare, held)
+            boxed = self._boxed(argv, cwd, standing, mounts)
+            try:
+                return await stack.enter_async_context(boxed)
+            except CellFailed as failure:
+                if walls.SWAPPED not in str(failure) or attempt == ATTEMPTS_MAX:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
     async def _boxed(
@@ -136,7 +168,7 @@ class Sandbox:
             filtered = stack.enter_context(_text(self._filter)) if has_filter else None
             box = Box(
                 program=self._bwrap or "",
-                system=[*_system(), (str(Path(walls.__file__).parent), f"{_LIBRARY}/nest/cells")],
+                system=[*_system(), *self._own()],
                 links=_links(),
                 texts=texts,
                 mounts=mounts,
@@ -144,7 +176,7 @@ class Sandbox:
             )
             order = Order(
                 argv=tuple(argv),
-                env=_environment(self._roots.home, inside=True),
+                env={**_environment(self._roots.home, inside=True), **self._proxied()},
                 cwd=cwd,
                 limits=_LIMITS,
                 makes_namespace=False,
@@ -180,7 +212,23 @@ class Sandbox:
             has_filter=Layer.SECCOMP in standing.layers,
             groups=groups,
             pinned=tuple(map(_pinned, mounts)),
+            port=PROXY_PORT if self._way_out is not None else 0,
+            socket=_PROXY_SOCKET,
         )
+
+    def _own(self) -> list[tuple[str, str]]:
+        """What of us is shown: the code of the guard, and the socket of the proxy."""
+        shown = [(str(Path(walls.__file__).parent), f"{_LIBRARY}/nest/cells")]
+        return shown + ([(str(self._way_out), _PROXY_SOCKET)] if self._way_out else [])
+
+    def _proxied(self) -> dict[str, str]:
+        """The variables by which programs find the proxy."""
+        if self._way_out is None:
+            return {}
+        names = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+        local = "localhost,127.0.0.1,::1"
+        found = dict.fromkeys(names, f"http://127.0.0.1:{PROXY_PORT}")
+        return {**found, "NO_PROXY": local, "no_proxy": local}
 
     @contextmanager
     def _group(self, standing: Standing) -> Iterator[tuple[int, ...]]:
@@ -210,7 +258,7 @@ class Sandbox:
         if walls.landlock_version() == 0:
             standing = standing.without(Layer.LANDLOCK, "the kernel has no Landlock")
         try:
-            self._filter = call_filter()
+            self._filter = call_filter(has_network=self._way_out is not None)
         except NoFilter as problem:
             standing = standing.without(Layer.SECCOMP, str(problem))
         if self._bwrap is None:
@@ -226,6 +274,7 @@ class Sandbox:
 
 _PYTHON = os.path.realpath(sys.executable)
 _LIBRARY = bubblewrap.GUARD_LIBRARY
+_PROXY_SOCKET = f"{_LIBRARY}/proxy"
 
 
 def _without_what_failed(standing: Standing, failure: str) -> Standing:

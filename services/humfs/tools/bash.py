@@ -90,7 +90,7 @@ class Bash:
         )
         try:
             await self._commands.run(command)
-        except CellFailed as failure:
+        except (CellFailed, OSError) as failure:
             raise Refusal(Code.IO, f"The command did not start: {failure}") from failure
         return _answer(args, command)
 

@@ -36,6 +36,7 @@ END_SECONDS = 5.0
 REPORT_BYTES_MAX = 4_096
 LAST_WORDS_BYTES_MAX = 400
 """Of what is on standard error when nothing could be started."""
+LAST_WORDS_SECONDS = 1.0
 LIBRARY = Path(__file__).parents[2]
 """The folder in which a guard finds this package."""
 
@@ -222,7 +223,6 @@ async def opened(
         try:
             await cell.started()
         except CellFailed as failure:
-            await cell.end()
             raise CellFailed(f"{failure}{await _last_words(cell.stderr)}") from failure
         yield cell
     finally:
@@ -232,7 +232,7 @@ async def opened(
 async def _last_words(stream: ByteReceiveStream) -> str:
     """What was said on standard error by something that ended, as the end of a sentence."""
     said = b""
-    with suppress(anyio.EndOfStream, anyio.ClosedResourceError):
+    with suppress(anyio.EndOfStream), anyio.move_on_after(LAST_WORDS_SECONDS):
         while len(said) < LAST_WORDS_BYTES_MAX:
             said += await stream.receive(LAST_WORDS_BYTES_MAX)
     words = " ".join(said.decode(errors="replace").split())

@@ -26,10 +26,10 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from nest.cells import kernel, walls
-from nest.cells.orders import Order
+from nest.cells.orders import Order, Walls
 
 TERMINATE = b"T"
 """On the control pipe: ask the program's process group to end."""
@@ -63,9 +63,12 @@ def main(control: int, report: int) -> None:
         _limit(order)
         for wall in walls.raised(order.walls):
             _say(report, f"wall {wall}")
+        way_out = _way_out(order.walls) if order.walls.port else None
         with _children_wake() as wake:
             program = _start(order, report)
             if program is not None:
+                if way_out is not None:
+                    way_out()  # a thread, so after the fork
                 _say(report, "started")
                 _supervise(program, control, report, wake)
     except (OSError, ValueError) as problem:
@@ -73,6 +76,14 @@ def main(control: int, report: int) -> None:
     finally:
         if os.getpid() != 1:  # the kernel ends what is below process 1
             end_descendants()
+
+
+def _way_out(walls: Walls) -> Callable[[], None]:
+    """Listen on the port that leads out; what serves it from then on."""
+    from nest.cells import forward  # sockets and threads, which few guards need
+
+    listener = forward.listening(walls.port)
+    return lambda: forward.serve(listener, walls.socket)
 
 
 def _become_first(control: int, report: int) -> None:

@@ -39,6 +39,9 @@ class Walls:
     groups: tuple[int, ...] = ()
     """Inherited handles of `cgroup.procs` files to join."""
     pinned: tuple[Pinned, ...] = ()
+    port: int = 0
+    """A port of the loopback that leads to `socket`; 0 for none, and then no TCP at all."""
+    socket: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,8 @@ def _walls(walls: Walls) -> list[str]:
         *_listed(
             f"{one.device}={one.inode}={int(one.is_read_only)}={one.path}" for one in walls.pinned
         ),
+        str(walls.port),
+        walls.socket,
     ]
 
 
@@ -126,6 +131,8 @@ def _read_walls(fields: _Fields) -> Walls:
         has_filter=fields.next() == "1",
         groups=tuple(map(int, fields.listed())),
         pinned=tuple(map(_read_pinned, fields.listed())),
+        port=int(fields.next()),
+        socket=fields.next(),
     )
 
 

@@ -21,6 +21,7 @@ SYS_LANDLOCK_RESTRICT_SELF = 446
 LANDLOCK_VERSION = 1
 RULE_PATH_BENEATH = 1
 PR_SET_NO_NEW_PRIVS = 38
+SWAPPED = "was swapped while the walls went up"
 FILTERED = b"Seccomp:\t2"
 """The line of `/proc/self/status` when a filter of system calls is in force."""
 
@@ -52,7 +53,8 @@ def raised(walls: Walls) -> Iterator[str]:
         _require_filter()
         yield "seccomp"
     if walls.has_landlock:
-        yield f"landlock {_landlock(walls.reads, walls.writes)}"
+        version = _landlock(walls.reads, walls.writes, has_tcp=walls.port > 0)
+        yield f"landlock {version}"
 
 
 def landlock_version() -> int:
@@ -83,19 +85,19 @@ def _require(one: Pinned) -> None:
         status = os.lstat(one.path)
         is_read_only = bool(os.statvfs(one.path).f_flag & os.ST_RDONLY)
     except OSError as problem:
-        raise WallFailed(f"mounts: {one.path}: {problem.strerror}") from problem
+        raise WallFailed(f"mounts: {one.path} {SWAPPED}: {problem.strerror}") from problem
     is_meant = one.inode == 0 or (status.st_dev, status.st_ino) == (one.device, one.inode)
     if not is_meant or is_read_only < one.is_read_only:
-        raise WallFailed(f"mounts: {one.path} was swapped while the walls went up")
+        raise WallFailed(f"mounts: {one.path} {SWAPPED}")
 
 
-def _landlock(reads: Sequence[str], writes: Sequence[str]) -> int:
+def _landlock(reads: Sequence[str], writes: Sequence[str], *, has_tcp: bool) -> int:
     """Restrict us to these paths; the version of Landlock."""
     version = landlock_version()
     rights = _rights(version)
     attributes = _RULESET.pack(
         rights,
-        TCP_BIND_AND_CONNECT if version >= 4 else 0,
+        TCP_BIND_AND_CONNECT if version >= 4 and not has_tcp else 0,
         ABSTRACT_SOCKETS_AND_SIGNALS if version >= 6 else 0,
     )
     size = 24 if version >= 6 else 16 if version >= 4 else 8

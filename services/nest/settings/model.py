@@ -39,6 +39,13 @@ def _is_loopback_port(text: str) -> bool:
     return text == "" or (_is_host_port(text) and is_loopback(urlsplit(f"//{text}").hostname or ""))
 
 
+def _has_possible_port(text: str) -> bool:
+    try:
+        return urlsplit(f"//{text}").port != 0
+    except ValueError:
+        return False
+
+
 def is_base_url(text: str) -> bool:
     """Whether `text` names a server, without a user before its name."""
     try:
@@ -184,6 +191,16 @@ class Root:
     """`ro`: reading only."""
 
 
+HostName = Annotated[
+    str,
+    Text(
+        r"(\*\.)?[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?",
+        "a host such as registry.npmjs.org, *.pypi.org or 10.0.0.5:8443",
+        check=_has_possible_port,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShellSettings:
     """Commands that models run."""
@@ -192,6 +209,9 @@ class ShellSettings:
     """The sandbox without which no command runs. `full`: every layer of it. `partial`: at least
     bubblewrap, with files, processes and network of its own. `none`: commands run even where there
     is no sandbox at all, with all the rights of this user."""
+    hosts: tuple[HostName, ...] = ()
+    """Where commands may connect to, by HTTPS through a proxy: `host`, `*.suffix`, each with
+    `:port` or for 443. Empty: no network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

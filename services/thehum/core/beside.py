@@ -8,8 +8,6 @@ from thehum.core.forgetting import order_in
 from thehum.core.keeping import Place, place_of
 from thehum.core.pages import sid_of
 
-Look = Callable[[int, Place, str | None], "There"]
-"""What there is of the body of an event of a conversation."""
 WRONG_MAX = 100
 """Events that a report names; the rest is counted."""
 _ORDER = b',"chi":"forget","prev_hash":"'
@@ -32,7 +30,8 @@ class BodiesReport:
     forgotten: int = 0
     """Gone, and a later event orders it."""
     changed: list[int] = field(default_factory=list)
-    """Events whose body is not the one that was hashed, at most `WRONG_MAX`."""
+    """Events whose body is not the one that was hashed, or is filed under another sid, where an
+    order to forget would not find it; at most `WRONG_MAX`."""
     lost: list[int] = field(default_factory=list)
     """Events whose body is gone though nothing ordered it, at most `WRONG_MAX`."""
 
@@ -41,7 +40,12 @@ class BodiesReport:
         return not self.changed and not self.lost
 
 
-def audit_bodies(lines: Iterable[tuple[int, bytes]], look: Look, *, upto_seq: int) -> BodiesReport:
+def audit_bodies(
+    lines: Iterable[tuple[int, bytes]],
+    look: Callable[[int, Place, str | None], There],
+    *,
+    upto_seq: int,
+) -> BodiesReport:
     """Look for the body of every event up to `upto_seq` that has one beside the log.
 
     `lines` are ascending, and read after a body was looked for: who erased it meanwhile said so in

@@ -67,8 +67,8 @@ def is_of(record: Record, sid: str) -> bool:
     return record.sid is not None and record.sid.encode() == raw
 
 
-def is_named(record: Record, sid: str | None) -> bool:
-    """Whether a record names the conversation `sid`, or none where there is none."""
+def is_filed(record: Record, sid: str | None) -> bool:
+    """Whether a record is filed under the sid of its event, which may be none."""
     return record.sid is None if sid is None else is_of(record, sid)
 
 

@@ -35,6 +35,19 @@ def qualifier(verdict: object) -> Qualifier | None:
     return verdict.qualifier if isinstance(verdict, Refusal) else None
 
 
+@pytest.mark.parametrize("end", ["finish", "error"])
+def test_the_end_of_a_turn_stops_whoever_runs_its_calls(world: World, end: str) -> None:
+    call(world)
+    world.hears("F")
+
+    world.says("W", end, sid="s", finishReason="stop", message="no", qualifier="upstream.failed")
+
+    (cancel,) = world.hears("F")
+    assert (cancel.chi, cancel.body["callId"]) == ("cancel", "c")
+    assert cancel.body["reason"] == "turn-over"
+    assert world.state.calls.waiting == {}
+
+
 class TestACall:
     def test_goes_to_the_forager_that_owns_the_tool_and_to_nobody_else(self, world: World) -> None:
         call(world)

@@ -1,13 +1,14 @@
 """A replay of the log gives the state that there was; and what humd delivers follows one rule."""
 
 import base64
+from typing import Any
 
 import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from tests.support.world import World, hid_named, tables
+from tests.support.world import OURS, World, hid_named, tables
 
 from humd.core import router
 from humd.core.arrivals import Arrival, Deliver
@@ -38,6 +39,8 @@ ROLES: dict[str, tuple[str, dict[str, object]]] = {
     "M": ("ensemble", {}),
     PEER: ("peer", {"grants": ["prompt", "tool-call", "attach"]}),
 }
+PLACES = (None, "/x", f"hum://{PEER[2:]}/x", "hum://box/y z", "hum://nowhere/x", f"hum://{OURS}/x")
+"""Where a prompt may say that its files are."""
 CLIENTS = sorted(ROLES)
 BUS = [name for name in CLIENTS if "/" not in name]
 SIDS = ("s", "z")
@@ -68,11 +71,25 @@ class Traffic(RuleBasedStateMachine):
         sid=st.sampled_from(SIDS),
         model=st.sampled_from("mno"),
         to=st.sampled_from([None, None, PEER[2:], "humd"]),
+        place=st.sampled_from(PLACES),
     )
-    def prompt(self, client: str, sid: str, model: str, to: str | None) -> None:
+    def prompt(self, client: str, sid: str, model: str, to: str | None, place: str | None) -> None:
         tools = [{"name": "ask"}]
         slots = {"to": to}
-        self.world.says(client, "prompt", sid=sid, slots=slots, modelId=model, tools=tools)
+        body: dict[str, Any] = {} if place is None else {"cwd": place}
+        self.world.says(client, "prompt", sid=sid, slots=slots, modelId=model, tools=tools, **body)
+
+    @rule(
+        nests=st.sampled_from([[], ["scout"]]),
+        free_slots=st.sampled_from([None, 0, 1]),
+        pressure=st.sampled_from([None, "hot", "refuse"]),
+        alias=st.sampled_from([None, "box"]),
+        tools=st.sampled_from([[], [{"name": "t"}, {"name": "far"}]]),
+    )
+    def link(self, **about: object) -> None:
+        """The ensemble says what the other humd has now."""
+        about["headroom"] = {"pressure": about.pop("pressure")}
+        self.world.joins(PEER, "peer", **ROLES[PEER][1], **about)  # type: ignore[arg-type]
 
     @precondition(lambda self: self.turns())
     @rule(data=st.data(), dusk=st.sampled_from([None, 1, 10**15]))
@@ -102,7 +119,7 @@ class Traffic(RuleBasedStateMachine):
     def work(self, data: st.DataObject, chi: str) -> None:
         sid, worker = data.draw(st.sampled_from(self.turns()))
         if chi == "tool-call":
-            tool = data.draw(st.sampled_from(["t", "ask", "nope"]))
+            tool = data.draw(st.sampled_from(["t", "ask", "far", "nope"]))
             call_id = data.draw(st.sampled_from(CALLS))
             self.world.says(worker, chi, sid=sid, callId=call_id, toolName=tool)
         elif chi == "permission-ask":

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nest.cells.capture import Capture
-from nest.cells.orders import ORDER_BYTES_MAX, Order
+from nest.cells.orders import ORDER_BYTES_MAX, Order, Pinned, Walls
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 names = st.text("ABC_", min_size=1)
@@ -24,6 +24,31 @@ def test_an_order_arrives_as_it_was_given(
     argv: list[str], env: dict[str, str], cwd: str, limits: dict[int, int], namespace: bool
 ) -> None:
     order = Order(argv=tuple(argv), env=env, cwd=cwd, limits=limits, makes_namespace=namespace)
+
+    assert Order.read(io.BytesIO(order.to_bytes()).read) == order
+
+
+@given(
+    st.builds(
+        Walls,
+        has_landlock=st.booleans(),
+        reads=st.lists(texts).map(tuple),
+        writes=st.lists(texts).map(tuple),
+        has_filter=st.booleans(),
+        groups=st.lists(st.integers(0, 9)).map(tuple),
+        pinned=st.lists(
+            st.builds(
+                Pinned,
+                path=texts,
+                device=st.integers(0),
+                inode=st.integers(0),
+                is_read_only=st.booleans(),
+            )
+        ).map(tuple),
+    )
+)
+def test_walls_arrive_as_they_were_asked_for(walls: Walls) -> None:
+    order = Order(argv=("/bin/true",), walls=walls)
 
     assert Order.read(io.BytesIO(order.to_bytes()).read) == order
 

@@ -87,6 +87,7 @@ def test_control_the_encoder_of_the_standard_library_writes_others() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_a_million_values() -> None:
     for value in Maker(SEED + 1, floats=False).values(1_000_000):
         text = dumps(value)

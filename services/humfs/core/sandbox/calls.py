@@ -26,7 +26,9 @@ NEW_NAMESPACES = (
 """Flags of `clone`."""
 TERMINAL_INPUT = (0x5412, 0x541C, 0x541D)
 """Requests of `ioctl` that put text where somebody else reads it: TIOCSTI, TIOCLINUX, TIOCCONS."""
-UNIX_FAMILY = 1
+UNIX_FAMILY, INTERNET_FAMILY = 1, 2
+FAMILIES_MAX = 64
+"""Families of sockets that are told apart; all above are refused."""
 DEVICES = (0o020000, 0o060000)
 """Kinds of file of `mknod` that are devices."""
 KIND_MASK = 0o170000

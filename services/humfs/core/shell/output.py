@@ -52,21 +52,21 @@ class Cleaner:
 def _certain(text: str) -> int:
     """How much of a text the next piece cannot change."""
     floor = max(0, len(text) - HELD_CHARS_MAX)
-    end = min(begins_secret(text, floor), _begins_sequence(text, floor))
-    if text.endswith("\r"):
-        end = min(end, len(text) - 1)
-    return max(floor, end)
+    end = begins_secret(text, floor)
+    if text[:end].endswith("\r"):
+        end -= 1
+    return max(floor, _begins_sequence(text, floor, end))
 
 
-def _begins_sequence(text: str, start: int) -> int:
-    """Where the last one or two beginnings of a sequence are, when it has no end yet."""
-    end, found = len(text), len(text)
+def _begins_sequence(text: str, start: int, end: int) -> int:
+    """Where the last one or two beginnings of a sequence are, when it has no end before `end`."""
+    at = found = end
     for _ in range(2):
-        end = max(text.rfind(sign, start, end) for sign in _BEGINS)
-        if end < 0:
+        at = max(text.rfind(sign, start, at) for sign in _BEGINS)
+        if at < 0:
             break
-        if _UNFINISHED.fullmatch(text, end):
-            found = end
+        if _UNFINISHED.fullmatch(text, at, end):
+            found = at
     return found
 
 

@@ -14,9 +14,22 @@ _SECRET = re.compile(
     r")"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
-_SIGNS = ("sk-", "gh", "glpat-", "xox", "KIA", "ASIA", "AIza", "npm_", "pypi-", "eyJ")
+_SIGNS = (
+    "sk-",
+    "gh",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "KIA",
+    "ASIA",
+    "AIza",
+    "npm_",
+    "pypi-",
+    "eyJ",
+)
 """What each of them has in it, for a look that costs little."""
-_BEGIN, _END = "-----BEGIN ", "-----END "
+_BEGIN = "-----BEGIN "
+_END = re.compile(r"-----END [A-Z ]*-----")
 _WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
 SHOWN = "[secret removed]"
 
@@ -32,5 +45,7 @@ def begins_secret(text: str, start: int) -> int:
     """Where, from `start` on, something begins that the next piece may make a key."""
     word = start + len(text[start:].rstrip(_WORD))
     block = text.rfind(_BEGIN, start)
-    is_open = block >= 0 and text.find(_END, block) < 0
-    return min(block, word) if is_open else word
+    if block < 0:
+        return word
+    closed = _END.search(text, block)
+    return word if closed is not None and closed.end() <= word else min(block, word)
