@@ -107,6 +107,8 @@ const (
 // The dotted reason on an error tone.
 const (
 	QualifierAuthDenied               = "auth.denied"
+	QualifierBudgetNoPrice            = "budget.no-price"
+	QualifierBudgetSpent              = "budget.spent"
 	QualifierFederationScopeDenied    = "federation.scope.denied"
 	QualifierFrameTooLarge            = "frame.too-large"
 	QualifierHearOnlyDenied           = "hearOnly.denied"
@@ -120,6 +122,7 @@ const (
 	QualifierPromptNoWorker           = "prompt.no-worker"
 	QualifierPromptQueueFull          = "prompt.queue-full"
 	QualifierQueueOverflow            = "queue.overflow"
+	QualifierRateLimited              = "rate.limited"
 	QualifierToneMalformed            = "tone.malformed"
 	QualifierToolForagerLost          = "tool.forager-lost"
 	QualifierToolTimeout              = "tool.timeout"

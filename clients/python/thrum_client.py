@@ -99,6 +99,8 @@ class Qualifier:
     """The dotted reason on an `error` tone."""
 
     AUTH_DENIED = "auth.denied"
+    BUDGET_NO_PRICE = "budget.no-price"
+    BUDGET_SPENT = "budget.spent"
     FEDERATION_SCOPE_DENIED = "federation.scope.denied"
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
@@ -112,6 +114,7 @@ class Qualifier:
     PROMPT_NO_WORKER = "prompt.no-worker"
     PROMPT_QUEUE_FULL = "prompt.queue-full"
     QUEUE_OVERFLOW = "queue.overflow"
+    RATE_LIMITED = "rate.limited"
     TONE_MALFORMED = "tone.malformed"
     TOOL_FORAGER_LOST = "tool.forager-lost"
     TOOL_TIMEOUT = "tool.timeout"

@@ -82,6 +82,8 @@ export const PulseKind = {
 /** The dotted reason on an `error` tone. */
 export const Qualifier = {
   authDenied: "auth.denied",
+  budgetNoPrice: "budget.no-price",
+  budgetSpent: "budget.spent",
   federationScopeDenied: "federation.scope.denied",
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
@@ -95,6 +97,7 @@ export const Qualifier = {
   promptNoWorker: "prompt.no-worker",
   promptQueueFull: "prompt.queue-full",
   queueOverflow: "queue.overflow",
+  rateLimited: "rate.limited",
   toneMalformed: "tone.malformed",
   toolForagerLost: "tool.forager-lost",
   toolTimeout: "tool.timeout",

@@ -38,6 +38,8 @@ HUM: Mapping[str, tuple[str, str]] = {
     ),
     "drift": ("hum.drift:drift", "Show how long turns took, step by step."),
     "penny": ("hum.penny:penny", "Show the lifetime counters of tokens and turns."),
+    "top": ("hum.top:top", "Show what runs now, again and again."),
+    "cost": ("hum.cost:cost", "Show what was used on a day, and every budget."),
     "key": ("hum.key_verbs:key", "Make, list and revoke the keys of HTTP clients."),
     "bench": ("hum.bench.command:bench", "Compare two addresses of the OpenAI dialect."),
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),

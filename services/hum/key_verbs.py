@@ -95,7 +95,7 @@ def create(
         key_text,
     )
 
-    for text in (name, agent or ""):
+    for text in (name, agent or "", *models, *tools):
         if len(text) > NAME_CHARS_MAX or not text.isprintable():
             raise click.UsageError(f"a name has at most {NAME_CHARS_MAX} printable characters")
     if max(map(len, (models, tools, limits))) > PATTERNS_MAX:
@@ -121,7 +121,7 @@ def create(
 @JSON
 def list_(*, as_json: bool) -> None:
     """List every key, without its secret."""
-    keys = list(_read(_paths()).values())
+    keys = all_keys()
     if as_json:
         data_json({"keys": [_view(key) for key in keys]})
     elif not keys:
@@ -147,6 +147,11 @@ def revoke(*, key_id: str, as_json: bool) -> None:
         data_json(_view(found))
     else:
         talk(f"the key {key_id} is revoked")
+
+
+def all_keys() -> "list[Key]":
+    """Every key, revoked ones included. Raises `SettingsRefused` when they cannot be read."""
+    return list(_read(_paths()).values())
 
 
 def _paths() -> "Paths":

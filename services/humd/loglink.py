@@ -155,7 +155,9 @@ class LogLink:
 
     def about_state(self, body: Body) -> None:
         """What the log says about snapshots."""
-        if self.is_booted:
+        if self.is_booted and body.get("op") == "want":
+            self.snapshots.hurry()
+        elif self.is_booted:
             self.snapshots.answered(body)
         else:
             self.boot.on_state(body)

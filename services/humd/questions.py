@@ -2,6 +2,7 @@
 
 import time
 
+from humd.core import costs
 from humd.core.arrivals import Deliver, Refusal
 from humd.core.clients import door_of
 from humd.core.state import State
@@ -13,7 +14,7 @@ from humd.edge.projections import Projections, asks_of
 from humd.edge.said_logs import BeeLogs
 from humd.intake import AWAY
 from humd.loglink import LogLink
-from humd.recording import Recorder
+from humd.recording import Recorder, now_ms
 from humd.release import Release
 from thrum import frames
 from thrum.chi import Chi, LinkChi
@@ -24,6 +25,8 @@ _ASKED_OF_LOG: frozenset[str] = frozenset(
     {Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN, Chi.SIGN, Chi.ROTATE_KEY}
 )
 """Questions that go to the log, and its answers."""
+DAY_MS_MAX = 4_102_444_800_000
+"""A later day is not asked for."""
 _NOT_FOR_YOU = Refusal(Qualifier.AUTH_DENIED, "that is not for you to ask of the log")
 
 
@@ -137,6 +140,13 @@ class Questions:
             sees_asks = known is not None and known.sees_asks
             asks = asks_of(self._state.asks) if sees_asks else []
             self._bus.control(connection, reply, {"asks": asks})
+            return
+        if question == "costs":
+            day_ms = frames.read_body(raw).get("day_ms")
+            at_ms = now_ms()
+            day_ms = day_ms if type(day_ms) is int and 0 < day_ms < DAY_MS_MAX else at_ms
+            body = costs.view(self._state, at_ms=at_ms, day_ms=day_ms)
+            self._bus.control(connection, reply, body)
             return
         passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
         for other in list(self._bus.connections.values()):

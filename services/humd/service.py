@@ -9,15 +9,18 @@ Read next: `joins` (who may be here), `intake` (what they offer), `loglink` (the
 """
 
 import time
+from dataclasses import asdict
 
 from humd.core import router, sentinel
 from humd.core.basis import Basis
+from humd.core.prices import with_own
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.catchups import CatchUps
 from humd.edge.greeting import Connection
 from humd.edge.ledger import Ledger
 from humd.edge.metrics import Metrics
+from humd.edge.prices import bundled_prices
 from humd.edge.projections import Projections
 from humd.edge.said_logs import BeeLogs
 from humd.edge.snapshots import Taking
@@ -29,6 +32,7 @@ from humd.recording import Recorder, now_ms
 from humd.release import Release
 from nest.known import known_secrets
 from nest.lifecycle import Context
+from nest.settings import Price
 from nest.sockets import Poll
 from thrum import frames
 from thrum.errors import MalformedTone, Qualifier
@@ -59,6 +63,9 @@ class Hub:
             default_hive=settings.nest.default,
             permission_dusk_ms=settings.humd.permission_dusk_ms,
             classifier=settings.humd.drone_classifier,
+            budgets=[asdict(budget) for budget in settings.humd.budgets],
+            prices=with_own(bundled_prices(), map(_priced, settings.humd.prices)),
+            unknown_price=settings.humd.unknown_price,
         )
         self._beat_ms = settings.humd.drone_beat_ms
         self._ledger = Ledger(base36(now_ms()))
@@ -201,3 +208,7 @@ class Hub:
             next_seq=self._ledger.next_seq,
             durable_seq=self._ledger.oldest_seq - 1,
         )
+
+
+def _priced(price: Price) -> tuple[str, tuple[str | None, ...]]:
+    return price.model, (price.input, price.output, price.cache_read, price.cache_write)

@@ -74,6 +74,10 @@ class Standing:
         for effect in effects:
             self._release.follow(effect)
 
+    def hold_back(self, behind_seq: int | None) -> None:
+        """Give the log nothing behind this event for now; None: go on."""
+        self._recorder.ledger.hold_back(behind_seq)
+
     def say(self, emit: Emit) -> None:
         """Record something humd says of its own accord."""
         self._recorder.say(emit)

@@ -199,6 +199,9 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._is_incomplete = False
         self._in_time()
         super().on_message_complete()
+        if not self.pipeline:
+            # A long body had reading paused; nobody would notice any more that the client left.
+            self.flow.resume_reading()
 
     def _in_time(self) -> None:
         if self._deadline is not None:

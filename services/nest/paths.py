@@ -56,6 +56,7 @@ FRONT_DIR = "front"
 FRONT_SESSIONS = "sessions"
 FRONT_KEYS = "keys.json"
 FRONT_KEYS_LOCK = "keys.lock"
+ATTACHMENTS_DIR = "attachments"
 
 SOCKET_PATH_BYTES_MAX = 107
 """Bytes of a Unix socket's path on Linux, without the closing zero."""
@@ -205,6 +206,11 @@ class Paths:
     def front_sessions(self) -> Path:
         """What conversations without a name have come to; deletable, starts empty."""
         return self.state / FRONT_DIR / FRONT_SESSIONS
+
+    @property
+    def attachments(self) -> Path:
+        """Large images of turns that run, by digest; gone with them."""
+        return self.runtime / ATTACHMENTS_DIR
 
     @property
     def front_keys(self) -> Path:

@@ -1,6 +1,7 @@
 """The routes. Whoever asks is on this machine; `nest.guard` stands before all of it."""
 
 import hmac
+from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
@@ -45,6 +46,19 @@ class Bees(BaseModel):
     """Manifests as in `bees.json`, each with `connected`."""
 
     bees: list[dict[str, Any]]
+
+
+class Costs(BaseModel):
+    """What was used on a day of UTC, and every budget as it stands: what is shown is enforced."""
+
+    at_ms: int
+    day_ms: int
+    rows: list[dict[str, Any]]
+    """One for each key, agent and model; money in millionths of a dollar."""
+    budgets: list[dict[str, Any]]
+    keys: list[dict[str, Any]]
+    """What each key has used in the windows that are open."""
+    unknown_price: str
 
 
 class Page(BaseModel):
@@ -135,6 +149,11 @@ def build(
     @app.get("/api/bees", summary="Who is connected", dependencies=admin, responses=refusals)
     async def bees() -> Bees:
         return Bees(bees=await bus.bees())
+
+    @app.get("/api/costs", summary="What was used", dependencies=admin, responses=refusals)
+    async def costs(day: date | None = None) -> Costs:
+        day_ms = None if day is None else int(datetime.combine(day, time(), UTC).timestamp()) * 1000
+        return Costs.model_validate(await bus.costs(day_ms))
 
     @app.get("/api/log", summary="A page of the signed log", dependencies=admin, responses=refusals)
     async def log(

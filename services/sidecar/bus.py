@@ -48,6 +48,14 @@ class Bus:
         bees = answers[0].body.get("bees")
         return bees if isinstance(bees, list) else []
 
+    async def costs(self, day_ms: int | None) -> Body:
+        """What was used on a day, and every budget. Raises `NotReady`."""
+        body: Body = {"ask": "costs", "day_ms": day_ms}
+        answers = await self._ask(Tone(chi=LinkChi.VITALS, body=body), wanted=1)
+        if not answers:
+            raise NotReady("humd does not answer", hint="hum status; hum logs humd")
+        return answers[0].body
+
     async def asks(self) -> list[Body]:
         """Permission-asks that wait, and the latest that are over. Raises `NotReady`."""
         answers = await self._ask(Tone(chi=LinkChi.VITALS, body={"ask": "asks"}), wanted=1)

@@ -63,6 +63,8 @@ RECONNECT_SECONDS_MIN = 0.05
 RECONNECT_SECONDS_MAX = 2.0
 """Waits between two tries, doubled from the first to the last, each jittered by half."""
 DAY_MS = 86_400_000
+ROOM_SLICES = 16
+"""Slices of events that the tree takes in at once while the log is near its bound."""
 SECRETS_SECONDS = 30.0
 """How often the files of this hum's secrets are looked at again."""
 LOG_CHIS = (
@@ -309,6 +311,8 @@ class Service:
                 self._secrets_due_at = now + SECRETS_SECONDS
                 self._keep.secrets = KnownSecrets(self._known_secrets())
             self._tend_anchors(now)
+            if self._retention.urgent_seq:
+                self._make_room(now, self._retention.urgent_seq)
             if self._retention.tick(wall_ms=_wall_ms(), steady_ms=steady_ms()):
                 self._metrics.kept(self._retention, self._log.first_seq)
                 return True
@@ -333,6 +337,15 @@ class Service:
         """A segment that cannot be read: from now on the log is read and not written."""
         self._log.suspect(self._log.first_seq, problem.message)
         self._metrics.damaged()
+
+    def _make_room(self, now: float, upto_seq: int) -> None:
+        """The bound is near: have what is to go covered by a root and by snapshots now."""
+        if self._checkpoints.safe_seq < upto_seq:
+            for _ in range(ROOM_SLICES):
+                if not self._checkpoints.tick(now, is_idle=True):
+                    break
+        if self._retention.needs.floor_seq < upto_seq:
+            self._states.want(now)
 
     def _tend_anchors(self, now: float) -> None:
         """Go on with anchoring; events whose root is not anchored yet stay until it is."""

@@ -12,6 +12,9 @@ from thrum.tones import Body, Tone
 
 _Answer = Callable[[Body], Body]
 
+WANT_SECONDS = 0.1
+"""Between two calls for a snapshot."""
+
 log = logging.getLogger(__name__)
 
 
@@ -20,6 +23,7 @@ class States:
 
     def __init__(self, opened: Log, snapshots: Snapshots, say: Say) -> None:
         self._log, self._snapshots, self._say = opened, snapshots, say
+        self._wanted_at = 0.0
         self._by_op: dict[str, _Answer] = {
             "put": self._put,
             "end": self._end,
@@ -27,6 +31,12 @@ class States:
             "list": self._list,
             "get": self._get,
         }
+
+    def want(self, now: float) -> None:
+        """Ask for a snapshot soon: without one too much stays."""
+        if now - self._wanted_at >= WANT_SECONDS:
+            self._wanted_at = now
+            self._say(Tone(chi=LinkChi.STATE, body={"op": "want"}))
 
     def forget(self) -> None:
         """The connection is over: what was begun on it is begun anew."""

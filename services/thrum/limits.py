@@ -68,6 +68,12 @@ def read_limit(text: str) -> Limit | None:
     return Limit(amount, unit, window)  # type: ignore[arg-type]  # the pattern has no others
 
 
+def read_money(text: str) -> int | None:
+    """Dollars as millionths of one, `2.5` as 2,500,000; None for what is no amount."""
+    limit = read_limit(f"{text} usd/day")
+    return limit.amount if limit is not None else None
+
+
 def limits_of(value: object, limits_max: int) -> tuple[Limit, ...]:
     """The limits in a tone's body, as texts; what is malformed or beyond the bound is left out."""
     texts = value[:limits_max] if type(value) is list else []

@@ -14,6 +14,7 @@ from nest.settings import FurtherService, ServiceKind, ServiceSettings, service_
 from nest.stop import Stop
 from thrum.errors import SettingsRefused
 from workers.agent import ModelAgent
+from workers.attachments import Attachments
 from workers.core.offers import offers_of
 from workers.core.wires import Wire
 from workers.service import offer
@@ -84,6 +85,7 @@ async def _opened(
 ) -> AsyncIterator[list[Service]]:
     """Every service that is configured. Raises `SettingsRefused` when there is none."""
     environ, paths = context.environ, context.paths
+    attachments = Attachments(paths.attachments)
     async with AsyncExitStack() as held:
         services: list[Service] = []
 
@@ -92,7 +94,7 @@ async def _opened(
         ) -> None:
             wire = make_wire()
             key = _checked(service_key(kind, chosen, paths, environ), wire)
-            upstream = Upstream(url, key, wire, context.metrics)
+            upstream = Upstream(url, key, wire, attachments, context.metrics)
             await held.enter_async_context(aclosing(upstream))
             services.append(Service(name, upstream, wire, tuple(models)))
 

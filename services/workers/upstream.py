@@ -12,8 +12,9 @@ Rules:
 import contextlib
 import logging
 import random
+import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import anyio
@@ -22,6 +23,7 @@ import orjson
 from nest.metrics import Registry
 from thrum.errors import Qualifier
 from thrum.tones import Body
+from workers.attachments import Attachments
 from workers.connections import (
     SILENCE_SECONDS,
     Answer,
@@ -30,6 +32,7 @@ from workers.connections import (
     Silent,
     Unreachable,
 )
+from workers.core.attachments import marked, splice
 from workers.core.completions import (
     Completion,
     CompletionFailed,
@@ -90,8 +93,16 @@ async def _tell(hear: Hear, delta: Delta) -> None:
 class Upstream:
     """One service. Whoever makes it closes it."""
 
-    def __init__(self, base_url: str, key: str | None, wire: Wire, metrics: Registry) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        key: str | None,
+        wire: Wire,
+        attachments: Attachments,
+        metrics: Registry,
+    ) -> None:
         self._wire = wire
+        self._attachments = attachments
         self._host = urlsplit(base_url).netloc
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         self._connections = Connections(base_url, {**headers, **wire.headers(key)})
@@ -155,11 +166,14 @@ class Upstream:
         Raises `UpstreamFailed`.
         """
         tries = 0
+        messages, marks = marked(request["messages"], secrets.token_hex(8))
+        if marks:
+            request = {**request, "messages": messages}
         while True:
             completion = self._wire.completion()
             variant = self._wire.body(request)
             try:
-                await self._attempt(variant, completion, hear)
+                await self._attempt(variant, completion, hear, marks)
             except UpstreamFailed as failed:
                 if completion.has_begun:
                     failed.has_begun = True
@@ -187,9 +201,11 @@ class Upstream:
         log.info("upstream.retry", extra={"code": failed.code, "wait_seconds": wait})
         await anyio.sleep(wait)
 
-    async def _attempt(self, request: Body, completion: Completion, hear: Hear) -> None:
+    async def _attempt(
+        self, request: Body, completion: Completion, hear: Hear, marks: Mapping[str, bytes]
+    ) -> None:
         """Ask once; `completion` has its finish reason then, or this raises `UpstreamFailed`."""
-        body = orjson.dumps(request)
+        body = splice(orjson.dumps(request), marks, self._attachments.read)
         async with self._exchange("POST", self._wire.path, body) as response:
             if (response.header("content-type") or "").startswith("application/json"):
                 whole = await self._whole(response, WHOLE_BYTES_MAX)

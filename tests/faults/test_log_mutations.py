@@ -13,6 +13,7 @@ What is *void* changes nothing that a log says, and is told apart here by other 
 - JSON beside the log that reads as before;
 - a signature taken off an event that a later one covers: the event is what it was, and proven;
 - the newest checkpoint, when it is not there at all: it is signed anew from the events;
+- a signature below a note that stands there twice;
 - bytes behind the last body, which a crash may leave and the next start cuts off.
 """
 
@@ -316,6 +317,8 @@ def is_void(victim: Victim, change: Change) -> str | None:
             return "sealed anew as it was"
         if _is_unsigned_only(victim, path, before, after):
             return "a signature that a later one makes superfluous"
+    if path.name == "checkpoint" and _signed_alike(before, after):
+        return "a note that is signed twice"
     if path.suffix == ".bodies" and after.startswith(before):
         return "bytes behind the last body"
     return None
@@ -336,6 +339,12 @@ def _is_unsigned_only(victim: Victim, path: Path, before: bytes, after: bytes) -
     if is_newest and pairs[-1] in changed:
         return False
     return all(b',"sig":null' in other and b'"key-' not in other for _, other in changed)
+
+
+def _signed_alike(before: bytes, after: bytes) -> bool:
+    """Whether two notes have the same text, and the same signatures however often."""
+    (text, below), (other, beside) = (note.split(b"\n\n", 1) for note in (before, after + b"\n\n"))
+    return text == other and set(below.splitlines()) == set(beside.splitlines()) - {b""}
 
 
 def _reads_alike(before: bytes, after: bytes) -> bool:

@@ -29,9 +29,16 @@ def upstream() -> Iterator[ScriptedUpstream]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack(upstream: ScriptedUpstream) -> Iterator[Stack]:
-    """A log of its own for each test."""
+    with serving(upstream) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh(upstream: ScriptedUpstream) -> Iterator[Stack]:
+    """One of its own, for a test that kills."""
+    upstream.forget()
     with serving(upstream) as running:
         yield running
 
@@ -99,7 +106,8 @@ async def test_fifty_conversations_that_begin_alike_never_meet(
     for number, told in enumerate(heard):
         theirs = f"<{FIRST}>" + "".join(f"<{place} of {number}>" for place in range(1, ROUNDS))
         assert told[-1].startswith(f"{theirs}#")
-    sids = Counter(event["sid"] for event in events_of(stack) if event["chi"] == "prompt")
+    prompts = [event["sid"] for event in events_of(stack) if event["chi"] == "prompt"]
+    sids = Counter(prompts[-CONVERSATIONS * ROUNDS :])
     assert len(sids) == CONVERSATIONS
     assert set(sids.values()) == {ROUNDS}
     whole = [asked["messages"] for asked in upstream.requests if len(asked["messages"]) > 3]
@@ -107,9 +115,9 @@ async def test_fifty_conversations_that_begin_alike_never_meet(
     assert all([told["role"] for told in each][:2] == ["user", "assistant"] for each in whole)
 
 
-def test_a_conversation_goes_on_under_its_sid_after_the_front_was_killed(
-    stack: Stack, base_url: str
-) -> None:
+def test_a_conversation_goes_on_under_its_sid_after_the_front_was_killed(fresh: Stack) -> None:
+    stack = fresh
+
     def go_on(history: list[Any], **headers: str) -> None:
         url = f"http://127.0.0.1:{port_of(stack)}/v1"
         with openai.OpenAI(base_url=url, api_key="none") as client:
@@ -150,5 +158,5 @@ def test_an_answer_is_followed_by_its_id_under_other_instructions(
 
     assert second.output_text.startswith("<one><two>#")
     assert fork.output_text.startswith("<one><three>#")
-    sids = [event["sid"] for event in events_of(stack) if event["chi"] == "prompt"]
+    sids = [event["sid"] for event in events_of(stack) if event["chi"] == "prompt"][-3:]
     assert sids[0] == sids[1] != sids[2]

@@ -1,22 +1,27 @@
 """The whole stack with a front, and a worker for a scripted model service."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from tests.support.stack import CORE, Stack
+from tests.support.stack import CORE, QUIET_SETTINGS, Stack
 from tests.support.upstream import ScriptedUpstream
 
 KEY = "sk-0123456789"
 
 
 @contextmanager
-def serving(upstream: ScriptedUpstream, kind: str = "openai") -> Iterator[Stack]:
+def serving(
+    upstream: ScriptedUpstream,
+    kind: str = "openai",
+    *,
+    settings: Mapping[str, Any] = QUIET_SETTINGS,
+) -> Iterator[Stack]:
     """Every process between a client and `upstream`, ready; `kind` of worker speaks its dialect."""
     place = "OLLAMA_HOST" if kind == "ollama" else f"{kind.upper()}_BASE_URL"
     environment = {place: upstream.base_url, f"{kind.upper()}_API_KEY": KEY}
-    with Stack(services=(*CORE, "front"), env=environment) as running:
+    with Stack(services=(*CORE, "front"), env=environment, settings=settings) as running:
         running.start(kind)
         running.wait_bee(kind)
         running.wait_bee("front")

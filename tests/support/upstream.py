@@ -108,6 +108,8 @@ class Answer:
     """Set once `HANG_IN_TEXT` waits."""
     client_closed: threading.Event = field(default_factory=threading.Event)
     """Set when the client closed while the answer was hanging."""
+    closed_at: float = 0.0
+    """When that was seen, by the monotonic clock."""
 
     @property
     def reason(self) -> str:
@@ -327,6 +329,11 @@ def _pieces(event: bytes, fault: Fault) -> Iterator[bytes]:
         yield event[start : start + 7]
 
 
+def _note_closed(answer: Answer) -> None:
+    answer.closed_at = time.monotonic()
+    answer.client_closed.set()
+
+
 def _hang(connection: socket.socket, answer: Answer) -> bool:
     """Wait for the gate or for the client's end; whether the answer goes on."""
     connection.settimeout(0.01)
@@ -337,10 +344,10 @@ def _hang(connection: socket.socket, answer: Answer) -> bool:
                 return True
             with contextlib.suppress(TimeoutError):
                 if connection.recv(1) == b"":
-                    answer.client_closed.set()
+                    _note_closed(answer)
                     return False
     except OSError:
-        answer.client_closed.set()
+        _note_closed(answer)
     finally:
         connection.settimeout(None)
     return False

@@ -18,12 +18,15 @@ MODELS_NAMED_MAX = 40
 
 _STATUS: Mapping[str, int] = {
     Qualifier.AUTH_DENIED: 403,
+    Qualifier.BUDGET_NO_PRICE: 403,
+    Qualifier.BUDGET_SPENT: 429,
     Qualifier.FRAME_TOO_LARGE: 413,
     Qualifier.LOG_UNAVAILABLE: 503,
     Qualifier.OVERFLOW_NO_ROUTE: 503,
     Qualifier.PROMPT_NO_WORKER: 404,
     Qualifier.PROMPT_QUEUE_FULL: 429,
     Qualifier.QUEUE_OVERFLOW: 503,
+    Qualifier.RATE_LIMITED: 429,
     Qualifier.TONE_MALFORMED: 400,
     Qualifier.WORKER_BUSY: 429,
     Qualifier.WORKER_LOST: 502,
@@ -35,17 +38,31 @@ class ApiError(PeerError):
     """A request that gets no answer: status, reason, and the parameter that is wrong."""
 
     def __init__(
-        self, status: int, message: str, *, param: str | None = None, code: str | None = None
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_seconds: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.param = param
         self.code = code
+        self._retry_seconds = retry_seconds
 
     @property
     def retry_seconds(self) -> int | None:
         """When to try again; None when that would not help."""
+        if self._retry_seconds is not None or self.code == Qualifier.BUDGET_SPENT:
+            return self._retry_seconds
         return RETRY_SECONDS if self.status in _WORTH_RETRYING else None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a client that tries again by itself would only be refused again."""
+        return self.code == Qualifier.BUDGET_SPENT
 
 
 def error_of(body: Mapping[str, Any]) -> ApiError:
@@ -54,7 +71,13 @@ def error_of(body: Mapping[str, Any]) -> ApiError:
     message = body.get("message")
     text = message if isinstance(message, str) and message else "the turn failed without a reason"
     name = qualifier if isinstance(qualifier, str) else code if isinstance(code, str) else None
-    return ApiError(_status_of(qualifier, body), text[:MESSAGE_CHARS_MAX], code=name)
+    retry = body.get("retryMs")
+    return ApiError(
+        _status_of(qualifier, body),
+        text[:MESSAGE_CHARS_MAX],
+        code=name,
+        retry_seconds=-(-retry // 1_000) if type(retry) is int and retry >= 0 else None,
+    )
 
 
 def no_worker(model: str | None, models: tuple[str, ...]) -> ApiError:

@@ -22,9 +22,10 @@ KEYS_MAX = 4_096
 """Keys in one file, revoked ones included."""
 KEYS_BYTES_MAX = 4 * 1024 * 1024
 """Bytes of that file."""
-PATTERNS_MAX = 64
+PATTERNS_MAX = 32
 """Patterns of models, or of tools, that one key may have; and its limits."""
 NAME_CHARS_MAX = 64
+"""Characters of a name, and of a pattern."""
 ID_CHARS = 8
 SECRET_CHARS = 43
 """Characters of the two parts of a key."""
@@ -169,7 +170,7 @@ def account_of(key: Key | None, headers: Mapping[bytes, bytes]) -> Body:
     account: Body = {}
     agent = headers.get(AGENT, b"").decode("latin-1")
     if key is not None:
-        account["key"] = key.id
+        account["id"] = key.id
         if key.limits:
             account["limits"] = list(key.limits)
         if key.tools:

@@ -7,6 +7,7 @@ conversations never meet.
 
 - `service` wires and ends it; `app` routes; `exchanges` turns a request into a turn and back.
 - `sessions` knows which sid a conversation has.
+- `keys` knows who may ask; `spool` holds large images while their turns run.
 - `turns` holds turns, also those that wait for a tool of the client between two requests.
 - `catalogue` knows the models; `replies` writes HTTP; `requests` reads bodies.
 - Decisions about a dialect are in `foragers.core`; who may ask is `nest.guard`'s.

@@ -17,8 +17,16 @@ from foragers.front.catalogue import Catalogue
 from foragers.front.description import description
 from foragers.front.exchanges import CLIENT_GONE, Exchanges
 from foragers.front.keys import Keys
-from foragers.front.replies import TEXT, answer, answer_error
-from foragers.front.requests import KEY, Bodies, ClientGone, Room, asked_of
+from foragers.front.replies import TEXT, answer, answer_error, with_id
+from foragers.front.requests import (
+    KEY,
+    REQUEST_ID,
+    Bodies,
+    ClientGone,
+    Room,
+    asked_of,
+    mint_request_id,
+)
 from foragers.front.routes import Route, Serves, dialect_at, not_found, route_of
 from nest.guard import Receive, Refusal, Scope, Send
 from nest.metrics import Registry
@@ -70,17 +78,19 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request that the guard let through."""
         route, status = route_of(scope["path"]), 500
+        request_id = scope[REQUEST_ID] = mint_request_id()
         try:
             status = await self._serve(route, scope, receive, send)
         except ApiError as refusal:
-            status = await answer_error(send, refusal, _dialect(scope))
+            status = await answer_error(send, refusal, _dialect(scope), request_id=request_id)
         except ClientGone:
             status = CLIENT_GONE
         except Exception as problem:
-            log.error("front.bug", extra={"path": scope["path"]}, exc_info=problem)
+            extra = {"path": scope["path"], "request": request_id}
+            log.error("front.bug", extra=extra, exc_info=problem)
             # When the answer has begun already, this raises, and the server closes the connection.
             bug = ApiError(500, "a bug in the front; its log says more")
-            await answer_error(send, bug, _dialect(scope))
+            await answer_error(send, bug, _dialect(scope), request_id=request_id)
         finally:
             self._requests.labels(route.path if route else "other", str(status)).inc()
 
@@ -93,7 +103,11 @@ class Front:
             allow = ", ".join(route.methods)
             refusal = ApiError(405, f"{route.path} takes {allow}", code="method_not_allowed")
             headers = [(b"allow", allow.encode())]
-            return await answer_error(send, refusal, route.dialect, headers=headers)
+            return await answer_error(
+                send, refusal, route.dialect, request_id=scope[REQUEST_ID], headers=headers
+            )
+        if route.serves is not Serves.TURN:
+            send = with_id(send, _dialect(scope), scope[REQUEST_ID])
         return await self._handlers[route.serves](route, scope, receive, send)
 
     async def _turn(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:

@@ -10,31 +10,35 @@ leaving, comes through the stream of the turn.
 """
 
 import asyncio
+import logging
 import secrets
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+from anyio import to_thread
 
 from foragers.core.answers import Answer
-from foragers.core.dialect import Dialect, Request
+from foragers.core.attachments import LARGE_BYTES, Lifted, lift, place, with_texts
+from foragers.core.dialect import Asked, Dialect, Request
 from foragers.core.errors import ApiError, no_worker
+from foragers.core.estimates import estimate
 from foragers.core.keys import account_of, require_model
 from foragers.core.trails import Trail, trail_after, trail_of
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
 from foragers.front.memory import Memory
-from foragers.front.replies import Reply, answer_error
+from foragers.front.replies import Reply, answer_error, timing, with_id
 from foragers.front.replies import answer as answer_whole
-from foragers.front.requests import KEY, Bodies, ClientGone, Room, asked_of
+from foragers.front.requests import KEY, REQUEST_ID, Bodies, ClientGone, Room, asked_of
 from foragers.front.sessions import Sessions, Trails
+from foragers.front.spool import Held, Spool
 from foragers.front.turns import Turn, Turns
 from nest.bee import StreamBroken, StreamOverflow, Tones
 from nest.guard import Receive, Scope, Send
 from nest.listeners import GONE, Gone
 from nest.metrics import Registry
-from thrum import ids
 from thrum.chi import TERMINAL, Chi
 from thrum.errors import MalformedTone, Qualifier
 from thrum.frames import FRAME_BYTES_MAX, pack_body, read_body
@@ -53,8 +57,14 @@ POST_SECONDS = 5.0
 """How long a request waits for humd to come back or to take more."""
 CLIENT_GONE = 499
 """The status that metrics show for a client that did not wait for its answer."""
+MODELS_COUNTED_MAX = 128
+"""Models that metrics tell apart; others, and those that nobody offers, count as `OTHER_MODEL`."""
+OTHER_MODEL = "other"
 SMALL_BODY_BYTES = 8 * 1024
 """A request up to this size cannot become a prompt that is too large to travel."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Exchanges:
@@ -65,6 +75,7 @@ class Exchanges:
         bus: Bus,
         turns: Turns,
         sessions: Sessions,
+        spool: Spool,
         catalogue: Catalogue,
         metrics: Registry,
         *,
@@ -73,11 +84,18 @@ class Exchanges:
         self._bus = bus
         self._turns = turns
         self._sessions = sessions
+        self._spool = spool
         self._catalogue = catalogue
         # A quarter is left for what the router adds, and for the log's own text form.
         self._prompt_bytes_max = min(frame_bytes_max, FRAME_BYTES_MAX) * 3 // 4
         self._bodies = Bodies()
         self._memory = Memory(metrics)
+        self._models: set[str] = set()
+        self._answered = metrics.counter(
+            "hum_front_turns_total",
+            "Requests for a turn, by dialect, model and status.",
+            ("dialect", "model", "status"),
+        )
         self._first_bytes = metrics.histogram(
             "hum_front_first_byte_seconds", "From a request to the first byte of its answer."
         )
@@ -89,8 +107,12 @@ class Exchanges:
         """Serve one request in `dialect`; returns the status that was told. Raises `ClientGone`."""
         began = time.perf_counter()
         now_ms = time.time_ns() // 1_000_000
-        request_id = ids.mint_humid(now_ms, secrets.token_bytes(ids.HUMID_RANDOM_BYTES))
+        request_id: str = scope[REQUEST_ID]
         model: str | None = None
+        exchange: _Exchange | None = None
+        turn: Turn | None = None
+        held = Held(self._spool)
+        status = CLIENT_GONE
         room = Room(self._bodies)
         try:
             raw = await room.read(receive)
@@ -98,16 +120,18 @@ class Exchanges:
             key = scope[KEY]
             client = key.id if key is not None else ""
             asked = asked_of(scope, partial(self._memory.recall, client))
-            request = dialect.read(raw, asked)
+            request, size = await self._read(dialect, raw, asked, held)
             require_model(key, request.model)
-            if account := account_of(key, asked.headers):
-                request.prompt["account"] = account
-            self._require_fit(request.prompt, len(raw))
+            account = account_of(key, asked.headers)
+            request.prompt["account"] = {**account, "tokens": estimate(request.prompt, size)}
+            self._require_fit(request.prompt, size)
             model = request.model
             if request.ready:
                 kind = request.answer(request_id, 0).content_type
+                send = with_id(send, dialect, request_id)
                 await answer_whole(send, request.ready, kind=kind)
-                return 200
+                status = 200
+                return status
             answer = request.answer(request_id, now_ms // 1_000)
             reply = Reply(send, dialect, answer.content_type, request_id)
             exchange = _Exchange(
@@ -116,14 +140,43 @@ class Exchanges:
             if request.keeps is not None:
                 exchange.keep = partial(self._keep, exchange, request.keeps, request.kept_as)
             turn, tones = await self._begin(exchange, request, request_id)
+            turn.held.append(held)
             del raw, request  # a turn may be long, and they large
             await self._converse(exchange, turn, tones)
-            return CLIENT_GONE if exchange.gone.is_gone else 200
+            status = CLIENT_GONE if exchange.gone.is_gone else 200
+            return status
         except ApiError as refusal:
             told = await self._explained(refusal, model)
-            return await answer_error(send, told, dialect, request_id=request_id)
+            total = time.perf_counter() - began
+            own = total if exchange is None else exchange.own_seconds
+            headers = (timing(own, total),)
+            status = await answer_error(send, told, dialect, request_id=request_id, headers=headers)
+            extra = {"request": request_id, "status": status, "code": told.code}
+            log.info("front.refused", extra=extra)
+            return status
         finally:
             room.close()
+            if turn is None:
+                held.release()
+            self._count(dialect, model, status)
+
+    async def _read(
+        self, dialect: Dialect, raw: bytes, asked: Asked, held: Held
+    ) -> tuple[Request, int]:
+        """What a body asks for, its large images put aside; and the length of the rest.
+
+        Raises `ApiError`.
+        """
+        if len(raw) < LARGE_BYTES:
+            return dialect.read(raw, asked), len(raw)
+        lifted = await to_thread.run_sync(lift, raw, secrets.token_hex(8))
+        for body in (lifted, Lifted(raw)):
+            request = dialect.read(body.thin, asked)
+            bodies = (request.prompt, {"history": list(request.keeps or ())})
+            if await to_thread.run_sync(place, bodies, body, held.put):
+                return request, len(body.thin)
+            held.release()
+        raise AssertionError("a body that nothing was cut out of has no marks")
 
     async def _converse(self, exchange: "_Exchange", turn: Turn, tones: list[Tone]) -> None:
         """One turn, or one leg of it. Raises `ApiError` while the answer has not begun.
@@ -224,7 +277,8 @@ class Exchanges:
         if said is not None:
             for name in (exchange.answer.id, conversation):
                 if name is not None:
-                    self._memory.keep(exchange.client, name, messages, said)
+                    whole = with_texts(messages, self._spool.read)
+                    self._memory.keep(exchange.client, name, whole, said)
 
     async def _send(self, tone: Tone) -> None:
         try:
@@ -265,6 +319,14 @@ class Exchanges:
         except ApiError as unknown:
             return unknown
 
+    def _count(self, dialect: Dialect, model: str | None, status: int) -> None:
+        """Count a request by its model, as long as that is one of few that were answered."""
+        name = model or ""
+        if status == 200 and len(self._models) < MODELS_COUNTED_MAX:
+            self._models.add(name)
+        known = name if name in self._models else OTHER_MODEL
+        self._answered.labels(dialect.name, known, str(status)).inc()
+
     def _observe(self, exchange: "_Exchange") -> None:
         self._own_seconds.observe(exchange.own_seconds)
         if exchange.first_seconds is not None:
@@ -300,6 +362,7 @@ class _Exchange:
         self._room = room
         self._began = began
         self._read_at = read_at
+        self._heard: float | None = None
 
     @property
     def told_calls(self) -> bool:
@@ -321,18 +384,22 @@ class _Exchange:
 
     async def hear(self, tones: list[Tone]) -> None:
         """Tones arrived: say what they say."""
-        heard = time.perf_counter()
+        self._heard = heard = time.perf_counter()
         said = self.answer.feed(tones)
         if said and (self.answer.failure is None or self._reply.has_begun):
             await self.say(said)
         self.own_seconds += time.perf_counter() - heard
+        self._heard = None
 
     async def say(self, piece: bytes) -> None:
         """Send a piece; the last one when the answer is over, unless it failed."""
         if not piece:
             return
         if self.first_seconds is None:
-            self.first_seconds = time.perf_counter() - self._began
+            now = time.perf_counter()
+            self.first_seconds = now - self._began
+            own = self.own_seconds + (0.0 if self._heard is None else now - self._heard)
+            self._reply.tell_time(own, self.first_seconds)
         is_last = self.answer.is_over and self.answer.failure is None
         if is_last:
             self.complete()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from foragers.core.dialect import Dialect
 from foragers.core.errors import ApiError
-from nest.guard import JSON, Send
+from nest.guard import JSON, Message, Send
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -41,9 +41,28 @@ async def answer_error(
         more.append((b"www-authenticate", b"Bearer"))
     if error.retry_seconds is not None:
         more.append((b"retry-after", str(error.retry_seconds).encode()))
+    if error.is_final:
+        more.append((b"x-should-retry", b"false"))
     status = dialect.status(error.status)
     await answer(send, dialect.error_body(error, request_id), status=status, headers=more)
     return status
+
+
+def with_id(send: Send, dialect: Dialect, request_id: str) -> Send:
+    """`send`, with the request's id among the headers."""
+
+    async def told(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"].append((dialect.request_id, request_id.encode()))
+        await send(message)
+
+    return told
+
+
+def timing(own_seconds: float, total_seconds: float) -> tuple[bytes, bytes]:
+    """How long a request took so far, and how much of that the front itself worked."""
+    told = f"hum;dur={own_seconds * 1_000:.3f}, total;dur={total_seconds * 1_000:.3f}"
+    return b"server-timing", told.encode()
 
 
 class Reply:
@@ -63,6 +82,11 @@ class Reply:
         """Tell with the status that the model does not see the whole prompt."""
         if not self.has_begun:
             self._headers.append(TRUNCATED)
+
+    def tell_time(self, own_seconds: float, total_seconds: float) -> None:
+        """Tell with the status how long it took to get there."""
+        if not self.has_begun:
+            self._headers.append(timing(own_seconds, total_seconds))
 
     def tell_fallback(self, model: str) -> None:
         """Tell with the status that another model answers than the first choice."""

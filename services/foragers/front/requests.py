@@ -3,6 +3,7 @@
 How long a client may take for it is the listener's concern (`nest.listeners`).
 """
 
+import secrets
 import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl
@@ -10,16 +11,25 @@ from urllib.parse import parse_qsl
 from foragers.core.dialect import Asked
 from foragers.core.errors import ApiError
 from nest.guard import BODY_BYTES_MAX, Receive, Scope
+from thrum import ids
 from thrum.tones import Body
 
 BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Bytes of all bodies in memory that are not on their way to humd yet."""
 
 
+REQUEST_ID = "hum.request"
+"""Key of a request's scope: its id, which is told with every answer."""
 KEY = "hum.key"
 """Key of a request's scope: the client's `Key`, or None where none is needed."""
 
 Recall = Callable[[str], tuple[Body, ...] | None]
+
+
+def mint_request_id() -> str:
+    """The id of one request: of its prompt in the log, and in the front's own log."""
+    now_ms = time.time_ns() // 1_000_000
+    return ids.mint_humid(now_ms, secrets.token_bytes(ids.HUMID_RANDOM_BYTES))
 
 
 class ClientGone(Exception):

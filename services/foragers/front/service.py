@@ -9,6 +9,7 @@ from foragers.front.catalogue import Catalogue
 from foragers.front.exchanges import Exchanges
 from foragers.front.keys import Keys
 from foragers.front.sessions import Sessions
+from foragers.front.spool import Spool
 from foragers.front.turns import Turns
 from nest.bee import Bee, Hello
 from nest.guard import Guard, Refusal, allowed_at
@@ -63,9 +64,10 @@ async def serve_front(context: Context) -> None:
     catalogue = Catalogue(bee)
     async with anyio.create_task_group() as tasks:
         sessions = Sessions(context.metrics, context.paths.front_sessions)
+        spool = Spool(context.paths.attachments, context.metrics)
         turns = Turns(bee, tasks, sessions, context.metrics)
         exchanges = Exchanges(
-            bee, turns, sessions, catalogue, context.metrics,
+            bee, turns, sessions, spool, catalogue, context.metrics,
             frame_bytes_max=context.settings.humd.frame_bytes_max,
         )  # fmt: skip
         front = Front(bee, keys, exchanges, catalogue, context.metrics)

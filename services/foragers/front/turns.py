@@ -22,6 +22,7 @@ from foragers.core.calls import Call, ToolResult
 from foragers.core.errors import ApiError
 from foragers.front.bus import Bus
 from foragers.front.sessions import Sessions, Trails
+from foragers.front.spool import Held
 from nest.bee import StreamBroken, Tones
 from nest.listeners import Gone
 from nest.metrics import Registry
@@ -59,6 +60,8 @@ class Turn:
     """The hold on the stream; None after the end."""
     trails: Trails = ()
     """What leads to the conversation once the turn is over."""
+    held: list[Held] = field(default_factory=list)
+    """Images that its worker may read until its end."""
     is_ending: bool = False
     over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -141,6 +144,8 @@ class Turns:
             return
         turn.claim.__exit__(None, None, None)
         turn.claim = None
+        for held in turn.held:
+            held.release()
         del self._open[turn.sid]
         self._gauge.set(len(self._open))
         self._sessions.keep(turn.sid, turn.trails)

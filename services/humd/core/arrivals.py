@@ -139,6 +139,8 @@ class Refusal:
 
     qualifier: Qualifier
     message: str
+    retry_ms: int | None = None
+    """In how long it may be taken; None when waiting alone does not help, or nobody knows."""
 
 
 class Duplicate:

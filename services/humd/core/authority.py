@@ -11,11 +11,12 @@ tell on the way what the tool prints.
 
 from collections.abc import Callable
 
-from humd.core import federation, peers
+from humd.core import budgets, federation, peers
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.clients import Client, door_of
 from humd.core.permits import ask_id_of
 from humd.core.sessions import PROMPTS_WAITING_MAX, WATCHERS_MAX, Session
+from humd.core.spending import account_of
 from humd.core.state import State
 from humd.core.tools import tool_of
 from thrum.chi import DRIVER, OUTPUT, Chi
@@ -172,6 +173,8 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
     if header.chi == Chi.PROMPT and (refusal := peers.judge(state, arrival)) is not None:
         return refusal
     session = state.sessions.get(header.sid)
+    if header.chi == Chi.PROMPT and (refusal := _judge_budget(state, arrival)) is not None:
+        return refusal
     if session is None:
         if header.chi == Chi.PROMPT and state.sessions.is_full:
             return Refusal(Qualifier.PROMPT_QUEUE_FULL, "prompt: too many turns are running")
@@ -186,6 +189,17 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
             f"prompt: {PROMPTS_WAITING_MAX} wait already; cancel or let it end",
         )
     return None
+
+
+def _judge_budget(state: State, arrival: Arrival) -> Refusal | None:
+    if (wrong := budgets.problem_of(arrival.body.get("account"))) is not None:
+        return Refusal(Qualifier.TONE_MALFORMED, f"prompt: account: {wrong}")
+    limits = account_of(arrival.body).get("limits")
+    if not limits and not state.rules:
+        return None
+    hold = state.spending.hold_of(arrival, state.clients, state.default_model)
+    rules = budgets.rules_for(hold, state.rules, limits)
+    return budgets.judge(state.spending, hold, rules, unknown_price=state.basis.unknown_price)
 
 
 def _not_driving(session: Session, arrival: Arrival, client: ClientId) -> Refusal | None:
@@ -256,6 +270,12 @@ def _judge_call(state: State, arrival: Arrival, client: ClientId) -> Refusal | N
             return Refusal(Qualifier.HEAR_ONLY_DENIED, "tool-call: you attached to listen only")
         if not session.may_drive(client):
             return Refusal(Qualifier.AUTH_DENIED, f"tool-call: {header.sid!r} is not yours")
+    if is_worker and session is not None and session.open_tools:
+        offer = state.offer_of(session, client, tool_of(arrival))
+        if offer is not None and not budgets.is_open(offer.name, session.open_tools):
+            return Refusal(
+                Qualifier.AUTH_DENIED, f"tool-call: the key does not open {offer.name!r}"
+            )
     call_id = arrival.text("callId")
     if not call_id:
         return Refusal(

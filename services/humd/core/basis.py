@@ -4,7 +4,7 @@ Every boot of humd puts it into the log, so a replay reads no settings and comes
 under those of the time.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from humd.core.arrivals import Arrival
 from humd.core.drone import Classifier, flags_nothing
@@ -27,6 +27,13 @@ class Basis:
     """How long a permission-ask waits that does not say so itself."""
     classifier: str = "none"
     """What judges whether a model has lost its context: a key of `CLASSIFIERS`."""
+
+    budgets: list[Body] = field(default_factory=list)
+    """What may be used in a time (`humd.core.budgets`)."""
+    prices: dict[str, list[int]] = field(default_factory=dict)
+    """What models cost (`humd.core.spending`)."""
+    unknown_price: str = "refuse"
+    """What a budget in money does with a model that has no price: `refuse` or `ignore`."""
 
     def body(self) -> Body:
         """As a boot says it."""

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
+from humd.core.budgets import is_open
 from humd.core.clients import Client
 from humd.core.hellos import EMPTY_SCHEMA
 from thrum import frames
@@ -84,15 +85,20 @@ class Catalogue:
         """The connected forager's tool that answers to this name."""
         return self.offers.get(tool)
 
-    def enrich(self, raw: bytes, body: Body, asker_tools: Set[str]) -> bytes:
+    def enrich(
+        self, raw: bytes, body: Body, asker_tools: Set[str], open_tools: tuple[str, ...] = ()
+    ) -> bytes:
         """The prompt's body as the worker gets it; what the asker wrote keeps its bytes.
+
+        Of the tools only those are listed that `open_tools` names.
 
         Only an asker's own `disallowedTools` is rewritten, as the union with ours, and its `tools`
         when one of them has no schema.
         """
         packed = self._packed
-        if not asker_tools.isdisjoint(self.names):
-            listed = [tool.listed(asker_tools) for tool in self._tools]
+        if open_tools or not asker_tools.isdisjoint(self.names):
+            tools = [tool for tool in self._tools if is_open(tool.own["name"], open_tools)]
+            listed = [tool.listed(asker_tools) for tool in tools]
             packed = {**packed, "foragerTools": _pack("foragerTools", listed)}
         added = [entry for key, entry in packed.items() if key not in body]
         if "cwd" not in body:

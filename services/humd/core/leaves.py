@@ -33,6 +33,7 @@ from humd.core.clients import Client
 from humd.core.links import Links
 from humd.core.records import Codec, Prompts, codec_of, mapping
 from humd.core.sessions import Numbers, Session
+from humd.core.spending import Hold, Place, Row
 from humd.core.state import State
 from humd.core.watch import Turn
 from thrum.canonical import dumps
@@ -55,6 +56,12 @@ DERIVED = {
     "Asks._by_sid": "another view of the asks that wait",
     "Sessions._by_client": "another view of the sessions",
     "Sessions._wanes": "the state's watch",
+    "State.rules": "made of the basis",
+    "Spending.prices": "part of the basis",
+    "Spending._by_window": "another view of the rows",
+    "Spending._by_sid": "another view of what is held",
+    "Spending._rows_of": "another view of what is held",
+    "Spending._known": "looked up in the prices when somebody asks",
     "Watch.nest": "part of the basis",
     "Watch.classify": "named by the basis",
 }
@@ -168,12 +175,14 @@ TABLES = (
     Table("closed", "sessions._closed", (str, None), Layout.RUNS),
     Table("erased", "erased_seq", int),
     Table("forgotten", "watch.wanes.forgotten", int),
+    Table("held", "spending.held", (int, Hold), Layout.RUNS),
     Table("links", "clients._links", (ClientId, Links), Layout.RUNS),
     Table("numbers", "sessions._numbers", (str, Numbers), Layout.RUNS),
     Table("orphans", "sessions._orphans", (str, int), Layout.RUNS),
     Table("over", "asks._over", (int, Ask), Layout.RUNS),
     Table("penny", "watch.penny.counters", (str, int), Layout.RUNS),
     Table("rids", "clients._rids", (str, OrderedDict[str, int]), Layout.RUNS),
+    Table("row", "spending.rows", (Place, Row), Layout.RUNS),
     Table("sid", "sessions.by_sid", (str, Session), Layout.EACH),
     Table("silent", "watch.silent", set[ClientId]),
     Table("turn", "watch.turns", (str, Turn), Layout.EACH),

@@ -33,7 +33,11 @@ from thrum.frames import Header
 def apply(state: State, arrival: Arrival) -> list[Effect]:
     """Change the state by one event and say what follows."""
     effects = _decide(state, arrival)
-    timed = state.watch.note(arrival, state.sessions.get(arrival.header.sid), state.clients)
+    header = arrival.header
+    session = state.sessions.get(header.sid)
+    if header.sid is not None and header.chi != _CHUNK:
+        state.spending.note(arrival, session, state.clients, state.default_model)
+    timed = state.watch.note(arrival, session, state.clients)
     return effects + timed if timed else effects
 
 
@@ -150,6 +154,7 @@ def caught_up(client: ClientId, sid: str, begun: int) -> Emit:
     return Emit(Chi.ATTACH, {"client": client, "reason": "caught-up", "begun": begun}, sid)
 
 
+_CHUNK = str(Chi.CHUNK)
 _ERROR = str(Chi.ERROR)
 _ASKS: dict[str, Callable[[State, Session, Arrival, ClientId], list[Effect]]] = {
     Chi.PERMISSION_ASK: permits.ask,

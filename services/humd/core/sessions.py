@@ -69,6 +69,8 @@ class Session:
     place: str | None = None
     """Hid of the humd that has the conversation's files; None when they are here."""
     asker_tools: frozenset[str] = frozenset()
+    open_tools: tuple[str, ...] = ()
+    """Patterns of the foragers' tools that the key of the turn opens; empty: all."""
     watchers: dict[ClientId, bool] = field(default_factory=dict)
     """Attached clients; True when they may only listen."""
     waiting: deque[Arrival] = field(default_factory=deque)

@@ -3,11 +3,13 @@
 from humd.core.arrivals import ClientId
 from humd.core.asks import Asks
 from humd.core.basis import CLASSIFIERS, Basis
+from humd.core.budgets import Rule, rules_of
 from humd.core.calls import Calls
 from humd.core.catalogue import Catalogue, Offer
 from humd.core.clients import Client, Clients
 from humd.core.drone import flags_nothing
 from humd.core.sessions import Session, Sessions
+from humd.core.spending import Spending
 from humd.core.watch import Watch
 from thrum.errors import MalformedId
 from thrum.ids import parse_hid
@@ -22,6 +24,8 @@ class State:
         self.sessions = Sessions(self.watch)
         self.calls = Calls()
         self.asks = Asks()
+        self.spending = Spending()
+        self.rules: tuple[Rule, ...] = ()
         self.erased_seq = 0
         """The newest event that says what the log has erased."""
         self.stand_on(basis or Basis())
@@ -34,12 +38,14 @@ class State:
         """Decide by this from now on."""
         self.basis = basis
         self.watch.nest = basis.default_hive
+        self.rules = rules_of(basis.budgets)
+        self.spending.stand_on(basis.prices)
         self.watch.classify = CLASSIFIERS.get(basis.classifier, flags_nothing)
 
     def reindex(self) -> None:
         """Make anew what is derived of the rest, which was put here from a snapshot."""
         self.stand_on(self.basis)
-        for table in (self.clients, self.sessions, self.calls, self.asks):
+        for table in (self.clients, self.sessions, self.calls, self.asks, self.spending):
             table.reindex()
 
     @property

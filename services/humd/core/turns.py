@@ -10,6 +10,7 @@ One turn of a sid runs at a time; of those that wait the oldest is next.
 from humd.core import peers, said
 from humd.core.arrivals import Arrival, CaughtUp, ClientId, Deliver, Effect, Emit, Refusal, Why
 from humd.core.asks import AskState
+from humd.core.budgets import open_tools_of
 from humd.core.clients import Client, peer_of
 from humd.core.said import beside, deliver
 from humd.core.sessions import SILENT_MS, Session
@@ -100,11 +101,12 @@ def _begin(
         for tool in (tools if isinstance(tools, list) else [])
         if isinstance(tool, dict) and isinstance(tool.get("name"), str)
     )
+    session.open_tools = open_tools_of(arrival.body)
     state.sessions.start(session, worker.id, seq=arrival.seq, at_ms=cause.at_ms)
     session.prompt = arrival
     worker.turns_open += 1
     if worker.peer is None:
-        raw = state.catalogue.enrich(raw, body, session.asker_tools)
+        raw = state.catalogue.enrich(raw, body, session.asker_tools, session.open_tools)
     header = beside(arrival, session.wane)._replace(seq=cause.seq)
     waited = "" if cause is arrival else f"prompt {arrival.header.rid!r} waited; "
     label = worker.peer or worker.label

@@ -106,6 +106,8 @@ class Ledger:
         self.last_ms = 0
         self.send: Callable[[bytes], bool] | None = None
         """None while thehum is away."""
+        self._held_behind: int | None = None
+        """Batches behind this event are not sent for now."""
         self._flying: deque[Batch] = deque()
         self._ready: deque[Batch] = deque()
         self._filling: Batch | None = None
@@ -146,9 +148,17 @@ class Ledger:
         if len(self._flying) + len(self._ready) < BATCHES_IN_FLIGHT_MAX:
             self._close()
         while self.send is not None and self._ready and len(self._flying) < BATCHES_IN_FLIGHT_MAX:
+            if self._held_behind is not None and self._ready[0].first_seq > self._held_behind:
+                return
             if not self.send(self._ready[0].frame(self.epoch)):
                 return
             self._flying.append(self._ready.popleft())
+
+    def hold_back(self, behind_seq: int | None) -> None:
+        """Send nothing behind this event until told otherwise, by None: the log has to catch up."""
+        if behind_seq is not None:
+            self._close()
+        self._held_behind = behind_seq
 
     def is_flying(self, number: int) -> bool:
         """Whether thehum has yet to answer this batch."""

@@ -10,6 +10,7 @@ Whatever goes wrong ends the try; the next one begins anew after the same time.
 
 import hashlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -33,6 +34,10 @@ PIECE_BYTES = 256 * 1024
 """Of a snapshot in one frame."""
 OWED_MAX = 131_072
 """References to what bees are owed in one snapshot; while there are more none is taken."""
+HOLD_SECONDS_MAX = 2.0
+"""How long the log may be given nothing while a snapshot is written that it asked for."""
+HURRY_SECONDS = 0.05
+"""Between two snapshots when the log asks for them."""
 TRY_SECONDS_MAX = 120.0
 """How long one may take; then it is given up."""
 
@@ -55,6 +60,9 @@ class Host(Protocol):
     def send_log(self, frame: bytes) -> bool: ...
 
     def say(self, emit: Emit) -> None: ...
+
+    def hold_back(self, behind_seq: int | None) -> None:
+        """Give the log nothing behind this event for now; None: go on."""
 
     def owing(self, upto_seq: int) -> list[Owing]: ...
 
@@ -109,7 +117,7 @@ class Snapshots:
     def __init__(self, host: Host, taking: Taking) -> None:
         self._host, self._poll, registry = host, taking.poll, taking.registry
         self._every_seconds, self._secrets = taking.every_seconds, taking.secrets
-        self._due_at = 0.0
+        self._due_at = self._begun_at = 0.0
         self._try: _Try | None = None
         self._last_seq, self._last_root = 0, NO_ROOT
         self._quiet_seq = 0
@@ -130,19 +138,24 @@ class Snapshots:
     def tick(self, now: float) -> None:
         """Begin one that is due, when something happened since the last; give up one too slow."""
         if self._try is not None:
+            if now > self._begun_at + HOLD_SECONDS_MAX:
+                self._host.hold_back(None)
             if now > self._try.ends_at:
                 self._give_up("late", f"it took more than {TRY_SECONDS_MAX:.0f} s")
             return
-        seq, at_ms = self._host.newest
-        if now < self._due_at or seq in (self._quiet_seq, self._last_seq):
+        self._begin_one(now)
+
+    def hurry(self) -> None:
+        """The log is near its bound and may not drop what no snapshot covers.
+
+        It is given nothing more until this one is written, so that the two do not race.
+        """
+        if self._try is not None:
             return
-        self._due_at = now + self._every_seconds
-        try:
-            copy = Copy(self._host.state, at_seq=seq, at_ms=at_ms, secrets=self._secrets)
-        except OSError as problem:
-            self._fail("no-process", str(problem))
-            return
-        self._try = _Try(seq, self._host.state.erased_seq, copy, now + TRY_SECONDS_MAX)
+        self._due_at = min(self._due_at, self._begun_at + HURRY_SECONDS)
+        begun = self._begin_one(time.monotonic())
+        if begun is not None:
+            self._host.hold_back(begun.at_seq)
 
     def advance(self) -> None:
         """Go as far as can be gone now."""
@@ -179,6 +192,20 @@ class Snapshots:
         """Leave no process behind."""
         if self._try is not None:
             self._end(self._try)
+
+    def _begin_one(self, now: float) -> _Try | None:
+        """Take the state, if that is due and something happened since the last time."""
+        seq, at_ms = self._host.newest
+        if now < self._due_at or seq in (self._quiet_seq, self._last_seq):
+            return None
+        self._due_at, self._begun_at = now + self._every_seconds, now
+        try:
+            copy = Copy(self._host.state, at_seq=seq, at_ms=at_ms, secrets=self._secrets)
+        except OSError as problem:
+            self._fail("no-process", str(problem))
+            return None
+        self._try = _Try(seq, self._host.state.erased_seq, copy, now + TRY_SECONDS_MAX)
+        return self._try
 
     def _pass_on(self, one: _Try) -> None:
         """The next piece of what the copy has written."""
@@ -241,6 +268,7 @@ class Snapshots:
             "sha256": one.digest.hexdigest(),
         }
         self._host.say(Emit(Chi.SNAPSHOT, body))
+        self._host.hold_back(None)
 
     def _kept(self, one: _Try) -> None:
         assert one.written is not None
@@ -285,6 +313,7 @@ class Snapshots:
         if one.is_watched:
             self._watch(one, wanted=False)
         one.copy.close()
+        self._host.hold_back(None)
         self._try = None
 
 

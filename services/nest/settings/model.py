@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from nest.settings.schema import Range, Text, schema_of
 from thrum.chi import Chi
+from thrum.limits import WANTED, read_limit, read_money
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 ANTHROPIC_BASE_URL = "https://api.anthropic.com"
@@ -157,6 +158,52 @@ class ThehumSettings:
         return "everything" if self.mode == "archive" else "since the last snapshot but one"
 
 
+def is_limit(text: str) -> bool:
+    """Whether `text` says a limit."""
+    return read_limit(text) is not None
+
+
+def is_money(text: str) -> bool:
+    """Whether `text` says an amount of dollars."""
+    return read_money(text) is not None
+
+
+Pattern = Annotated[str, Text(r".{1,64}", "a name, or a pattern with * and ?")]
+Money = Annotated[str, Text(r"[0-9.]+", "an amount in US dollars, as text", check=is_money)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What may be used in a time."""
+
+    limit: Annotated[str, Text(r".+", WANTED, check=is_limit)] = "0 requests/minute"
+    """How much: `5 usd/day`, `60 requests/minute`, `200000 tokens/hour`."""
+    key: Pattern = "*"
+    """Whose: ids of clients' keys."""
+    agent: Pattern = "*"
+    """Whose: names of agents, or of bees that ask."""
+    model: Pattern = "*"
+    """Which models."""
+    each: Literal["all", "key", "agent", "model"] = "all"
+    """`all`: everything that fits is counted together; else each key, agent or model alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model costs: US dollars for a million tokens."""
+
+    model: Pattern = "*"
+    """Its name, or a pattern; the longest that fits counts."""
+    input: Money = "0"
+    """Of tokens that the model reads."""
+    output: Money = "0"
+    """Of tokens that it writes."""
+    cache_read: Money | None = None
+    """Of input read from a cache. Absent: as other input."""
+    cache_write: Money | None = None
+    """Of input written to a cache. Absent: as other input."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HumdSettings:
     """The router."""
@@ -178,6 +225,12 @@ class HumdSettings:
     """Where peers may come in over TCP. Absent: humd only dials."""
     frame_bytes_max: FrameBytes = field(default=16 * MIB, metadata={"json": "maxFrameBytes"})
     """Bytes of one line or frame. A longer one is refused and its link closed."""
+    budgets: tuple[Budget, ...] = ()
+    """What may be used in a time, whoever asks; beside the limits of clients' keys."""
+    prices: tuple[Price, ...] = ()
+    """What models cost, over the table that comes with hum."""
+    unknown_price: Literal["refuse", "ignore"] = "refuse"
+    """What a budget in money does with a model whose price nobody knows."""
     thehum: ThehumSettings = ThehumSettings()
 
 

@@ -50,6 +50,9 @@ COUNTED = ("pennyDelta", "usage")
 COUNTS_MAX = 24
 """Of such numbers in one body; of more the first ones by name."""
 COUNT_NAME_CHARS_MAX = 64
+ACCOUNT = "account"
+ACCOUNT_BYTES_MAX = 16 * 1024
+"""Of what a prompt says of who pays, which stays too: budgets are counted from it."""
 TOOLS_BYTES_MAX = 8 * 1024
 """Of the names of a prompt's tools, which stay too."""
 
@@ -124,6 +127,8 @@ def routing_fields(body: dict[str, Any]) -> dict[str, Any]:
         key: body[key] for key in ROUTING if key in body and _fits(body[key], ROUTING_BYTES_MAX)
     }
     kept |= {key: counts for key in COUNTED if (counts := _counts(body.get(key)))}
+    if ACCOUNT in body and _fits(body[ACCOUNT], ACCOUNT_BYTES_MAX):
+        kept[ACCOUNT] = body[ACCOUNT]
     tools = body.get("tools")
     if isinstance(tools, list):
         names = [

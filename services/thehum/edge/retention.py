@@ -21,6 +21,8 @@ from thehum.edge.log import Log
 EVERY_SECONDS = 30.0
 HASH_BYTES_EACH = 33
 """Of one event in the tree, with its part of the upper levels."""
+URGENT_SEGMENTS = 2
+"""With room for fewer full segments than this, what covers the oldest one is urgent."""
 RESERVED_SEGMENTS = 2
 """Room kept free of events: the spare is laid out in it, and a segment compressed."""
 
@@ -52,6 +54,9 @@ class Retention:
         self._beside_bytes = beside_bytes
         self.is_over = False
         """Whether the log is larger or older than its bound, because somebody needs the events."""
+        self.urgent_seq = 0
+        """There is little room: let the events up to here be covered, so that they may go. 0 when
+        there is enough."""
         self.kept_bytes = 0
         """On disk for full segments, their bodies, hashes and snapshots, when last looked at."""
         self.dropped = 0
@@ -88,11 +93,16 @@ class Retention:
         kept, hash_bytes = self._log.kept(), self._checkpoints.disk_bytes
         beside_bytes = self._beside_bytes()
         self.kept_bytes = sum(each.size for each in kept) + hash_bytes + beside_bytes
+        segment_bytes = self._bound.segment_bytes
+        soon_bytes = self.kept_bytes + (RESERVED_SEGMENTS + URGENT_SEGMENTS) * segment_bytes
+        is_rolling = self._bound.mode is Mode.ROLLING
+        is_pressed = is_rolling and bool(kept) and soon_bytes > self._bound.bytes_max
+        self.urgent_seq = kept[0].last_seq if is_pressed else 0
         verdict = judge(
             kept,
             self._bound,
             self.needs,
-            other_bytes=RESERVED_SEGMENTS * self._bound.segment_bytes + beside_bytes,
+            other_bytes=RESERVED_SEGMENTS * segment_bytes + beside_bytes,
             hash_bytes=hash_bytes,
             is_old=lambda each: self._end_ms(each) < now_ms - self._bound.age_ms_max,
         )

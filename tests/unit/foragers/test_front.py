@@ -20,6 +20,7 @@ from foragers.front.exchanges import Exchanges
 from foragers.front.keys import Keys
 from foragers.front.requests import Bodies, Room
 from foragers.front.sessions import Sessions
+from foragers.front.spool import Spool
 from foragers.front.turns import Turns
 from nest.bee import Tones
 from nest.guard import Message
@@ -136,16 +137,18 @@ class Client:
 class House:
     """A front with its stand-in for humd."""
 
-    def __init__(self, tasks: TaskGroup) -> None:
+    def __init__(self, tasks: TaskGroup, spool_dir: Path) -> None:
         self.bus = Bus()
         self.now = 0.0
         metrics = Registry()
         self.sessions = Sessions(metrics)
+        spool = Spool(spool_dir, metrics)
         self.turns = Turns(self.bus, tasks, self.sessions, metrics, now=lambda: self.now)
         self.catalogue = Catalogue(self.bus, now=lambda: self.now)
         chats = Exchanges(
-            self.bus, self.turns, self.sessions, self.catalogue, metrics, frame_bytes_max=65_536
-        )
+            self.bus, self.turns, self.sessions, spool, self.catalogue, metrics,
+            frame_bytes_max=65_536,
+        )  # fmt: skip
         keys = Keys(Path("/nonexistent/keys"), metrics, is_needed=False)
         self.front = Front(self.bus, keys, chats, self.catalogue, metrics)
         self.metrics = metrics
@@ -171,9 +174,9 @@ class House:
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def house(tmp_path: Path) -> AsyncIterator[House]:
     async with anyio.create_task_group() as tasks:
-        yield House(tasks)
+        yield House(tasks, tmp_path / "spool")
         tasks.cancel_scope.cancel()
 
 

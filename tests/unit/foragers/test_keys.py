@@ -111,8 +111,8 @@ def test_the_account_of_a_prompt_says_whose_it_is_and_what_holds_it() -> None:
     assert account_of(None, {}) == {}
     assert account_of(None, headers) == {"agent": "bob"}
     assert account_of(None, {b"x-hum-agent": b"b" * (NAME_CHARS_MAX + 1)}) == {}
-    assert account_of(KEY, headers) == {"key": KEY.id, "agent": "bob"}
-    whole = {"key": "k", "agent": "ada", "tools": ["humfs_*"], "limits": ["5 usd/day"]}
+    assert account_of(KEY, headers) == {"id": KEY.id, "agent": "bob"}
+    whole = {"id": "k", "agent": "ada", "tools": ["humfs_*"], "limits": ["5 usd/day"]}
     assert account_of(key, headers) == whole
 
 

@@ -1,0 +1,159 @@
+"""Large images of a request, taken out before anybody reads it as JSON, and put beside the prompt.
+
+`lift` cuts every long base64 text out of a body and leaves a mark of a few bytes; what reads the
+body then is quick. `place` finds the marks, and long images that were not lifted, where a prompt
+has images, and has a reference put in the place of each.
+
+A mark is only good where an image stands. One that is left anywhere else was cut out of a text;
+then the whole body has to be read as it came.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from thrum.attachments import MEDIA_CHARS_MAX, read_reference, reference
+from thrum.frames import pack_body
+from thrum.tones import Body
+
+LARGE_BYTES = 64 * 1024
+"""A base64 text of this length is put beside the prompt."""
+QUOTES_MAX = 65_536
+"""Quotes looked at in one body; what comes behind them is read as it came."""
+HEAD_CHARS = 16
+"""Of a text that is cut out, the characters that stay: some dialects tell the type by them."""
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """A body without its long base64 texts."""
+
+    thin: bytes
+    texts: tuple[bytes, ...] = ()
+    mark: str = ""
+    """How the marks begin; each goes on with the number of its text."""
+
+
+def lift(raw: bytes, nonce: str) -> Lifted:
+    """Cut long base64 texts out of a body of JSON. Nobody who writes bodies knows `nonce`."""
+    if len(raw) < LARGE_BYTES:
+        return Lifted(raw)
+    mark = f"@{nonce}."
+    pieces: list[bytes] = []
+    texts: list[bytes] = []
+    kept = 0
+    for start, end in _long_strings(raw):
+        comma = raw.find(b",", start, start + MEDIA_CHARS_MAX + 32)
+        begin = comma + 1 if comma >= 0 and raw.startswith(b"data:", start) else start
+        text = raw[begin:end]
+        if len(text) >= LARGE_BYTES and not text.translate(None, _BASE64):
+            pieces += (raw[kept:begin], text[:HEAD_CHARS], f"{mark}{len(texts)}@".encode())
+            texts.append(text)
+            kept = end
+    if not texts:
+        return Lifted(raw)
+    return Lifted(b"".join((*pieces, raw[kept:])), tuple(texts), mark)
+
+
+def place(bodies: Iterable[Body], lifted: Lifted, put: Callable[[bytes], str]) -> bool:
+    """Put references where the images of prompts stand; False when a mark is somewhere else.
+
+    `put` takes the base64 text of an image and returns its digest. When this returns False the
+    prompts are not to be used.
+    """
+    digests: dict[str, str] = {}
+    for body in bodies:
+        for holder, key in _images(body):
+            media, data = _parted(holder, key)
+            if media is None or data is None:
+                continue
+            if data not in digests and (text := _text(data, lifted)) is not None:
+                digests[data] = put(text)
+            if data in digests:
+                holder.pop("data", None)
+                holder["url"] = reference(media, digests[data])
+        if lifted.texts and lifted.mark.encode() in pack_body(body):
+            return False
+    return True
+
+
+def with_texts(messages: Iterable[Body], read: Callable[[str], bytes]) -> tuple[Body, ...]:
+    """Messages of a chat with every image in them again, for whoever keeps them longer."""
+    return tuple(_whole(message, read) for message in messages)
+
+
+def _whole(message: Body, read: Callable[[str], bytes]) -> Body:
+    content = message.get("content")
+    if type(content) is not list:
+        return message
+    return {**message, "content": [_whole_part(part, read) for part in content]}
+
+
+def _whole_part(part: Body, read: Callable[[str], bytes]) -> Body:
+    held = part.get("image_url")
+    found = read_reference(held["url"]) if type(held) is dict else None
+    if found is None:
+        return part
+    media, digest = found
+    url = f"data:{media};base64,{read(digest).decode()}"
+    return {**part, "image_url": {"url": url}}
+
+
+def _long_strings(raw: bytes) -> Iterator[tuple[int, int]]:
+    """Where long runs without a quote are, inside two quotes; most are strings."""
+    at = raw.find(b'"')
+    for _ in range(QUOTES_MAX):
+        if at < 0:
+            return
+        end = raw.find(b'"', at + 1)
+        if end - at > LARGE_BYTES:
+            yield at + 1, end
+        at = end
+
+
+def _images(prompt: Body) -> Iterator[tuple[Body, str]]:
+    """Every object of a prompt that holds an image, with the key that it is under."""
+    for attached in prompt.get("attachments") or ():
+        yield attached, "data" if "data" in attached else "url"
+    yield from _parts(prompt.get("content"))
+    for entry in prompt.get("history") or ():
+        yield from _parts(entry.get("content"))
+
+
+def _parts(content: object) -> Iterator[tuple[Body, str]]:
+    for part in content if type(content) is list else ():
+        held = part.get(part.get("type")) if type(part) is dict else None
+        if type(held) is dict and type(held.get("url")) is str:
+            yield held, "url"
+
+
+def _parted(holder: Mapping[str, Any], key: str) -> tuple[str | None, str | None]:
+    """The media type and the base64 text of an image; None for one that is elsewhere."""
+    value = holder.get(key)
+    if type(value) is not str:
+        return None, None
+    if key == "data":
+        return _media(str(holder.get("mediaType"))), value
+    head, comma, _ = value[: MEDIA_CHARS_MAX + 32].partition(",")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        return None, None
+    return _media(head[len("data:") : -len(";base64")].partition(";")[0]), value[len(head) + 1 :]
+
+
+def _media(media: str) -> str:
+    plain = media.replace("/", "", 1).translate(str.maketrans("", "", ".+*-_"))
+    return media if "/" in media and plain.isalnum() and plain.isascii() else "image/*"
+
+
+def _text(data: str, lifted: Lifted) -> bytes | None:
+    """The base64 text that stands here: one that was cut out, or a long one; None for others."""
+    if len(data) >= LARGE_BYTES:
+        text = data.encode("utf-8", "surrogatepass")
+        return None if text.translate(None, _BASE64) else text
+    marked = data[HEAD_CHARS:]
+    for number, text in enumerate(lifted.texts):
+        if marked == f"{lifted.mark}{number}@":
+            return text
+    return None

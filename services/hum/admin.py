@@ -1,0 +1,39 @@
+"""Questions to the sidecar: what the dashboard and the command line both ask."""
+
+import http.client
+import os
+from typing import Any
+
+import orjson
+
+from hum.bees import address, read_bees
+from hum.errors import absent
+from nest.paths import Paths
+from nest.private import read_private
+from nest.settings import load
+from thrum.errors import LocalError
+
+ANSWER_SECONDS = 5.0
+ANSWER_BYTES_MAX = 16 * 1024 * 1024
+
+
+def ask_admin(path: str) -> dict[str, Any]:
+    """The answer to one question under `/api`. Raises `DaemonAbsent`."""
+    paths = Paths.from_environment(os.environ)
+    settings = load(paths, os.environ).sidecar
+    found = address(read_bees(paths).get("sidecar"), settings.host, settings.port)
+    try:
+        token = read_private(paths.sidecar_token).decode().strip()
+        link = http.client.HTTPConnection(found.host, found.port, timeout=ANSWER_SECONDS)
+        try:
+            link.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+            answer = link.getresponse()
+            status, body = answer.status, answer.read(ANSWER_BYTES_MAX)
+        finally:
+            link.close()
+    except (OSError, http.client.HTTPException) as problem:
+        raise absent(f"the sidecar at {found.url} does not answer: {problem}") from problem
+    if status != 200:
+        raise LocalError(f"the sidecar answers {status}", hint="hum status; hum logs sidecar")
+    told: dict[str, Any] = orjson.loads(body)
+    return told

@@ -1,0 +1,44 @@
+"""Attachments of a prompt in the request to a service: marks first, the bytes at the very end.
+
+A request is built with a mark where base64 belongs, so that nobody copies or escapes megabytes; the
+marks are replaced in the finished body. The base64 text is spliced as it is: whoever put it down
+has seen that nothing in it means anything in JSON.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from thrum.attachments import read_reference
+from thrum.tones import Body
+
+
+def marked(messages: Iterable[Body], nonce: str) -> tuple[list[Body], dict[str, bytes]]:
+    """Messages with marks in place of references, and the mark of each digest."""
+    marks: dict[str, bytes] = {}
+    return [_message(message, nonce, marks) for message in messages], marks
+
+
+def splice(body: bytes, marks: Mapping[str, bytes], read: Callable[[str], bytes]) -> bytes:
+    """The body with the text of each attachment in place of its marks."""
+    for digest, mark in marks.items():
+        body = read(digest).join(body.split(mark))
+    return body
+
+
+def _message(message: Body, nonce: str, marks: dict[str, bytes]) -> Body:
+    content = message.get("content")
+    if type(content) is not list:
+        return message
+    return {**message, "content": [_part(part, nonce, marks) for part in content]}
+
+
+def _part(part: Mapping[str, Any], nonce: str, marks: dict[str, bytes]) -> Mapping[str, Any]:
+    image = part.get("image_url")
+    url = image.get("url") if type(image) is dict else None
+    found = read_reference(url) if type(url) is str else None
+    if type(image) is not dict or found is None:
+        return part
+    media, digest = found
+    mark = f"@{nonce}.{digest}@"
+    marks[digest] = mark.encode()
+    return {**part, "image_url": {**image, "url": f"data:{media};base64,{mark}"}}
