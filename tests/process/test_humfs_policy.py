@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.support.humfs import Tools, humfs
+
+from humfs.core.languages import language_of
 
 pytestmark = pytest.mark.process
 
@@ -174,3 +177,17 @@ def test_a_log_of_sixty_megabytes_is_searched_in_little_memory(tools: Tools, roo
     assert result.metadata["hits"] == 3
     found = [row.partition("\t")[0] for row in result.output.split("\n")[1:]]
     assert found == [f"big.log:{at + 1}" for at in sorted(hits)]
+
+
+def test_what_was_parsed_is_let_go() -> None:
+    """A grammar's reader keeps what it is given; files must not stay in memory with it."""
+    sources, size = 80, 1_000_000
+    python = language_of("x.py")
+    assert python is not None
+    python.outline(b"x = 1\n")
+    before = psutil.Process().memory_info().rss
+
+    for number in range(sources):
+        python.outline(b"# %d " % number + b"x" * size + b"\n")
+
+    assert psutil.Process().memory_info().rss - before < sources * size // 2

@@ -330,6 +330,23 @@ class TestCommands:
 
         assert result.metadata["error"] == "read_only"
 
+    async def test_protected_names_that_a_command_makes_are_named(
+        self, roots: Roots, masks: Masks, root: Path
+    ) -> None:
+        (root / "old").mkdir()
+        (root / "old" / ".envrc").write_text("")
+        (root / "link.py").write_text("import os; os.symlink('x', 'old/.idea')")
+        async with tool(roots, masks, Level.PARTIAL) as bash:
+            result = await run(bash, "git init -q new && echo made")
+            later = await run(bash, "cd new; git config a.b c; echo x > .git/hooks/pre-push; pwd")
+            linked = await run(bash, "python3 link.py")
+
+        made = [f"{root}/new/.git/config", f"{root}/new/.git/hooks"]
+        assert result.metadata["protectedMade"][:2] == made
+        assert made[0] in result.output
+        assert later.metadata["error"] == "routed"
+        assert "symbolic link" in str(linked.metadata["protectedMade"])
+
     async def test_a_name_swapped_at_the_wrong_moment_is_looked_at_again(
         self, roots: Roots, masks: Masks, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -350,7 +367,7 @@ class TestCommands:
             result = await run(bash, "echo ran")
 
         assert result.output == "ran"
-        assert len(looked) == 2
+        assert len(looked) == 3  # the last one for what the command made
 
     async def test_the_oldest_of_many_background_commands_ends(
         self, roots: Roots, masks: Masks, root: Path, monkeypatch: pytest.MonkeyPatch

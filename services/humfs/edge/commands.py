@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import ByteReceiveStream
 
-from humfs.core.sandbox.layers import Standing
+from humfs.core.sandbox.layers import Layer, Standing
 from humfs.core.shell.output import Stream
 from humfs.edge.sandbox import Sandbox
 from nest.cells.cell import Cell, CellFailed
@@ -56,6 +56,8 @@ class Command:
     was_ended: bool = False
     """Whether the sandbox itself ended: the kernel killed it for want of memory."""
     lingers: bool = False
+    made: list[str] = field(default_factory=list)
+    """Names that other programs run or trust, and that came while it ran."""
     failure: Exception | None = None
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
@@ -111,15 +113,16 @@ class Commands:
 
     async def _live(self, command: Command) -> None:
         """From the start of a command to the end of everything it started."""
+        seen: set[str] = set()
         try:
             with command.scope:
                 async with (
-                    self._sandbox.cell(command.argv, command.cwd, command.standing) as cell,
+                    self._sandbox.cell(command.argv, command.cwd, command.standing, seen) as cell,
                     anyio.create_task_group() as readers,
                 ):
                     for number, stream in enumerate((cell.stdout, cell.stderr)):
                         readers.start_soon(_read, stream, command, number)
-                    await self._follow(cell, command)
+                    await self._follow(cell, command, seen)
                     readers.cancel_scope.cancel()
         except Exception as problem:  # noqa: BLE001 - whoever waits raises it
             command.failure = problem
@@ -127,7 +130,17 @@ class Commands:
             command.ended.set()
             _answer(command)
 
-    async def _follow(self, cell: Cell, command: Command) -> None:
+    async def _follow(self, cell: Cell, command: Command, seen: set[str]) -> None:
+        """Wait for the shell, and for what it leaves running."""
+        await self._end(cell, command)
+        if Layer.BUBBLEWRAP in command.standing.layers:
+            command.made = await self._sandbox.made_since(seen)
+        if command.lingers:
+            _answer(command)
+            await self._linger(cell, command)
+
+    async def _end(self, cell: Cell, command: Command) -> None:
+        """Return when the shell has ended and its output is read, as far as that is waited for."""
         try:
             with anyio.move_on_after(command.timeout_seconds) as patience:
                 command.exit_status = await cell.exited()
@@ -147,10 +160,7 @@ class Commands:
             await cell.gone()
             for drained in command.drained:
                 await drained.wait()
-        if patience.cancelled_caught:
-            command.lingers = True
-            _answer(command)
-            await self._linger(cell, command)
+        command.lingers = patience.cancelled_caught
 
     async def _linger(self, cell: Cell, command: Command) -> None:
         self._lingering.append(command)

@@ -35,6 +35,11 @@ class Found:
     folders: set[str] = field(default_factory=set)
     """Those above what is protected."""
 
+    @property
+    def protected(self) -> frozenset[str]:
+        """The protected names that exist, but for empty folders."""
+        return frozenset(mount.path for mount in self.mounts if mount.how is How.READABLE)
+
     def hold(self, root: Root, relative: str) -> None:
         """Note a name that is not there, or an empty folder."""
         if (root, relative) not in self.held:

@@ -26,12 +26,15 @@ from humfs.edge.cgroups import PROCESSES_MAX, Cgroups
 from humfs.edge.filters import NoFilter, call_filter
 from humfs.edge.masks import Masks
 from humfs.edge.roots import Roots
+from humfs.errors import Refusal
 from nest.cells import walls
 from nest.cells.cell import UNWRAPPED, Cell, CellFailed, Wrapper, opened
 from nest.cells.orders import Order, Pinned, Walls
 
 PROBE_SECONDS = 20.0
 """How long the first command may take, on a machine that is busy."""
+MADE_MAX = 20
+"""New protected names that are told about one command."""
 ATTEMPTS_MAX = 3
 """Times a sandbox is made anew because somebody swapped what it was to show."""
 FILE_BYTES_MAX = 4 * 1024 * 1024 * 1024
@@ -111,8 +114,12 @@ class Sandbox:
         return self._cgroups.sweep() + self._masks.sweep(self._roots)
 
     @asynccontextmanager
-    async def cell(self, argv: Sequence[str], cwd: str, standing: Standing) -> AsyncIterator[Cell]:
+    async def cell(
+        self, argv: Sequence[str], cwd: str, standing: Standing, seen: set[str]
+    ) -> AsyncIterator[Cell]:
         """Run a program inside; the end of the block is the end of everything it started.
+
+        `seen` gets the protected names that are there before it runs.
 
         Without bubblewrap it runs beside us, with what else there is. Raises `Refusal` when the
         roots cannot be protected, `CellFailed` when nothing could be started.
@@ -133,7 +140,7 @@ class Sandbox:
         held: list[Mount] = []
         try:
             async with AsyncExitStack() as stack:
-                yield await self._entered(stack, argv, cwd, standing, held)
+                yield await self._entered(stack, argv, cwd, standing, held, seen)
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._masks.release, self._roots, held)
@@ -145,10 +152,11 @@ class Sandbox:
         cwd: str,
         standing: Standing,
         held: list[Mount],
+        seen: set[str],
     ) -> Cell:
         """A cell in a new sandbox; tried again when something was swapped on the way."""
         for attempt in range(1, ATTEMPTS_MAX + 1):
-            mounts = await to_thread.run_sync(self._prepare, held)
+            mounts = await to_thread.run_sync(self._prepare, held, seen)
             boxed = self._boxed(argv, cwd, standing, mounts)
             try:
                 return await stack.enter_async_context(boxed)
@@ -192,9 +200,24 @@ class Sandbox:
             async with opened(order, wrapper=wrapper) as cell:
                 yield cell
 
-    def _prepare(self, held: list[Mount]) -> list[Mount]:
+    async def made_since(self, seen: set[str]) -> list[str]:
+        """Protected names that came since: a command made them, where none could be held."""
+        return await to_thread.run_sync(self._made_since, seen)
+
+    def _made_since(self, seen: set[str]) -> list[str]:
+        try:
+            found = self._look()
+        except Refusal as refusal:
+            return [refusal.message]
+        return sorted(found.protected - seen)[:MADE_MAX]
+
+    def _look(self) -> protected.Found:
+        return protected.look(self._roots, hidden=self._hidden, kept=_interpreter())
+
+    def _prepare(self, held: list[Mount], seen: set[str]) -> list[Mount]:
         """Look through the roots and hold what is missing; in a thread."""
-        found = protected.look(self._roots, hidden=self._hidden, kept=_interpreter())
+        found = self._look()
+        seen |= found.protected
         held += self._masks.hold(self._roots, found.held)
         return ordered([*found.mounts, *held])
 

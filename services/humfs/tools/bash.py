@@ -140,6 +140,11 @@ def _answer(args: BashArgs, command: "Command") -> Result:
         last.append("(the sandbox was ended from outside: too much memory)")
     if command.lingers:
         last.append("(a child of the command is still running in the background)")
+    if command.made:
+        last.append(
+            "(names that other programs run or trust are new, look at them before you use them: "
+            f"{', '.join(command.made)})"
+        )
     out, err = command.out, command.err
     output = told(out, err, exit_status=command.exit_status, first=first, last=last)
     metadata: Body = {
@@ -152,6 +157,8 @@ def _answer(args: BashArgs, command: "Command") -> Result:
         "cwd": command.cwd,
         "durationMs": round(command.seconds * 1_000),
     }
+    if command.made:
+        metadata["protectedMade"] = list(command.made)
     if args.ignored:
         metadata["ignoredArgs"] = list(args.ignored)
     return Result(output=output, title=args.title, metadata=metadata)

@@ -153,7 +153,8 @@ def _ranked(sources: Sources, targets: list[Target], query: str) -> Iterator[_Ra
     for number, target in enumerate(targets):
         if sources.watch.is_over:
             left = len(targets) - number
-            sources.out_of_time = f"[incomplete: out of time with {left} file(s) left]"
+            reason = f"[incomplete: out of time with {left} file(s) left]"
+            sources.out_of_time = sources.out_of_time or reason
             return
         text = sources.text(target)
         language = language_of(target.path, text.source) if text is not None else None

@@ -54,7 +54,8 @@ class Sources:
         for at in range(len(self.targets)):
             if self.watch.is_over:
                 every = len(self.targets)
-                self.out_of_time = f"[incomplete: out of time after {at} of {every} files]"
+                reason = f"[incomplete: out of time after {at} of {every} files]"
+                self.out_of_time = self.out_of_time or reason
                 return
             yield at
 
@@ -102,13 +103,20 @@ class Sources:
                 yield target, text, language
 
     def outline(self, target: Target, text: Text, language: Language) -> Outline:
-        """Parse a file; raises `Refusal` when the time is over or the call cancelled."""
+        """Parse a file; empty, and the answer says so, when the time is over in the middle of it.
+
+        Raises `Refusal` when the call is cancelled, or when it is about this file alone.
+        """
         try:
             return language.outline(text.source, self.watch.wants_stop)
         except ParseStopped:
             self.watch.check()
-            message = f"The search ran out of time while parsing {target.path}."
-            raise Refusal(Code.TIMEOUT, message) from None
+            if self.resolved.is_single:
+                message = f"The search ran out of time while parsing {target.path}."
+                raise Refusal(Code.TIMEOUT, message) from None
+            reason = f"[incomplete: out of time in {views.clean_name(target.path)}]"
+            self.out_of_time = self.out_of_time or reason
+            return Outline(language.name)
 
     def end(self, page: views.Page, hits: int) -> tuple[views.Page, Body]:
         """Say what was left out; the answer and its metadata."""

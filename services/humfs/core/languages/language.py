@@ -1,8 +1,9 @@
 """What a language offers, and how one made of a single grammar does it."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from tree_sitter import Language as Grammar
 from tree_sitter import Parser, Range, Tree
@@ -13,6 +14,8 @@ from humfs.core.syntax import Syntax
 
 CHUNK_BYTES = 64 * 1024
 """Bytes handed to the parser at a time."""
+TEXT_BYTES = 1024
+"""The same when the text of a node is asked for."""
 QUESTION_STEPS = 32
 """Of the times the parser asks whether to stop, each so many-th is answered; it asks each 10 us."""
 
@@ -67,10 +70,13 @@ def parse(
     ranges: Sequence[Range] | None = None,
 ) -> Tree:
     """Parse all of `source`, or only `ranges` of it; raises `ParseStopped`."""
-    stopped, steps = False, 0
+    stopped, steps, is_parsed, buffer = False, 0, False, _buffer()
 
-    def chunk(at: int, _: object) -> bytes:
-        return source[at : at + CHUNK_BYTES]
+    def chunk(at: int, _: object) -> bytes | bytearray:
+        if is_parsed:  # a node's text is asked for
+            return source[at : at + TEXT_BYTES]
+        buffer[:] = source[at : at + CHUNK_BYTES]
+        return buffer
 
     def progress(_: int, __: bool) -> bool:
         nonlocal stopped, steps
@@ -80,8 +86,27 @@ def parse(
 
     parser = Parser(grammar, included_ranges=ranges) if ranges else Parser(grammar)
     try:
-        return parser.parse(chunk, progress_callback=progress)
+        return parser.parse(
+            cast("Callable[[int, object], bytes]", chunk), progress_callback=progress
+        )
     except ValueError:
         if stopped:
             raise ParseStopped from None
         raise
+    finally:
+        is_parsed = True
+        buffer.clear()
+
+
+_buffers = threading.local()
+
+
+def _buffer() -> bytearray:
+    """The buffer in which this thread hands source to the parser.
+
+    The binding never lets go of what its reader returned, so it is given the same object each time.
+    """
+    if not hasattr(_buffers, "one"):
+        _buffers.one = bytearray()
+    buffer: bytearray = _buffers.one
+    return buffer
