@@ -72,7 +72,7 @@ class Release:
             self._bus.forget(effect.client)
             self._catch_ups.forget(effect.client)
         elif isinstance(effect, Inherit):
-            self._bus.inherit(effect.old, effect.new, effect.heard)
+            self._bus.inherit(effect)
             self._catch_ups.inherit(effect.old, effect.new)
         elif isinstance(effect, CatchUp):
             if not self._catch_ups.begin(effect):

@@ -31,6 +31,7 @@ BEES_SNAPSHOT = "bees.json"
 DRIFT_DIR = "drift"
 PENNY = "penny.json"
 THEHUM_DIR = "thehum"
+THEHUM_HEAD = "thehum.head"
 THEHUM_SEQ = "seq.bin"
 THEHUM_ROOT = "root.txt"
 THEHUM_AUTHOR = "author.json"
@@ -257,6 +258,11 @@ class Paths:
     @property
     def thehum_seq(self) -> Path:
         return self.thehum / THEHUM_SEQ
+
+    @property
+    def thehum_head(self) -> Path:
+        """The head of the log, remembered outside its folder."""
+        return self.state / THEHUM_HEAD
 
     @property
     def thehum_root(self) -> Path:

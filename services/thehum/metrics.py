@@ -52,8 +52,14 @@ class Metrics:
             "hum_log_recovered_bytes", "Bytes of a torn tail that this start quarantined."
         )
         recovered.set(opened.recovered_bytes)
-        read_only = registry.gauge("hum_log_read_only", "1 when the log is damaged or cut short.")
-        read_only.set(opened.read_only is not None)
+        self._read_only = registry.gauge(
+            "hum_log_read_only", "1 when the log is damaged or cut short."
+        )
+        self._read_only.set(opened.read_only is not None)
+
+    def damaged(self) -> None:
+        """The log is not written any more."""
+        self._read_only.set(1)
 
     def committed(self, events: int, batches: int, seconds: float) -> None:
         """A group is on disk."""

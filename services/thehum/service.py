@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import orjson
+
 from nest.identity import load_or_mint_identity
 from nest.known import known_secrets
 from nest.lifecycle import Context
@@ -27,12 +29,16 @@ from thehum.core.forgetting import Done, Order, report_of
 from thehum.core.groups import Signing
 from thehum.core.keeping import SALT_BYTES, Keep
 from thehum.core.retention import Bound, Mode, Needs
+from thehum.core.sealed import BrokenSegment
+from thehum.core.trouble import dump_trouble
 from thehum.edge.anchors import Anchors
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
+from thehum.edge.remembered import HeadFile
 from thehum.edge.retention import Retention, steady_ms
+from thehum.edge.scrub import Scrub
 from thehum.edge.snapshots import Snapshots
 from thehum.edge.witness import Witness
 from thehum.errors import DiskFull
@@ -92,6 +98,7 @@ class Service:
             context.paths.thehum,
             keyring.identity,
             later=keyring.chain.events,
+            head_file=HeadFile(context.paths.thehum_head),
             signing=Signing(settings.signing),
             segment_bytes=settings.segment_bytes,
             segment_events=settings.segment_events,
@@ -100,6 +107,7 @@ class Service:
         is_new = self._log.head.seq == 0
         keyring.settle(self._log)
         self._checkpoints = Checkpoints(self._log, context.paths.thehum, now=time.monotonic())
+        self._scrub = Scrub(self._log, now=time.monotonic())
         self._keep = Keep(
             mint_salt=lambda: secrets.token_bytes(SALT_BYTES),
             sensitive=frozenset(settings.sensitive),
@@ -201,8 +209,11 @@ class Service:
         is_open, took = self._receive(socket)
         self._commits.commit()
         self._backfills.answer()
-        if self._questions.answer():
-            self._metrics.witnessed(self._witness)
+        try:
+            if self._questions.answer():
+                self._metrics.witnessed(self._witness)
+        except BrokenSegment as problem:
+            self._suspect(problem)
         while (frame := self._link.take()) is not None:
             if not socket.send(frame):
                 return False
@@ -256,8 +267,9 @@ class Service:
             "offer": {"epoch": last.epoch, "batch": last.number} if last else {},
             "state": "writable" if self._log.read_only is None else "read-only",
         }
-        if self._log.read_only is not None:
-            body["reason"] = self._log.read_only
+        if self._log.trouble is not None:
+            body["reason"] = self._log.trouble.reason
+            body["trouble"] = orjson.loads(dump_trouble(self._log.trouble))
         return body
 
     def _say(self, tone: Tone) -> None:
@@ -311,11 +323,20 @@ class Service:
             has_more = (is_idle or self._log.is_half_full) and self._log.prepare()
             has_more = self._checkpoints.tick(now, is_idle=is_idle and not has_more) or has_more
             has_more = self._witness.advance(is_idle=is_idle) or has_more
-            return has_more or (is_idle and self._log.compress())
+            has_more = has_more or (is_idle and self._log.compress())
+            return has_more or (is_idle and self._scrub.tick(now))
+        except BrokenSegment as problem:
+            self._suspect(problem)
+            return False
         except DiskFull as problem:
             self._spare_due_at = now + SPARE_RETRY_SECONDS
             log.warning("log.no_room", extra={"reason": problem.message})
             return False
+
+    def _suspect(self, problem: BrokenSegment) -> None:
+        """A segment that cannot be read: from now on the log is read and not written."""
+        self._log.suspect(self._log.first_seq, problem.message)
+        self._metrics.damaged()
 
     def _make_room(self, now: float, upto_seq: int) -> None:
         """The bound is near: have what is to go covered by a root and by snapshots now."""
@@ -340,7 +361,7 @@ class Service:
         """Leave a checkpoint of the whole log behind."""
         try:
             self._checkpoints.finish()
-        except DiskFull as problem:
+        except (DiskFull, BrokenSegment) as problem:
             log.warning("log.no_checkpoint", extra={"reason": problem.message})
 
 

@@ -18,11 +18,10 @@ from thrum.tones import Body
 
 LARGE_BYTES = 64 * 1024
 """A base64 text of this length is put beside the prompt."""
-QUOTES_MAX = 65_536
-"""Quotes looked at in one body; what comes behind them is read as it came."""
 HEAD_CHARS = 16
 """Of a text that is cut out, the characters that stay: some dialects tell the type by them."""
 
+_BLOCK_BYTES = LARGE_BYTES // 2
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 
@@ -102,15 +101,21 @@ def _whole_part(part: Body, read: Callable[[str], bytes]) -> Body:
 
 
 def _long_strings(raw: bytes) -> Iterator[tuple[int, int]]:
-    """Where long runs without a quote are, inside two quotes; most are strings."""
-    at = raw.find(b'"')
-    for _ in range(QUOTES_MAX):
-        if at < 0:
+    """Where long runs without a quote are, inside two quotes; most are strings.
+
+    A run that is long enough covers one of the blocks whole, so that all others cost one look.
+    """
+    at = 0
+    while at < len(raw):
+        if raw.find(b'"', at, at + _BLOCK_BYTES) >= 0:
+            at += _BLOCK_BYTES
+            continue
+        start, end = raw.rfind(b'"', 0, at) + 1, raw.find(b'"', at)
+        if end < 0:
             return
-        end = raw.find(b'"', at + 1)
-        if end - at > LARGE_BYTES:
-            yield at + 1, end
-        at = end
+        if start > 0 and end - start >= LARGE_BYTES:
+            yield start, end
+        at = end + 1
 
 
 def _images(prompt: Body) -> Iterator[tuple[Body, str]]:

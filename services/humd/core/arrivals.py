@@ -79,6 +79,9 @@ class Inherit(NamedTuple):
 
     old: ClientId
     new: ClientId
+    seq: int
+    """Of the hello by which it came: what is owed has this number from now on. The new door may
+    have seen later events already, and would never be offered earlier ones again."""
     heard: Mapping[str, int]
 
 

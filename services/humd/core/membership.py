@@ -39,7 +39,8 @@ def hello(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         if older.door is not None and not older.is_connected:
             _hand_over(state, older, known)
             state.clients.drop(older.id)
-            effects.append(Inherit(older.id, client, heard_of(arrival.body.get("heard"))))
+            heard = heard_of(arrival.body.get("heard"))
+            effects.append(Inherit(older.id, client, arrival.seq, heard))
             effects += _forget(state, older.door)
         elif older.door is None and known.door is None:
             scope = "door" if older.is_door else "client"

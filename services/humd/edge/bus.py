@@ -7,9 +7,9 @@ that ends is reported once through `on_gone`.
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from humd.core.arrivals import ClientId, Deliver
+from humd.core.arrivals import ClientId, Deliver, Inherit
 from humd.core.clients import door_of
 from humd.edge.greeting import Connection
 from humd.edge.outbox import STALL_SECONDS, Outbox, Owed
@@ -197,8 +197,9 @@ class Bus:
         outbox = self._outboxes.get(door_of(client) or client)
         return outbox is not None and not outbox.read_from_log
 
-    def inherit(self, old: ClientId, new: ClientId, heard: Mapping[str, int]) -> None:
+    def inherit(self, effect: Inherit) -> None:
         """What waits for a client of one door is for a client of another, but what it has heard."""
+        old, new, seq, heard = effect
         door = door_of(old)
         outbox = self._outboxes.get(door) if door else None
         if outbox is not None:
@@ -206,7 +207,8 @@ class Bus:
                 sid, wane = owed.header.sid, owed.header.wane
                 if owed.header.fan and sid and wane and wane <= heard.get(sid, 0):
                     continue
-                self.owe(Deliver(new, owed.header._replace(client=None), owed.raw))
+                number = seq if owed.header.seq else 0
+                self.owe(Deliver(new, owed.header._replace(client=None, seq=number), owed.raw))
 
     def forget(self, client: ClientId) -> None:
         """Nothing is owed to this client any more."""

@@ -23,6 +23,8 @@ STALL_SECONDS = 10.0
 """How long a congested bee may take nothing before it is cut off."""
 FRAME_PARCELS_MAX = 1_024
 FRAME_BYTES_SOFT_MAX = 1024 * 1024
+FRAME_BYTES_WHOLE_MAX = 12 * 1024 * 1024
+"""A frame is closed at this size even within one event: what a client inherits is of one."""
 
 
 class Owed(NamedTuple):
@@ -128,8 +130,8 @@ class Outbox:
     def next_frame(self) -> bytes | None:
         """The next run of parcels within the credit; None when there is nothing to send.
 
-        Parcels of one event are never split over two frames. The caller calls `unsent` when it
-        could not send.
+        Parcels of one event are not split over two frames, up to a size. The caller calls `unsent`
+        when it could not send.
         """
         room = min(CREDIT_PARCELS - len(self._flying), FRAME_PARCELS_MAX)
         if room <= 0 or not self._waiting:
@@ -138,7 +140,10 @@ class Outbox:
         size, seq = 0, -1
         while self._waiting:
             owed = self._waiting[0]
-            if owed.header.seq != seq and (room <= 0 or size >= FRAME_BYTES_SOFT_MAX):
+            is_new = owed.header.seq != seq
+            if is_new and (room <= 0 or size >= FRAME_BYTES_SOFT_MAX):
+                break
+            if parts and size + len(owed.raw) > FRAME_BYTES_WHOLE_MAX:
                 break
             parts += (frames.pack_header(owed.header), owed.raw)
             size, seq, room = size + len(owed.raw), owed.header.seq, room - 1

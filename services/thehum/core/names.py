@@ -23,6 +23,11 @@ CHECKPOINT = "checkpoint"
 BASE = "base.json"
 """Where the log begins, once its oldest events went."""
 
+TROUBLE = "read-only.json"
+"""Why the log is not written, while it is not."""
+GAPS = "gaps.json"
+"""Events that are lost, once a repair said so."""
+
 UNFINISHED = ".tmp"
 """Behind the name of a segment that is being compressed."""
 

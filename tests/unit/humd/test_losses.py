@@ -29,6 +29,11 @@ def adrift(world: World, client: str) -> bool:
     return known is not None and not known.is_connected
 
 
+def inherited(world: World) -> Inherit:
+    (effect,) = [effect for _, effect in world.effects if isinstance(effect, Inherit)]
+    return effect
+
+
 class TestALostWorker:
     def test_ends_each_of_its_turns_with_an_error(self, world: World) -> None:
         world.loses("W")
@@ -244,21 +249,21 @@ class TestALostDoor:
         world.loses("D")
         world.joins("E/a", "asker", hid="a")
 
-        assert Inherit("D/a", "E/a", {}) in [effect for _, effect in world.effects]
+        assert inherited(world) == Inherit("D/a", "E/a", world.seq, {})
 
     def test_says_how_far_who_inherits_has_heard(self, world: World) -> None:
         world.loses("D")
         heard = {"s": 3, "t": "4", "u": True, "v": None}
         world.joins("E/a", "asker", hid="a", heard=heard)
 
-        assert Inherit("D/a", "E/a", {"s": 3}) in [effect for _, effect in world.effects]
+        assert inherited(world) == Inherit("D/a", "E/a", world.seq, {"s": 3})
 
     @pytest.mark.parametrize("heard", [None, [], "s", 7])
     def test_takes_any_other_word_for_none(self, world: World, heard: object) -> None:
         world.loses("D")
         world.joins("E/a", "asker", hid="a", heard=heard)
 
-        assert Inherit("D/a", "E/a", {}) in [effect for _, effect in world.effects]
+        assert inherited(world) == Inherit("D/a", "E/a", world.seq, {})
 
     def test_ends_the_turns_of_workers_that_stay_away(self, world: World) -> None:
         world.joins("D/w", "worker", hid="w", models=["n"])

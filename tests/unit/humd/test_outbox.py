@@ -124,6 +124,19 @@ def test_a_large_parcel_closes_its_frame() -> None:
     assert len(frames.read_spans(frame)) == 1
 
 
+def test_parcels_of_one_event_are_split_where_no_frame_could_hold_them() -> None:
+    outbox = Outbox()
+    raw = frames.pack_body({"x": "x" * (limits.FRAME_BYTES_WHOLE_MAX // 2)})
+    owe(outbox, 7, 7, 7, raw=raw)
+
+    parcels = []
+    while (frame := outbox.next_frame()) is not None:
+        assert len(frame) < frames.FRAME_BYTES_MAX
+        parcels += frames.read_frame(frame)
+
+    assert [header.seq for header, _ in parcels] == [7, 7, 7]
+
+
 def test_what_is_for_one_client_can_be_taken_out() -> None:
     outbox = Outbox()
     owe(outbox, 1, client="a")
