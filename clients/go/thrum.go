@@ -112,6 +112,7 @@ const (
 	QualifierFederationScopeDenied    = "federation.scope.denied"
 	QualifierFrameTooLarge            = "frame.too-large"
 	QualifierHearOnlyDenied           = "hearOnly.denied"
+	QualifierLogBehind                = "log.behind"
 	QualifierLogUnavailable           = "log.unavailable"
 	QualifierOverflowModelUnavailable = "overflow.model-unavailable"
 	QualifierOverflowNoCapacity       = "overflow.no-capacity"

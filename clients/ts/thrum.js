@@ -87,6 +87,7 @@ export const Qualifier = {
   federationScopeDenied: "federation.scope.denied",
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
+  logBehind: "log.behind",
   logUnavailable: "log.unavailable",
   overflowModelUnavailable: "overflow.model-unavailable",
   overflowNoCapacity: "overflow.no-capacity",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from nest.metrics import Registry
 from thehum.core.forgetting import Done
 from thehum.core.keeping import Aside
+from thehum.edge.cursors import Cursors
 from thehum.edge.log import Log
 from thehum.edge.retention import Retention
 from thehum.edge.witness import Witness
@@ -31,6 +32,10 @@ class Metrics:
         self._held = registry.gauge("hum_log_witnessed", "Other logs of which a head is held.")
         self._caught = registry.gauge(
             "hum_log_two_histories", "Other logs that were caught with two histories."
+        )
+        self._cursors = registry.gauge("hum_log_cursors", "Readers that follow by a cursor.")
+        self._lapsed = registry.gauge(
+            "hum_log_cursors_lapsed", "Of those, readers that were too far behind."
         )
         self._first = registry.gauge("hum_log_first", "Seq of the oldest event that is kept.")
         self._kept_bytes = registry.gauge(
@@ -80,6 +85,11 @@ class Metrics:
         self._kept_bytes.set(retention.kept_bytes)
         self._dropped.set(retention.dropped)
         self._over.set(retention.is_over)
+
+    def followed(self, cursors: Cursors) -> None:
+        """Who follows was looked at."""
+        self._cursors.set(len(cursors))
+        self._lapsed.set(cursors.lapsed)
 
     def aside(self, asides: Sequence[Aside]) -> None:
         """These bodies are on disk beside the log."""

@@ -33,6 +33,7 @@ from thehum.core.sealed import BrokenSegment
 from thehum.core.trouble import dump_trouble
 from thehum.edge.anchors import Anchors
 from thehum.edge.checkpoints import Checkpoints
+from thehum.edge.cursors import Cursors
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
@@ -150,7 +151,8 @@ class Service:
         self._commits = Commits(
             self._log, keyring, self._keep, self._forgetting, self._metrics, say=self._link.offer
         )
-        self._backfills = Backfills(self._log, say=self._link.offer)
+        self._cursors = Cursors(context.paths.thehum, self._log, needs)
+        self._backfills = Backfills(self._log, self._cursors, say=self._link.offer)
         self._states = States(self._log, self._snapshots, say=self._link.offer)
         self._metrics.witnessed(self._witness)
         self._questions = Questions(
@@ -313,8 +315,11 @@ class Service:
             self._tend_anchors(now)
             if self._retention.urgent_seq:
                 self._make_room(now, self._retention.urgent_seq)
+            if self._retention.over_seq:
+                self._cursors.make_room(self._retention.over_seq)
             if self._retention.tick(wall_ms=_wall_ms(), steady_ms=steady_ms()):
                 self._metrics.kept(self._retention, self._log.first_seq)
+                self._metrics.followed(self._cursors)
                 return True
             if now < self._spare_due_at:
                 return False

@@ -122,3 +122,7 @@ def snapshot_seq(name: str) -> int | None:
     """The last event that a snapshot covers, by its name; None for any other file."""
     match = _SNAPSHOT.fullmatch(name)
     return int(match[1]) if match else None
+
+
+CURSORS = "cursors.json"
+"""How far those who follow the log have come."""
