@@ -52,6 +52,7 @@ MASKS_DIR = "masks"
 SHELL_PROXY_SOCK = "shell.sock"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
+LEASES_FILE = "leases.json"
 FRONT_DIR = "front"
 FRONT_SESSIONS = "sessions"
 FRONT_KEYS = "keys.json"
@@ -191,6 +192,11 @@ class Paths:
     def landed(self) -> Path:
         """When which place of which file was last edited; deletable, starts empty."""
         return self.state / WRITES_DIR / LANDED_TABLE
+
+    @property
+    def leases(self) -> Path:
+        """Who asked the others to leave which file alone, until when; deletable, starts empty."""
+        return self.state / WRITES_DIR / LEASES_FILE
 
     @property
     def masks(self) -> Path:
