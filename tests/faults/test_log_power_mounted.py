@@ -179,6 +179,7 @@ class Shelf:
 
     def _lay_out(self, disk: Disk) -> None:
         shutil.rmtree(self._root, ignore_errors=True)
+        self._stack.paths.thehum_head.unlink(missing_ok=True)  # of the disk before, maybe longer
         lay_out(self._root, disk)
 
     def _lost(self, opened: Log, lines: list[bytes]) -> list[int]:
