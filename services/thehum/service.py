@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import orjson
 
@@ -34,6 +35,7 @@ from thehum.core.trouble import dump_trouble
 from thehum.edge.anchors import Anchors
 from thehum.edge.checkpoints import Checkpoints
 from thehum.edge.cursors import Cursors
+from thehum.edge.disk import told_apart
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
@@ -77,6 +79,7 @@ LOG_CHIS = (
     Chi.SIGN,
     Chi.ROTATE_KEY,
 )
+T = TypeVar("T")
 ANCHOR = "anchor"
 """Who needs events whose root is not anchored yet."""
 
@@ -88,9 +91,10 @@ class Service:
 
     def __init__(self, context: Context) -> None:
         settings = context.settings.humd.thehum
-        bee = load_or_mint_identity(context.paths.bee_key("thehum"), prefix="fbee")
-        keyring = Keyring(context.paths)
         self._stop = context.stop
+        make_bee = partial(load_or_mint_identity, context.paths.bee_key("thehum"), prefix="fbee")
+        bee = when_there_is_room(make_bee, self._stop)
+        keyring = when_there_is_room(partial(Keyring, context.paths), self._stop)
         self._endpoint = context.paths.bus_endpoint
         self._socket_path = context.paths.bus_socket
         self._registry = context.metrics
@@ -106,7 +110,7 @@ class Service:
         )
         self._log = when_there_is_room(make_log, self._stop)
         is_new = self._log.head.seq == 0
-        keyring.settle(self._log)
+        when_there_is_room(partial(keyring.settle, self._log), self._stop)
         self._checkpoints = Checkpoints(self._log, context.paths.thehum, now=time.monotonic())
         self._scrub = Scrub(self._log, now=time.monotonic())
         self._keep = Keep(
@@ -370,15 +374,16 @@ class Service:
             log.warning("log.no_checkpoint", extra={"reason": problem.message})
 
 
-def when_there_is_room(make_log: Callable[[], Log], stop: Stop) -> Log:
-    """The log, once there is room on the disk even to begin it.
+def when_there_is_room(begin: Callable[[], T], stop: Stop) -> T:
+    """What `begin` returns, once there is room on the disk for what nobody can do without.
 
     Raises `DiskFull` when asked to stop before that.
     """
     pause = Poll([stop.descriptor])
     while True:
         try:
-            return make_log()
+            with told_apart("beginning the log"):
+                return begin()
         except DiskFull as problem:
             log.warning("log.no_room", extra={"reason": problem.message})
             pause.wait(IDLE_MS)
