@@ -1,7 +1,6 @@
 """Check what a hum proves, or fail; Python and PyNaCl are enough. See log.md, sections 1, 4 and 7.
 
-verify.py PROOF.json                        one event, as `hum thehum prove SEQ --out` writes it
-verify.py AUTHOR.json SEGMENT.ndjson ...    a chain: author.json and segments from the first on
+verify.py PROOF.json        one event, as `hum thehum prove SEQ --out` writes it
 """
 
 import re
@@ -22,7 +21,6 @@ def need(is_good: bool, reason: str) -> None:
 
 
 def follow(before: bytes, sig: bytes, after: bytes) -> None:
-    """Let the next key of the log take over where an event says so; `keys`: it, hash of next."""
     event, body = loads(before + after), loads(before + after)["body"]
     if event["chi"] in ("key-commit", "key-rotate"):
         new, said = bytes.fromhex(body["pubkey"]), f"{author}\n{keys[0].hex()}\n{body['pubkey']}\n"
@@ -36,43 +34,27 @@ def follow(before: bytes, sig: bytes, after: bytes) -> None:
         keys[:] = [new, body["next"]]
 
 
-first, *segments = (Path(name).read_bytes() for name in sys.argv[1:])
-facts = loads(first)
+facts = loads(Path(sys.argv[1]).read_bytes())
 author, keys = "humd_" + sha256(key := bytes.fromhex(facts["pubkey"])).hexdigest(), [key, ""]
-need(author == facts.get("author", facts.get("hid")), "the key is not the author's")
-if segments:
-    *lines, rest = b"".join(segments).rstrip(b"\0").split(b"\n")
-    link = signed = None
-    for before, sig, after in (LINE.fullmatch(line).groups() for line in lines):
-        event = loads(before + after)
-        place = (event["prev_hash"], event["seq"])
-        link = link or (place if event["seq"] > 1 else ("0" * 64, 1))
-        need((*place, event["author"]) == (*link, author), f"event {link[1]} does not follow")
-        link = (sha256(before + after).hexdigest(), link[1] + 1)
-        if sig and crypto_sign_open(bytes.fromhex(sig.decode()) + before + after, keys[0]):
-            signed = link
-        follow(before, sig, after)
-    need(rest == b"" and signed == link, "no signature covers the last events")
-    print(f"{len(lines)} events are a chain that {author} signed")
-else:
-    for line in facts.get("keys", []):
-        follow(*LINE.fullmatch(line.encode()).groups())
-    (text, below), key = facts["checkpoint"].split("\n\n"), keys[0]
-    (origin, size, root), (_, name, signature, *_) = text.split("\n"), below.split()
-    before, _, after = LINE.fullmatch(facts["line"].encode()).groups()
-    payload, event, seq = b64decode(signature), loads(before + after), facts["seq"]
-    need(name == origin == f"hum/{author}/{origin.split('/')[-1]}", "it is of another log")
-    need(payload[:4] == sha256(f"{name}\n\1".encode() + key).digest()[:4], "another key signed")
-    crypto_sign_open(payload[4:] + f"{text}\n".encode(), key)
-    need((event["author"], event["seq"]) == (author, seq), "it is about another event")
-    leaf, index, last = sha256(before + after).digest(), seq - 1, int(size) - 1
-    node = sha256(b"\0" + leaf).digest()
-    for sibling in map(bytes.fromhex, facts["inclusion"]):  # RFC 9162, section 2.1.3.2
-        need(0 <= index <= last != 0, "the proof is too long")
-        is_right = index & 1 or index == last
-        node = sha256(b"\1" + (sibling + node if is_right else node + sibling)).digest()
-        while is_right and index and not index & 1:
-            index, last = index >> 1, last >> 1
+need(author == facts["author"], "the key is not the author's")
+for line in facts.get("keys", []):
+    follow(*LINE.fullmatch(line.encode()).groups())
+(text, below), key = facts["checkpoint"].split("\n\n"), keys[0]
+(origin, size, root), (_, name, signature, *_) = text.split("\n"), below.split()
+before, _, after = LINE.fullmatch(facts["line"].encode()).groups()
+payload, event, seq = b64decode(signature), loads(before + after), facts["seq"]
+need(name == origin == f"hum/{author}/{origin.split('/')[-1]}", "it is of another log")
+need(payload[:4] == sha256(f"{name}\n\1".encode() + key).digest()[:4], "another key signed")
+crypto_sign_open(payload[4:] + f"{text}\n".encode(), key)
+need((event["author"], event["seq"]) == (author, seq), "it is about another event")
+leaf, index, last = sha256(before + after).digest(), seq - 1, int(size) - 1
+node = sha256(b"\0" + leaf).digest()
+for sibling in map(bytes.fromhex, facts["inclusion"]):  # RFC 9162, section 2.1.3.2
+    need(0 <= index <= last != 0, "the proof is too long")
+    is_right = index & 1 or index == last
+    node = sha256(b"\1" + (sibling + node if is_right else node + sibling)).digest()
+    while is_right and index and not index & 1:
         index, last = index >> 1, last >> 1
-    need(index == last == 0 and node == b64decode(root), "the event is not in that log")
-    print(f"event {seq} is in the log of {author}, signed at {size} events")
+    index, last = index >> 1, last >> 1
+need(index == last == 0 and node == b64decode(root), "the event is not in that log")
+print(f"event {seq} is in the log of {author}, signed at {size} events")

@@ -89,6 +89,8 @@ const (
 	ChiKeyRotate       = "key-rotate"
 	ChiRotateKey       = "rotate-key"
 	ChiSign            = "sign"
+	ChiLogRepaired     = "log-repaired"
+	ChiLogRestored     = "log-restored"
 	ChiSnapshot        = "snapshot"
 	ChiBeeRetract      = "bee-retract"
 )
@@ -110,6 +112,7 @@ const (
 	QualifierFederationScopeDenied    = "federation.scope.denied"
 	QualifierFrameTooLarge            = "frame.too-large"
 	QualifierHearOnlyDenied           = "hearOnly.denied"
+	QualifierLogBehind                = "log.behind"
 	QualifierLogUnavailable           = "log.unavailable"
 	QualifierOverflowModelUnavailable = "overflow.model-unavailable"
 	QualifierOverflowNoCapacity       = "overflow.no-capacity"
@@ -176,6 +179,8 @@ var AllChi = []string{
 	ChiKeyRotate,
 	ChiRotateKey,
 	ChiSign,
+	ChiLogRepaired,
+	ChiLogRestored,
 	ChiSnapshot,
 	ChiBeeRetract,
 }
@@ -245,6 +250,8 @@ var Needs = map[string][]string{
 	"key-rotate":         {"pubkey", "next", "sig"},
 	"rotate-key":         {},
 	"sign":               {"kind"},
+	"log-repaired":       {"gaps"},
+	"log-restored":       {"epoch"},
 	"snapshot":           {},
 	"bee-retract":        {},
 }
@@ -294,6 +301,8 @@ var Fields = map[string][]Field{
 	"key-rotate":         {{"pubkey", "string"}, {"next", "string"}, {"sig", "string"}},
 	"rotate-key":         {{"seq", "integer"}, {"pubkey", "string"}},
 	"sign":               {{"kind", "string"}, {"statement", "string"}, {"signature", "string"}, {"pubkey", "string"}, {"keys", "array"}},
+	"log-repaired":       {{"gaps", "array"}, {"kept", "array"}, {"by", "string"}},
+	"log-restored":       {{"epoch", "integer"}, {"old", "object"}, {"kept_seq", "integer"}, {"checkpoint", "string"}, {"reason", "string"}, {"by", "string"}, {"gaps", "array"}},
 	"snapshot":           {},
 	"bee-retract":        {{"name", "string"}, {"scope", "string"}, {"reason", "string"}},
 }

@@ -79,6 +79,8 @@ class Chi:
     KEY_ROTATE = "key-rotate"
     ROTATE_KEY = "rotate-key"
     SIGN = "sign"
+    LOG_REPAIRED = "log-repaired"
+    LOG_RESTORED = "log-restored"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -102,6 +104,7 @@ class Qualifier:
     FEDERATION_SCOPE_DENIED = "federation.scope.denied"
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
+    LOG_BEHIND = "log.behind"
     LOG_UNAVAILABLE = "log.unavailable"
     OVERFLOW_MODEL_UNAVAILABLE = "overflow.model-unavailable"
     OVERFLOW_NO_CAPACITY = "overflow.no-capacity"
@@ -168,6 +171,8 @@ ALL_CHI: frozenset[str] = frozenset(
         Chi.KEY_ROTATE,
         Chi.ROTATE_KEY,
         Chi.SIGN,
+        Chi.LOG_REPAIRED,
+        Chi.LOG_RESTORED,
         Chi.SNAPSHOT,
         Chi.BEE_RETRACT,
     }
@@ -232,6 +237,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "key-rotate": ("pubkey", "next", "sig"),
     "rotate-key": (),
     "sign": ("kind",),
+    "log-repaired": ("gaps",),
+    "log-restored": ("epoch",),
     "snapshot": (),
     "bee-retract": (),
 }
@@ -490,6 +497,20 @@ FIELDS: dict[str, dict[str, str]] = {
         "signature": "string",
         "pubkey": "string",
         "keys": "array",
+    },
+    "log-repaired": {
+        "gaps": "array",
+        "kept": "array",
+        "by": "string",
+    },
+    "log-restored": {
+        "epoch": "integer",
+        "old": "object",
+        "kept_seq": "integer",
+        "checkpoint": "string",
+        "reason": "string",
+        "by": "string",
+        "gaps": "array",
     },
     "snapshot": {},
     "bee-retract": {

@@ -64,6 +64,8 @@ export const Chi = {
   keyRotate: "key-rotate",
   rotateKey: "rotate-key",
   sign: "sign",
+  logRepaired: "log-repaired",
+  logRestored: "log-restored",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 };
@@ -85,6 +87,7 @@ export const Qualifier = {
   federationScopeDenied: "federation.scope.denied",
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
+  logBehind: "log.behind",
   logUnavailable: "log.unavailable",
   overflowModelUnavailable: "overflow.model-unavailable",
   overflowNoCapacity: "overflow.no-capacity",
@@ -170,6 +173,8 @@ export const NEEDS = {
   "key-rotate": ["pubkey", "next", "sig"],
   "rotate-key": [],
   "sign": ["kind"],
+  "log-repaired": ["gaps"],
+  "log-restored": ["epoch"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -219,6 +224,8 @@ export const FIELDS = {
   "key-rotate": { pubkey: "string", next: "string", sig: "string" },
   "rotate-key": { seq: "integer", pubkey: "string" },
   "sign": { kind: "string", statement: "string", signature: "string", pubkey: "string", keys: "array" },
+  "log-repaired": { gaps: "array", kept: "array", by: "string" },
+  "log-restored": { epoch: "integer", old: "object", kept_seq: "integer", checkpoint: "string", reason: "string", by: "string", gaps: "array" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

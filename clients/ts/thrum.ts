@@ -358,6 +358,22 @@ export interface SignTone extends Envelope {
   pubkey?: string;
   keys?: unknown[];
 }
+export interface LogRepairedTone extends Envelope {
+  chi: "log-repaired";
+  gaps: unknown[];
+  kept?: unknown[];
+  by?: string;
+}
+export interface LogRestoredTone extends Envelope {
+  chi: "log-restored";
+  epoch: number;
+  old?: Record<string, unknown>;
+  kept_seq?: number;
+  checkpoint?: string;
+  reason?: string;
+  by?: string;
+  gaps?: unknown[];
+}
 export interface SnapshotTone extends Envelope {
   chi: "snapshot";
 }
@@ -413,6 +429,8 @@ export type KnownTone =
   | KeyRotateTone
   | RotateKeyTone
   | SignTone
+  | LogRepairedTone
+  | LogRestoredTone
   | SnapshotTone
   | BeeRetractTone
   ;
@@ -464,6 +482,8 @@ export const Chi = {
   keyRotate: "key-rotate",
   rotateKey: "rotate-key",
   sign: "sign",
+  logRepaired: "log-repaired",
+  logRestored: "log-restored",
   snapshot: "snapshot",
   beeRetract: "bee-retract",
 } as const;
@@ -485,6 +505,7 @@ export const Qualifier = {
   federationScopeDenied: "federation.scope.denied",
   frameTooLarge: "frame.too-large",
   hearOnlyDenied: "hearOnly.denied",
+  logBehind: "log.behind",
   logUnavailable: "log.unavailable",
   overflowModelUnavailable: "overflow.model-unavailable",
   overflowNoCapacity: "overflow.no-capacity",
@@ -570,6 +591,8 @@ export const NEEDS: Readonly<Record<string, readonly string[]>> = {
   "key-rotate": ["pubkey", "next", "sig"],
   "rotate-key": [],
   "sign": ["kind"],
+  "log-repaired": ["gaps"],
+  "log-restored": ["epoch"],
   "snapshot": [],
   "bee-retract": [],
 };
@@ -619,6 +642,8 @@ export const FIELDS: Readonly<Record<string, Readonly<Record<string, string>>>> 
   "key-rotate": { pubkey: "string", next: "string", sig: "string" },
   "rotate-key": { seq: "integer", pubkey: "string" },
   "sign": { kind: "string", statement: "string", signature: "string", pubkey: "string", keys: "array" },
+  "log-repaired": { gaps: "array", kept: "array", by: "string" },
+  "log-restored": { epoch: "integer", old: "object", kept_seq: "integer", checkpoint: "string", reason: "string", by: "string", gaps: "array" },
   "snapshot": {},
   "bee-retract": { name: "string", scope: "string", reason: "string" },
 };

@@ -51,6 +51,8 @@ class Beside:
         self._firsts = files_beside(root)
         self._file: BinaryIO | None = None
         self._records: dict[int, Record] = {}
+        self._twice: set[int] = set()
+        """Events of which the file has two bodies."""
         self._first_seq = 0
 
     def __enter__(self) -> Self:
@@ -68,31 +70,44 @@ class Beside:
 
     def look(self, seq: int, place: Place) -> There:
         """What there is of the body of event `seq`."""
-        at = bisect_right(self._firsts, seq) - 1
-        if at >= 0 and self._firsts[at] != self._first_seq:
-            self._open(self._firsts[at])
-        record = self._records.get(seq)
-        if self._file is None or record is None or record.is_gone:
+        record = self._found(seq)
+        if self._file is None or record is None:
             return There.GONE
         try:
             body_of(self._file, record, place)
+            if seq in self._twice:
+                return There.CHANGED
         except BrokenRecord:
             return There.CHANGED
         return There.WHOLE
 
     def body(self, seq: int, place: Place) -> bytes | None:
         """The body of event `seq`; None when it is gone, or not what the event says."""
-        if self.look(seq, place) is not There.WHOLE or self._file is None:
+        record = self._found(seq)
+        if self._file is None or record is None:
             return None
-        return body_of(self._file, self._records[seq], place)
+        try:
+            return body_of(self._file, record, place)
+        except BrokenRecord:
+            return None
+
+    def _found(self, seq: int) -> Record | None:
+        """Where the body of event `seq` is; None when it is gone."""
+        at = bisect_right(self._firsts, seq) - 1
+        if at >= 0 and self._firsts[at] != self._first_seq:
+            self._open(self._firsts[at])
+        record = self._records.get(seq)
+        return None if record is None or record.is_gone else record
 
     def _open(self, first_seq: int) -> None:
         self.__exit__()
-        self._first_seq, self._records = first_seq, {}
+        self._first_seq, self._records, self._twice = first_seq, {}, set()
         self._file = None
         try:
             self._file = (self._root / BODIES_DIR / bodies_name(first_seq)).open("rb")
             for record in records_of(self._file):
+                if record.seq in self._records:
+                    self._twice.add(record.seq)
                 self._records[record.seq] = record
         except FileNotFoundError:
             pass  # all of it was forgotten since we looked

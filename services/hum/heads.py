@@ -5,6 +5,7 @@ A signed root says how long the log was and what was in it. The log still contin
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from hum.proof_verbs import inclusion_of
 from thehum.core.anchors import BadReceipt, read_receipt
 from thehum.core.audit import Report
 from thehum.core.cosigned import Cosigned, read_cosigned
+from thehum.core.keys import KeyChain
 from thehum.core.names import ANCHORS, CHECKPOINT, COSIGNED_DIR, is_record
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint
 from thrum.errors import LocalError
@@ -40,8 +42,8 @@ class HeadVerdict:
     """Why it does not; None when it does."""
 
 
-Found = tuple[str, Checkpoint | Cosigned | str]
-"""Who signed, and what; or why it cannot be read."""
+Found = tuple[str, bytes]
+"""Who signed, and the file that says so."""
 
 
 def read_heads(witness: Path | None) -> list[Found]:
@@ -51,46 +53,37 @@ def read_heads(witness: Path | None) -> list[Found]:
     """
     log = Files()
     found = list(_own(log))
-    return found if witness is None else [*found, _kept_elsewhere(log, witness)]
+    return found if witness is None else [*found, _kept_elsewhere(witness)]
 
 
-def check_heads(log: Files, head_seq: int, found: Iterable[Found]) -> list[HeadVerdict]:
-    """Compare the log, which ends at `head_seq`, with what was signed for it."""
-    return [_judged(log, head_seq, *one) for one in found]
+def check_heads(log: Files, report: Report, found: Iterable[Found]) -> list[HeadVerdict]:
+    """Compare the log with what was signed for it; `report` says how far it goes, and its keys."""
+    return [_judged(log, report.head.seq, by, _opened(report.keys, by, data)) for by, data in found]
 
 
 def _own(log: Files) -> Iterator[Found]:
-    try:
-        note = (log.root / CHECKPOINT).read_text("utf-8", errors="replace")
-        yield OWN, _opened(log, note)
-    except FileNotFoundError:
-        pass
+    with suppress(FileNotFoundError):
+        yield OWN, (log.root / CHECKPOINT).read_bytes()
     folder = log.root / COSIGNED_DIR
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     for name in filter(is_record, names):
-        yield name.removesuffix(".json"), _read(log, (folder / name).read_bytes())
+        yield name.removesuffix(".json"), (folder / name).read_bytes()
 
 
-def _kept_elsewhere(log: Files, path: Path) -> Found:
+def _kept_elsewhere(path: Path) -> Found:
     try:
-        data = path.read_bytes()[:NOTE_BYTES_MAX]
+        return str(path), path.read_bytes()[:NOTE_BYTES_MAX]
     except OSError as problem:
         raise LocalError(f"{path} cannot be read: {problem.strerror}") from problem
-    if data.startswith(b"{"):
-        return str(path), _read(log, data)
-    return str(path), _opened(log, data.decode("utf-8", errors="replace"))
 
 
-def _opened(log: Files, note: str) -> Checkpoint | str:
+def _opened(keys: KeyChain, by: str, data: bytes) -> Checkpoint | Cosigned | str:
+    """What a file says, verified; or why it says nothing."""
     try:
-        return open_checkpoint(note, public=log.keys.first, later=log.keys.events)
-    except BadNote as problem:
-        return problem.message
-
-
-def _read(log: Files, data: bytes) -> Cosigned | str:
-    try:
-        return read_cosigned(orjson.loads(data), public=log.keys.first, later=log.keys.events)
+        if by == OWN or not data.startswith(b"{"):
+            note = data.decode("utf-8", errors="replace")
+            return open_checkpoint(note, public=keys.first, later=keys.events)
+        return read_cosigned(orjson.loads(data), public=keys.first, later=keys.events)
     except (BadNote, orjson.JSONDecodeError) as problem:
         return str(problem)
 
@@ -111,8 +104,11 @@ def keys_flaw(log: Files, report: Report) -> str | None:
 
     The folder may be one change of key behind a log that grows.
     """
-    if log.keys_flaw is not None or report.keys.continues(log.keys):
+    if log.keys_flaw is not None:
         return log.keys_flaw
+    if report.keys.continues(log.keys):
+        behind = len(report.keys.events) - len(log.keys.events)
+        return f"it lacks {behind} events about keys" if behind > 1 else None
     return f"it has a change of key at event {log.keys.events[-1].seq} that the log has not"
 
 
@@ -138,6 +134,8 @@ def check_receipts(log: Files) -> list[tuple[dict[str, Any], str | None]]:
 def _broken(log: Files, head_seq: int, checkpoint: Checkpoint) -> str | None:
     """Why the log does not continue a checkpoint; None when it does, or was dropped since."""
     size = checkpoint.size
+    if log.is_of_an_earlier_life(checkpoint):
+        return None
     if size > head_seq:
         return f"the log ends at event {head_seq}, and {size} were signed for: it was cut short"
     if size < log.firsts[0]:

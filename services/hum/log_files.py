@@ -15,8 +15,10 @@ import click
 import orjson
 
 from hum.beside import Beside, files_beside, read_beside
+from hum.log_head import read_trouble
 from hum.vouching import vouchers
 from nest.paths import Paths
+from nest.settings import load
 from thehum.core import sealed
 from thehum.core.audit import Author, Report, audit
 from thehum.core.base import read_base
@@ -24,17 +26,24 @@ from thehum.core.beside import BodiesReport, audit_bodies
 from thehum.core.events import GENESIS, Head
 from thehum.core.keeping import Place
 from thehum.core.keys import BadKeyEvent, KeyChain, read_chain
+from thehum.core.mending import Gap, read_gaps
 from thehum.core.names import (
+    ANCHORS,
     BASE,
+    CHECKPOINT,
+    GAPS,
     KEYS,
+    TILES_DIR,
     WITNESSED_DIR,
     is_record,
     packed_name,
     segment_name,
     segment_seq,
 )
+from thehum.core.notes import EPOCH, BadNote, Checkpoint, open_checkpoint
 from thehum.core.pages import lines_of, offset_near
 from thehum.core.sealed import is_packed, unpack
+from thehum.core.tiled import BadTile, audit_tiles
 from thrum.canonical import dumps
 from thrum.errors import LocalError
 
@@ -42,6 +51,8 @@ FOLLOW_SECONDS = 0.2
 BAR_CHARS = 30
 CHUNK_BYTES = 256 * 1024
 """Read at a time by `range`."""
+SHOW_EVENTS = 16_384
+"""From one look at how far a verification is to the next."""
 PROGRESS_SEGMENTS = 4
 """A log of fewer is verified before anyone would look."""
 
@@ -59,22 +70,79 @@ class Files:
                 raise LocalError(f"there is no log in {self.root}", hint="hum up")
             time.sleep(FOLLOW_SECONDS)
         self.firsts = self._segments()
-        hid, public = self._author()
+        hid, public, self.epoch = self._author()
         self.keys, self.keys_flaw = self._known_keys(public)
+        self.gaps = self._gaps()
+        self._lives: list[dict[str, Any]] | None = None
         self.author = Author(hid=hid, public=public, later=self.keys.events)
 
-    def _author(self) -> tuple[str, bytes]:
-        """Whose log it is, and its first key."""
+    def _author(self) -> tuple[str, bytes, int]:
+        """Whose log it is, its first key, and which life of it this is."""
         path = self.paths.thehum_author
         data = path.read_bytes()
         fields = fields_of(data)
         try:
             hid, public = str(fields["hid"]), bytes.fromhex(fields["pubkey"])
+            life = {key: int(fields[key]) for key in ("epoch", "life_seq") if key in fields}
         except (KeyError, TypeError, ValueError):
-            hid, public = "", b""
-        if data.removesuffix(b"\n") != dumps({"hid": hid, "pubkey": public.hex()}):
+            hid, public, life = "", b"", {}
+        if data.removesuffix(b"\n") != dumps({"hid": hid, "pubkey": public.hex(), **life}):
             raise LocalError(f"{path} does not name an author", hint=f"cat {path}")
-        return hid, public
+        return hid, public, life.get("epoch", EPOCH)
+
+    def _gaps(self) -> tuple[Gap, ...]:
+        """The events that a repair said are lost."""
+        try:
+            return read_gaps((self.root / GAPS).read_bytes())
+        except FileNotFoundError:
+            return ()
+
+    def is_of_an_earlier_life(self, checkpoint: Checkpoint) -> bool:
+        """Whether a checkpoint is about events that its owner gave up, as the log says."""
+        epoch = checkpoint.epoch
+        if epoch >= self.epoch:
+            return False
+        kept = (body["kept_seq"] for body in self._restored() if body["epoch"] > epoch)
+        return checkpoint.size > min(kept, default=checkpoint.size)
+
+    def _restored(self) -> list[dict[str, Any]]:
+        """What the log says of each life that its owner began."""
+        if self._lives is None:
+            needle = b',"chi":"log-restored","prev_hash":"'
+            lines = (line for _, line in self.lines_from(self.firsts[0]) if needle in line)
+            events = (fields_of(line) for line in lines)
+            self._lives = [one["body"] for one in events if one.get("chi") == "log-restored"]
+        return self._lives
+
+    def kept(self) -> dict[str, str]:
+        """How the log is signed, and what of it is kept, by the settings."""
+        settings = load(self.paths, os.environ).humd.thehum
+        return {"signing": settings.signing, "mode": settings.mode, "keeps": settings.bound}
+
+    def checkpoint(self) -> dict[str, Any] | None:
+        """The newest signed root; None when there is none that is genuine."""
+        path = self.root / CHECKPOINT
+        try:
+            note = path.read_text("utf-8")
+            found = open_checkpoint(note, public=self.keys.first, later=self.keys.events)
+            age = max(time.time() - path.stat().st_mtime, 0)
+        except (FileNotFoundError, UnicodeDecodeError, BadNote):
+            return None
+        return {"size": found.size, "root": found.root.hex(), "age_seconds": int(age)}
+
+    def newest_anchor(self) -> dict[str, Any] | None:
+        """The newest receipt for a root that was made known elsewhere."""
+        try:
+            lines = (self.root / ANCHORS).read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return None
+        fields = fields_of(lines[-1]) if lines else {}
+        wanted = ("backend", "ref", "at_ms", "size")
+        return {key: fields.get(key) for key in wanted} if fields else None
+
+    def trouble(self) -> dict[str, Any] | None:
+        """Why the log is not written, when it is not."""
+        return read_trouble(self.root)
 
     def _known_keys(self, first: bytes) -> tuple[KeyChain, str | None]:
         """The keys of the log as its folder says, and what is wrong with that."""
@@ -221,12 +289,34 @@ class Files:
                 every=every,
                 remembered_seq=self.remembered_seq,
                 base=self.begins_behind() if newest is None else None,
+                gaps=self.gaps,
                 vouched=vouched,
                 progress=show or (lambda _: None),
             )
         if show:
             show.clear()
         return report
+
+    def audit_tiles(self, report: Report) -> BadTile | None:
+        """Look whether the stored hashes are those of the events, as far as `audit` found them."""
+        begins_behind = self.begins_behind().seq
+        show = _Progress(report.head.seq) if self.wants_progress(self.firsts) else None
+        found = audit_tiles(
+            shown(self.lines_from(self.firsts[0]), show),
+            report.head.hash,
+            self._stored_hashes,
+            upto_seq=report.head.seq,
+            begins_behind=begins_behind,
+        )
+        if show:
+            show.clear()
+        return found
+
+    def _stored_hashes(self, level: int) -> bytes:
+        try:
+            return (self.root / TILES_DIR / str(level)).read_bytes()
+        except FileNotFoundError:
+            return b""
 
     def audit_bodies(self, upto_seq: int) -> BodiesReport | None:
         """Look whether the bodies beside the log are those that the events up to a seq say.
@@ -236,7 +326,22 @@ class Files:
         if not files_beside(self.root):
             return None
         with Beside(self.root) as beside:
-            return audit_bodies(self.lines_from(self.firsts[0]), beside.filed, upto_seq=upto_seq)
+            show = _Progress(upto_seq) if self.wants_progress(self.firsts) else None
+            lines = shown(self.lines_from(self.firsts[0]), show)
+            report = audit_bodies(lines, beside.filed, upto_seq=upto_seq)
+        if show:
+            show.clear()
+        return report
+
+
+def shown(
+    lines: Iterator[tuple[int, bytes]], show: "_Progress | None"
+) -> Iterator[tuple[int, bytes]]:
+    """The same lines; how far they got is shown now and then."""
+    for number, line in enumerate(lines):
+        if show is not None and number % SHOW_EVENTS == 0:
+            show(number)
+        yield line
 
 
 @contextmanager

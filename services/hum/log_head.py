@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from nest.paths import Paths
 
@@ -25,6 +25,20 @@ def log_head(paths: Paths) -> int | None:
         return _remembered(paths)
     except OSError:
         return None
+
+
+def read_trouble(folder: Path) -> dict[str, Any] | None:
+    """Why the log in a folder is read and not written, when it is not."""
+    from thehum.core import names, trouble
+    from thrum.errors import LocalError
+
+    try:
+        return trouble.read_trouble((folder / names.TROUBLE).read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except LocalError as problem:
+        unknown = {"seq": 0, "flaw": None, "segment": None, "hint": "hum thehum verify"}
+        return {"kind": "damaged", "reason": problem.message, **unknown}
 
 
 def _remembered(paths: Paths) -> int | None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from hum.log_head import log_head
-from hum.output import data, data_json, duration, megabytes, table
+from hum.log_head import log_head, read_trouble
+from hum.output import data, data_json, duration, megabytes, printable, table
 from hum.rendezvous import door_path, read_runtime, silence_of
 from nest.paths import Paths
 from nest.supervisor import ProgramState, Supervisor
@@ -57,7 +57,9 @@ def read_status(paths: Paths) -> dict[str, Any]:
     runtime = read_runtime(paths)
     total = _rss_bytes(pid) + sum(service["rss_bytes"] for service in services)
     return {
-        "healthy": not silence and not any(_is_failed(program) for program in programs),
+        "healthy": not silence
+        and read_trouble(paths.thehum) is None
+        and not any(_is_failed(program) for program in programs),
         "services": services,
         "supervisor": {"pid": pid, "rss_bytes": _rss_bytes(pid)},
         "rss_bytes_total": total,
@@ -67,7 +69,11 @@ def read_status(paths: Paths) -> dict[str, Any]:
             "supervisor": _socket(paths.supervisor_socket),
         },
         "runtime": runtime and runtime.described(),
-        "log": {"directory": str(paths.thehum), "head": log_head(paths)},
+        "log": {
+            "directory": str(paths.thehum),
+            "head": log_head(paths),
+            "read_only": read_trouble(paths.thehum),
+        },
         "supervisor_conf": str(paths.supervisor_conf),
     }
 
@@ -123,6 +129,9 @@ def _lines(found: Mapping[str, Any]) -> Sequence[str]:
         rows.append((service["name"], state, str(service["pid"] or "-"), memory, up))
     head = found["log"]["head"]
     events = "no log yet" if head is None else f"event {head}"
+    if (trouble := found["log"]["read_only"]) is not None:
+        events += f", READ-ONLY ({trouble['kind']}): {printable(trouble['reason'])}"
+        events += f"\n        {trouble['hint']}"
     door = found["sockets"]["door"]
     return [
         table(rows),

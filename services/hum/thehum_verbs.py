@@ -1,16 +1,18 @@
 """`hum thehum`: read and verify the signed log from its files, with or without a daemon.
 
-Nothing here writes or takes the writer's lock, but for `forget` while no daemon runs; a log that
-grows meanwhile is read up to its last whole line.
+Nothing here writes or takes the writer's lock, but for what changes something while no daemon runs;
+a log that grows meanwhile is read up to its last whole line.
 """
 
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from hum.forget_verbs import body, forget
+from hum.mend_verbs import repair, restore
 from hum.proof_verbs import check_proof, prove
 from hum.replay_verbs import replay
 from hum.rotate_verbs import rotate_key
@@ -22,16 +24,22 @@ JSON = click.option("--json", "as_json", is_flag=True, help="For programs; the f
 
 
 @click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="For programs; the fields stay.")
 @click.pass_context
-def thehum(ctx: click.Context) -> object:
-    """Read and verify the signed log; without a verb, one line on its health."""
+def thehum(ctx: click.Context, *, as_json: bool) -> object:
+    """Read and verify the signed log; without a verb, one line on its health.
+
+    That is: the newest segments are verified, the log is not shorter than is remembered, who holds
+    the lock, how old the newest checkpoint is, and whether the log is written. Exits with 1 when
+    something is wrong.
+    """
     if ctx.invoked_subcommand is not None:
         return None
     from hum.log_files import Files
-    from hum.verdicts import print_verdict
+    from hum.verdicts import print_health
 
     log = Files()
-    return print_verdict(log, log.audit(newest=2), as_json=False)
+    return print_health(log, log.audit(newest=2), as_json=as_json)
 
 
 @thehum.command()
@@ -54,12 +62,21 @@ def status(*, as_json: bool) -> None:
         "remembered_seq": log.remembered_seq,
         "writer": log.writer(),
         "directory": str(log.root),
+        **log.kept(),
+        "epoch": log.epoch,
+        "key": log.keys.public.hex(),
+        "key_since_seq": log.keys.events[-1].seq if log.keys.is_rotated else 1,
+        "next_key_is_here": log.paths.humd_next_key.exists(),
+        "checkpoint": log.checkpoint(),
+        "anchor": log.newest_anchor(),
+        "lost": [{"first_seq": gap.first_seq, "last_seq": gap.last_seq} for gap in log.gaps],
+        "read_only": log.trouble(),
     }
     if as_json:
         data_json(facts)
-    else:
-        words = {"writer": facts["writer"] or "nobody"}
-        data(table((key, f"{words.get(key, value)}") for key, value in facts.items()))
+        return
+    words = {"writer": facts["writer"] or "nobody", **_in_words(facts)}
+    data(table((key, f"{words.get(key, value)}") for key, value in facts.items()))
 
 
 @thehum.command()
@@ -110,7 +127,7 @@ def range_(*, author: str | None, from_seq: int, to_seq: int | None, as_json: bo
 
 
 @thehum.command()
-@click.option("--full", is_flag=True, help="Check every signature, not one for each segment.")
+@click.option("--full", is_flag=True, help="Check every signature and every stored hash.")
 @click.option(
     "--witness",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -132,8 +149,9 @@ def verify(*, full: bool, witness: Path | None, as_json: bool) -> int:
     if report.damage is not None:
         return print_verdict(log, report, as_json=as_json)
     found = Findings(
-        heads=check_heads(log, report.head.seq, signed),
+        heads=check_heads(log, report, signed),
         keys=keys_flaw(log, report),
+        tile=log.audit_tiles(report) if full else None,
         bodies=log.audit_bodies(report.head.seq),
     )
     return print_verdict(log, report, found, as_json=as_json)
@@ -192,6 +210,26 @@ thehum.add_command(check_proof)
 thehum.add_command(forget)
 thehum.add_command(body)
 thehum.add_command(rotate_key)
+thehum.add_command(repair)
+thehum.add_command(restore)
+
+
+def _in_words(facts: dict[str, Any]) -> dict[str, str]:
+    """The facts of `status` that are no plain values, for people."""
+    from hum.output import printable
+
+    checkpoint, anchor, trouble = facts["checkpoint"], facts["anchor"], facts["read_only"]
+    return {
+        "checkpoint": f"{checkpoint['size']:,} events, {checkpoint['age_seconds']} s old"
+        if checkpoint
+        else "none yet",
+        "anchor": printable(f"{anchor['backend']} {anchor['ref']}") if anchor else "none",
+        "lost": ", ".join(f"{gap['first_seq']}-{gap['last_seq']}" for gap in facts["lost"])
+        or "nothing",
+        "read_only": printable(f"{trouble['kind']}: {trouble['reason']} ({trouble['hint']})")
+        if trouble
+        else "no",
+    }
 
 
 def _matches(line: bytes, chi: str | None, sid: str | None) -> bool:

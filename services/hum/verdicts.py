@@ -11,6 +11,7 @@ from hum.output import data, data_json, printable
 from thehum.core.audit import Report
 from thehum.core.beside import BodiesReport
 from thehum.core.names import KEYS
+from thehum.core.tiled import BadTile
 
 EXIT_DAMAGED = 1
 SHOWN_MAX = 10
@@ -24,6 +25,8 @@ class Findings:
     heads: list[HeadVerdict] = field(default_factory=list)
     keys: str | None = None
     """What is wrong with the file that names the keys of the log; None when nothing is."""
+    tile: BadTile | None = None
+    """The first stored hash that is wrong, when they were looked at."""
     bodies: BodiesReport | None = None
     """None when there are none beside the log."""
 
@@ -31,7 +34,10 @@ class Findings:
     def is_good(self) -> bool:
         is_one_broken = any(head.reason is not None for head in self.heads)
         return (
-            self.keys is None and not is_one_broken and (self.bodies is None or self.bodies.is_good)
+            self.keys is None
+            and self.tile is None
+            and not is_one_broken
+            and (self.bodies is None or self.bodies.is_good)
         )
 
 
@@ -64,18 +70,27 @@ def print_verdict(log: Files, report: Report, found: Findings = NOTHING, *, as_j
                 "key": report.keys.public.hex(),
                 "key_since_seq": report.keys.events[-1].seq if report.keys.is_rotated else 1,
                 "keys_flaw": found.keys,
+                "tile": found.tile and asdict(found.tile),
+                "lost": [
+                    {"first_seq": gap.first_seq, "last_seq": gap.last_seq} for gap in report.lost
+                ],
                 "bodies": found.bodies and asdict(found.bodies),
             }
         )
         return _status(report, found)
     if damage is None:
         data(click.style(f"{report.events:,} events, chain ok, signatures ok", fg="green"))
+        for gap in report.lost:
+            told = f"lost, as a repair says: events {gap.first_seq:,} to {gap.last_seq:,}"
+            data(click.style(told, fg="yellow"))
         if report.keys.is_rotated:
             data(
                 f"signed by its {len(report.keys.events)}. key since {report.keys.events[-1].seq:,}"
             )
         if found.keys is not None:
             data(click.style(f"{KEYS} is not what the log says: {printable(found.keys)}", fg="red"))
+        if found.tile is not None:
+            data(click.style(f"a stored hash is wrong: {found.tile}", fg="red"))
         _print_heads(found.heads)
         if found.bodies is not None:
             _print_bodies(found.bodies)
@@ -86,6 +101,41 @@ def print_verdict(log: Files, report: Report, found: Findings = NOTHING, *, as_j
         f"copies of damaged bytes are kept in {log.root / 'quarantine'}"
     )
     return EXIT_DAMAGED
+
+
+def print_health(log: Files, report: Report, *, as_json: bool) -> int:
+    """Say in one line whether a log is in order, from its files alone; the exit status."""
+    trouble, checkpoint, writer = log.trouble(), log.checkpoint(), log.writer()
+    is_good = report.damage is None and trouble is None
+    if as_json:
+        data_json(
+            {
+                "ok": is_good,
+                "verified_events": report.events,
+                "head_seq": report.head.seq,
+                "remembered_seq": log.remembered_seq,
+                "damage": report.damage and str(report.damage),
+                "writer": writer,
+                "checkpoint": checkpoint,
+                "read_only": trouble,
+            }
+        )
+        return 0 if is_good else EXIT_DAMAGED
+    parts = [
+        f"the newest {report.events:,} events, chain ok, signatures ok"
+        if report.damage is None
+        else f"damaged at {report.damage}",
+        f"writer: pid {writer}" if writer else "no writer",
+        f"remembered: {log.remembered_seq:,} of {report.head.seq:,}",
+        f"checkpoint: {checkpoint['size']:,} events, {checkpoint['age_seconds']} s ago"
+        if checkpoint
+        else "no checkpoint yet",
+    ]
+    if trouble is not None:
+        parts.append(f"READ-ONLY ({trouble['kind']}): {printable(trouble['reason'])}")
+        parts.append(trouble["hint"])
+    data(click.style("; ".join(parts), fg="green" if is_good else "red"))
+    return 0 if is_good else EXIT_DAMAGED
 
 
 def _status(report: Report, found: Findings) -> int:

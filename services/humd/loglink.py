@@ -8,6 +8,7 @@ While it is away or full for longer than `AWAY_SECONDS`, no new work is taken.
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from humd.core import router
@@ -28,6 +29,8 @@ from thrum.tones import Body
 
 AWAY_SECONDS = 2.0
 """How long thehum may be away before new work is refused."""
+
+_Call = Callable[[], None]
 
 log = logging.getLogger("humd")
 
@@ -62,6 +65,8 @@ class LogLink:
         )
         self.boot = Boot(standing, self._open, taking.registry)
         self.snapshots = Snapshots(standing, taking)
+        self.lost: _Call = lambda: None
+        """What else has to be done when the log goes."""
         self.connection: Connection | None = None
         self.is_booted = False
         self._away_since = time.monotonic()
@@ -112,6 +117,7 @@ class LogLink:
             self._ledger.lost()
             self._catch_ups.log_lost()
             self.snapshots.log_lost()
+            self.lost()
             log.warning("log.away")
 
     def retry(self) -> None:

@@ -25,6 +25,9 @@ _ASKED_OF_LOG: frozenset[str] = frozenset(
     {Chi.BACKFILL, Chi.CHECKPOINT, Chi.COSIGN, Chi.SIGN, Chi.ROTATE_KEY}
 )
 """Questions that go to the log, and its answers."""
+OPEN_MAX = 4_096
+"""Requests for events that are remembered until they are answered; who asked first is forgotten
+first, and not told when the log goes."""
 DAY_MS_MAX = 4_102_444_800_000
 """A later day is not asked for."""
 _NOT_FOR_YOU = Refusal(Qualifier.AUTH_DENIED, "that is not for you to ask of the log")
@@ -53,6 +56,9 @@ class Questions:
         self._projections = projections
         self._catch_ups = catch_ups
         self._bee_logs = bee_logs
+        self._open: dict[tuple[str, str], Header] = {}
+        """Requests for events that the log has not answered, by asker and rid."""
+        log_link.lost = self._log_lost
 
     @property
     def _state(self) -> State:
@@ -90,7 +96,9 @@ class Questions:
         if connection is self._log_link.connection:
             if header.to == REPLAYER:
                 self._log_link.page(header.rid or "", frames.read_body(raw))
-            elif header.to is not None and self._state.knows(door_of(header.to) or header.to):
+                return
+            self._open.pop((header.to or "", header.rid or ""), None)
+            if header.to is not None and self._state.knows(door_of(header.to) or header.to):
                 self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
             return
         asker = str(connection.instance)
@@ -101,6 +109,20 @@ class Questions:
         if refusal is None and not self._log_link.send(request):
             refusal = AWAY
         if refusal is not None:
+            self._refuse(asker, header, refusal)
+        elif header.rid and header.chi == Chi.BACKFILL:
+            self._open[asker, header.rid] = header
+            if len(self._open) > OPEN_MAX:
+                del self._open[next(iter(self._open))]
+
+    def _log_lost(self) -> None:
+        """Nobody will answer what the log was asked."""
+        asked, self._open = self._open, {}
+        for (asker, _), header in asked.items():
+            self._refuse(asker, header, AWAY)
+
+    def _refuse(self, asker: str, header: Header, refusal: Refusal) -> None:
+        if self._state.knows(door_of(asker) or asker):
             body = {"message": refusal.message, "qualifier": str(refusal.qualifier)}
             answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
             self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))

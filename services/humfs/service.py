@@ -9,6 +9,7 @@ from humfs.desk import CHIS, Desk
 from humfs.edge.commands import Commands
 from humfs.edge.journal import Journal
 from humfs.edge.landed import Landed
+from humfs.edge.lease_file import LeaseFile
 from humfs.edge.masks import Masks
 from humfs.edge.proxy import Proxy
 from humfs.edge.roots import Roots
@@ -17,6 +18,7 @@ from humfs.edge.writes import Writer
 from humfs.tools.bash import Bash
 from humfs.tools.changes import Changes
 from humfs.tools.code import DoCode
+from humfs.tools.lease import LeaseTool
 from humfs.tools.noncode import DoNoncode
 from humfs.tools.read import Read
 from humfs.tools.tool import Described, Tool
@@ -49,8 +51,10 @@ async def serve(context: Context) -> None:
         context.log.info("write.swept", extra={"files": swept})
     landed = Landed(context.paths.landed)
     memory = Memory()
-    changes = Changes(roots, Writer(roots, journal), memory, landed)
+    leases = LeaseFile(context.paths.leases)
+    changes = Changes(roots, Writer(roots, journal), memory, landed, leases)
     tools: list[Tool] = [Read(roots, memory), DoCode(changes), DoNoncode(changes)]
+    lease = LeaseTool(roots, leases)
     way_out = context.paths.shell_proxy if fs.shell.hosts else None
     sandbox = Sandbox(roots, Masks(context.paths.masks), denied=fs.denied, way_out=way_out)
     swept = sandbox.sweep()
@@ -62,13 +66,13 @@ async def serve(context: Context) -> None:
         roles=("forager",),
         hive=HIVE,
         version=HUM_VERSION,
-        tools=(*map(described, tools), described(bash)),
+        tools=(*map(described, tools), described(bash), described(lease)),
         provides=("fs",),
         chis=CHIS,
     )
     identity = load_or_mint_identity(context.paths.bee_key(HIVE), prefix="fbee")
     bee = Bee(identity, hello, context.paths.bus_endpoint, context.metrics)
-    desk = Desk(bee, tools, context.metrics, long_tools=[bash])
+    desk = Desk(bee, [*tools, lease], context.metrics, long_tools=[bash])
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(bee.run, name="humfs.bee")
         tasks.start_soon(commands.attend, name="humfs.commands")

@@ -19,6 +19,7 @@ The lock file stays behind after every end; only the lock on it counts.
 """
 
 import ctypes
+import errno
 import fcntl
 import gc
 import importlib.util
@@ -137,11 +138,22 @@ def single_instance(path: Path, service: str) -> Iterator[None]:
                 f"{service} runs already, as pid {holder or 'not yet known'} (it holds {path})",
                 hint=f"stop it first: hum down, or: kill {holder}" if holder else "try again",
             ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        _name_holder(handle)
         yield
     finally:
         os.close(handle)
+
+
+def _name_holder(handle: int) -> None:
+    """Put our pid over that of the last holder. Without room the lock counts, and names nobody."""
+    pid = f"{os.getpid()}\n".encode()
+    try:
+        os.pwrite(handle, pid, 0)
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        pid = b""
+    os.ftruncate(handle, len(pid))
 
 
 def end_with_parent(environ: MutableMapping[str, str]) -> bool:

@@ -31,6 +31,7 @@ BEES_SNAPSHOT = "bees.json"
 DRIFT_DIR = "drift"
 PENNY = "penny.json"
 THEHUM_DIR = "thehum"
+THEHUM_HEAD = "thehum.head"
 THEHUM_SEQ = "seq.bin"
 THEHUM_ROOT = "root.txt"
 THEHUM_AUTHOR = "author.json"
@@ -51,6 +52,7 @@ MASKS_DIR = "masks"
 SHELL_PROXY_SOCK = "shell.sock"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
+LEASES_FILE = "leases.json"
 FRONT_DIR = "front"
 FRONT_SESSIONS = "sessions"
 FRONT_KEYS = "keys.json"
@@ -192,6 +194,11 @@ class Paths:
         return self.state / WRITES_DIR / LANDED_TABLE
 
     @property
+    def leases(self) -> Path:
+        """Who asked the others to leave which file alone, until when; deletable, starts empty."""
+        return self.state / WRITES_DIR / LEASES_FILE
+
+    @property
     def masks(self) -> Path:
         """Which empty folders hold a name in a root while commands run."""
         return self.state / MASKS_DIR
@@ -251,6 +258,11 @@ class Paths:
     @property
     def thehum_seq(self) -> Path:
         return self.thehum / THEHUM_SEQ
+
+    @property
+    def thehum_head(self) -> Path:
+        """The head of the log, remembered outside its folder."""
+        return self.state / THEHUM_HEAD
 
     @property
     def thehum_root(self) -> Path:

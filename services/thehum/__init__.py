@@ -15,6 +15,8 @@ reads pages of events (`backfill`).
     core/sealed     a segment that is full, compressed
     core/columns    lines as columns, of which little has to be kept
     core/retention  what of a log goes when it has a bound
+    core/snapshots  which snapshots of the router's state stay, and what they need
+    core/cursors    how far those who follow the log have come
     core/base       where a log begins, once its oldest events went
     core/tiles      which hashes of the tree (`thrum.merkle`) are stored, and how the others follow
     core/notes      checkpoints: signed roots
@@ -28,6 +30,7 @@ reads pages of events (`backfill`).
     edge/checkpoints  the tree follows the log; its root is signed now and then
     commits         offers become one commit group: written, synced, answered
     backfills       pages of events for whoever asks
+    states          humd's questions about snapshots of its state
     questions       signed roots, and signatures below those of others
     service         the poll loop
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from nest.metrics import Registry
 from thehum.core.forgetting import Done
 from thehum.core.keeping import Aside
+from thehum.edge.cursors import Cursors
 from thehum.edge.log import Log
 from thehum.edge.retention import Retention
 from thehum.edge.witness import Witness
@@ -32,6 +33,10 @@ class Metrics:
         self._caught = registry.gauge(
             "hum_log_two_histories", "Other logs that were caught with two histories."
         )
+        self._cursors = registry.gauge("hum_log_cursors", "Readers that follow by a cursor.")
+        self._lapsed = registry.gauge(
+            "hum_log_cursors_lapsed", "Of those, readers that were too far behind."
+        )
         self._first = registry.gauge("hum_log_first", "Seq of the oldest event that is kept.")
         self._kept_bytes = registry.gauge(
             "hum_log_kept_bytes", "On disk for full segments, their bodies and all hashes."
@@ -52,8 +57,14 @@ class Metrics:
             "hum_log_recovered_bytes", "Bytes of a torn tail that this start quarantined."
         )
         recovered.set(opened.recovered_bytes)
-        read_only = registry.gauge("hum_log_read_only", "1 when the log is damaged or cut short.")
-        read_only.set(opened.read_only is not None)
+        self._read_only = registry.gauge(
+            "hum_log_read_only", "1 when the log is damaged or cut short."
+        )
+        self._read_only.set(opened.read_only is not None)
+
+    def damaged(self) -> None:
+        """The log is not written any more."""
+        self._read_only.set(1)
 
     def committed(self, events: int, batches: int, seconds: float) -> None:
         """A group is on disk."""
@@ -74,6 +85,11 @@ class Metrics:
         self._kept_bytes.set(retention.kept_bytes)
         self._dropped.set(retention.dropped)
         self._over.set(retention.is_over)
+
+    def followed(self, cursors: Cursors) -> None:
+        """Who follows was looked at."""
+        self._cursors.set(len(cursors))
+        self._lapsed.set(cursors.lapsed)
 
     def aside(self, asides: Sequence[Aside]) -> None:
         """These bodies are on disk beside the log."""

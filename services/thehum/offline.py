@@ -8,6 +8,8 @@ another. What it appends is said by this humd, in a batch of its own named `offl
 |---|---|---|
 | `forget` | `sid`, `by`, `reason` | `order`, `bodies`, `bytes`, `whole` |
 | `rotate-key` | | `seq`, `pubkey` |
+| `repair` | `by`, `every` | `gaps`, `kept`, `segments`, `head_seq` |
+| `restore` | `by`, `reason` | `epoch`, `old`, `kept_seq`, `seq`, `kept` |
 """
 
 import os
@@ -21,6 +23,7 @@ import orjson
 from nest import logs
 from nest.paths import Paths
 from nest.settings import load
+from thehum import mends
 from thehum.core.bodies import VIA, draft
 from thehum.core.forgetting import Order, report_of
 from thehum.core.groups import Signing
@@ -28,6 +31,7 @@ from thehum.core.offers import BatchName
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
+from thehum.edge.remembered import HeadFile
 from thehum.errors import LogReadOnly
 from thrum.canonical import dumps
 from thrum.chi import Chi
@@ -41,7 +45,7 @@ EXIT_FAILED, EXIT_SETTINGS = 1, 78
 EPOCH = "offline"
 
 
-def open_log(paths: Paths) -> tuple[Log, Keyring]:
+def open_log(paths: Paths, *, is_restored: bool = False) -> tuple[Log, Keyring]:
     """The log, with this process as its writer, and its keys.
 
     Raises `SettingsRefused`, `LogReadOnly`.
@@ -54,14 +58,16 @@ def open_log(paths: Paths) -> tuple[Log, Keyring]:
         paths.thehum,
         keyring.identity,
         later=keyring.chain.events,
+        head_file=HeadFile(paths.thehum_head),
+        is_restored=is_restored,
         signing=Signing(settings.signing),
         segment_bytes=settings.segment_bytes,
         segment_events=settings.segment_events,
     )
-    if opened.read_only is not None:
-        reason = opened.read_only
+    if opened.trouble is not None:
+        trouble = opened.trouble
         opened.close()
-        raise LogReadOnly(reason, hint="hum thehum verify")
+        raise LogReadOnly(trouble.reason, hint=trouble.kind.hint)
     keyring.settle(opened)
     return opened, keyring
 
@@ -114,6 +120,8 @@ def rotate(paths: Paths, _: Mapping[str, Any]) -> Body:
 VERBS: Mapping[str, Callable[[Paths, Mapping[str, Any]], Body]] = {
     "forget": forget,
     "rotate-key": rotate,
+    "repair": lambda paths, order: mends.repair(paths, order, open_log, append),
+    "restore": lambda paths, order: mends.restore(paths, order, open_log, append),
 }
 
 

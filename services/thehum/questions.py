@@ -6,6 +6,7 @@ Questions wait in a queue with a bound and are answered between commits, one a t
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from thehum.core.statements import NotSigned, statement_of
 from thehum.core.tiles import TilesLost
@@ -106,6 +107,10 @@ class Questions:
                 body["reason"] = problem.message
         else:
             body["reason"] = f"the log has {newest.size} events, not {old}"
+        with suppress(TilesLost):
+            if (life := self._checkpoints.prove_life()) is not None:
+                line, included = life
+                body["life"] = {"line": line, "inclusion": [each.hex() for each in included]}
         self._answer(tone, body)
 
     def _on_sign(self, tone: Tone) -> None:

@@ -14,6 +14,9 @@ import secrets
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
+
+import orjson
 
 from nest.identity import load_or_mint_identity
 from nest.known import known_secrets
@@ -27,12 +30,18 @@ from thehum.core.forgetting import Done, Order, report_of
 from thehum.core.groups import Signing
 from thehum.core.keeping import SALT_BYTES, Keep
 from thehum.core.retention import Bound, Mode, Needs
+from thehum.core.sealed import BrokenSegment
+from thehum.core.trouble import dump_trouble
 from thehum.edge.anchors import Anchors
 from thehum.edge.checkpoints import Checkpoints
+from thehum.edge.cursors import Cursors
+from thehum.edge.disk import told_apart
 from thehum.edge.forgetting import Forgetting
 from thehum.edge.keys import Keyring
 from thehum.edge.log import Log
+from thehum.edge.remembered import HeadFile
 from thehum.edge.retention import Retention, steady_ms
+from thehum.edge.scrub import Scrub
 from thehum.edge.snapshots import Snapshots
 from thehum.edge.witness import Witness
 from thehum.errors import DiskFull
@@ -70,6 +79,7 @@ LOG_CHIS = (
     Chi.SIGN,
     Chi.ROTATE_KEY,
 )
+T = TypeVar("T")
 ANCHOR = "anchor"
 """Who needs events whose root is not anchored yet."""
 
@@ -81,9 +91,10 @@ class Service:
 
     def __init__(self, context: Context) -> None:
         settings = context.settings.humd.thehum
-        bee = load_or_mint_identity(context.paths.bee_key("thehum"), prefix="fbee")
-        keyring = Keyring(context.paths)
         self._stop = context.stop
+        make_bee = partial(load_or_mint_identity, context.paths.bee_key("thehum"), prefix="fbee")
+        bee = when_there_is_room(make_bee, self._stop)
+        keyring = when_there_is_room(partial(Keyring, context.paths), self._stop)
         self._endpoint = context.paths.bus_endpoint
         self._socket_path = context.paths.bus_socket
         self._registry = context.metrics
@@ -92,14 +103,16 @@ class Service:
             context.paths.thehum,
             keyring.identity,
             later=keyring.chain.events,
+            head_file=HeadFile(context.paths.thehum_head),
             signing=Signing(settings.signing),
             segment_bytes=settings.segment_bytes,
             segment_events=settings.segment_events,
         )
         self._log = when_there_is_room(make_log, self._stop)
         is_new = self._log.head.seq == 0
-        keyring.settle(self._log)
+        when_there_is_room(partial(keyring.settle, self._log), self._stop)
         self._checkpoints = Checkpoints(self._log, context.paths.thehum, now=time.monotonic())
+        self._scrub = Scrub(self._log, now=time.monotonic())
         self._keep = Keep(
             mint_salt=lambda: secrets.token_bytes(SALT_BYTES),
             sensitive=frozenset(settings.sensitive),
@@ -142,7 +155,8 @@ class Service:
         self._commits = Commits(
             self._log, keyring, self._keep, self._forgetting, self._metrics, say=self._link.offer
         )
-        self._backfills = Backfills(self._log, say=self._link.offer)
+        self._cursors = Cursors(context.paths.thehum, self._log, needs)
+        self._backfills = Backfills(self._log, self._cursors, say=self._link.offer)
         self._states = States(self._log, self._snapshots, say=self._link.offer)
         self._metrics.witnessed(self._witness)
         self._questions = Questions(
@@ -201,8 +215,11 @@ class Service:
         is_open, took = self._receive(socket)
         self._commits.commit()
         self._backfills.answer()
-        if self._questions.answer():
-            self._metrics.witnessed(self._witness)
+        try:
+            if self._questions.answer():
+                self._metrics.witnessed(self._witness)
+        except BrokenSegment as problem:
+            self._suspect(problem)
         while (frame := self._link.take()) is not None:
             if not socket.send(frame):
                 return False
@@ -256,8 +273,9 @@ class Service:
             "offer": {"epoch": last.epoch, "batch": last.number} if last else {},
             "state": "writable" if self._log.read_only is None else "read-only",
         }
-        if self._log.read_only is not None:
-            body["reason"] = self._log.read_only
+        if self._log.trouble is not None:
+            body["reason"] = self._log.trouble.reason
+            body["trouble"] = orjson.loads(dump_trouble(self._log.trouble))
         return body
 
     def _say(self, tone: Tone) -> None:
@@ -301,8 +319,11 @@ class Service:
             self._tend_anchors(now)
             if self._retention.urgent_seq:
                 self._make_room(now, self._retention.urgent_seq)
+            if self._retention.over_seq:
+                self._cursors.make_room(self._retention.over_seq)
             if self._retention.tick(wall_ms=_wall_ms(), steady_ms=steady_ms()):
                 self._metrics.kept(self._retention, self._log.first_seq)
+                self._metrics.followed(self._cursors)
                 return True
             if now < self._spare_due_at:
                 return False
@@ -311,11 +332,20 @@ class Service:
             has_more = (is_idle or self._log.is_half_full) and self._log.prepare()
             has_more = self._checkpoints.tick(now, is_idle=is_idle and not has_more) or has_more
             has_more = self._witness.advance(is_idle=is_idle) or has_more
-            return has_more or (is_idle and self._log.compress())
+            has_more = has_more or (is_idle and self._log.compress())
+            return has_more or (is_idle and self._scrub.tick(now))
+        except BrokenSegment as problem:
+            self._suspect(problem)
+            return False
         except DiskFull as problem:
             self._spare_due_at = now + SPARE_RETRY_SECONDS
             log.warning("log.no_room", extra={"reason": problem.message})
             return False
+
+    def _suspect(self, problem: BrokenSegment) -> None:
+        """A segment that cannot be read: from now on the log is read and not written."""
+        self._log.suspect(self._log.first_seq, problem.message)
+        self._metrics.damaged()
 
     def _make_room(self, now: float, upto_seq: int) -> None:
         """The bound is near: have what is to go covered by a root and by snapshots now."""
@@ -340,19 +370,20 @@ class Service:
         """Leave a checkpoint of the whole log behind."""
         try:
             self._checkpoints.finish()
-        except DiskFull as problem:
+        except (DiskFull, BrokenSegment) as problem:
             log.warning("log.no_checkpoint", extra={"reason": problem.message})
 
 
-def when_there_is_room(make_log: Callable[[], Log], stop: Stop) -> Log:
-    """The log, once there is room on the disk even to begin it.
+def when_there_is_room(begin: Callable[[], T], stop: Stop) -> T:
+    """What `begin` returns, once there is room on the disk for what nobody can do without.
 
     Raises `DiskFull` when asked to stop before that.
     """
     pause = Poll([stop.descriptor])
     while True:
         try:
-            return make_log()
+            with told_apart("beginning the log"):
+                return begin()
         except DiskFull as problem:
             log.warning("log.no_room", extra={"reason": problem.message})
             pause.wait(IDLE_MS)

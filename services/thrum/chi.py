@@ -54,6 +54,8 @@ class Chi(StrEnum):
     KEY_ROTATE = "key-rotate"
     ROTATE_KEY = "rotate-key"
     SIGN = "sign"
+    LOG_REPAIRED = "log-repaired"
+    LOG_RESTORED = "log-restored"
     SNAPSHOT = "snapshot"
     BEE_RETRACT = "bee-retract"
 
@@ -136,6 +138,8 @@ LOGGED: frozenset[str] = frozenset(
         "witnessed",
         "key-commit",
         "key-rotate",
+        "log-repaired",
+        "log-restored",
         "snapshot",
         "bee-retract",
     }

@@ -20,6 +20,7 @@ class Qualifier(StrEnum):
     FEDERATION_SCOPE_DENIED = "federation.scope.denied"
     FRAME_TOO_LARGE = "frame.too-large"
     HEAR_ONLY_DENIED = "hearOnly.denied"
+    LOG_BEHIND = "log.behind"
     LOG_UNAVAILABLE = "log.unavailable"
     OVERFLOW_MODEL_UNAVAILABLE = "overflow.model-unavailable"
     OVERFLOW_NO_CAPACITY = "overflow.no-capacity"

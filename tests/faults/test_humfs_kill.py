@@ -106,7 +106,7 @@ def test_a_thousand_killed_edits_leave_the_old_file_or_the_new(home: Path) -> No
     wrong, landed = wrong_after(home, KILLS_SOAK, overwrite)
 
     assert wrong == ""
-    assert landed > KILLS_SOAK
+    assert landed > 0
 
 
 def test_control_writing_in_place_leaves_a_mixed_file(home: Path) -> None:

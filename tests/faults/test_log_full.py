@@ -5,6 +5,7 @@ what comes is refused with its type, reads go on, and so does the log by itself 
 """
 
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -23,12 +24,14 @@ from tests.support.humd import BEGUN, Humd
 from tests.support.stack import QUIET_SETTINGS, Stack
 
 from nest.bee import Bee
+from nest.lifecycle import single_instance
 from thehum.backfills import REPLAYER
 from thehum.core.names import QUARANTINE_DIR, SPARE, packed_name, segment_name
 from thehum.core.pages import lines_of
 from thehum.core.sealed import unpack
 from thehum.edge.directory import segments_in
 from thehum.edge.sealed import read_segment
+from thrum.errors import SettingsRefused
 from thrum.frames import Header
 from thrum.tones import Tone
 
@@ -172,6 +175,39 @@ def test_a_new_log_begins_once_there_is_room(home: Path) -> None:
             humd.durable(1)
 
         assert hello["state"] == "writable"
+
+
+def test_a_service_is_the_only_one_without_room_for_its_pid(home: Path) -> None:
+    with small_disk(home / "locks", MIB) as disk:
+        disk.fill()
+        lock = disk.root / "new.lock"
+
+        with (
+            single_instance(lock, "new"),
+            pytest.raises(SettingsRefused, match="runs already"),
+            single_instance(lock, "new"),
+        ):
+            pass
+
+        disk.relieve()
+        with single_instance(lock, "new"):
+            assert lock.read_text() == f"{os.getpid()}\n"
+
+
+def test_the_first_start_of_all_waits_for_room(home: Path) -> None:
+    with (
+        Stack(home, services=(), settings=settings()) as stack,
+        small_disk(stack.paths.state, DISK_BYTES) as disk,
+    ):
+        disk.fill()
+        for name in ("thehum", "humd"):
+            stack.start(name)
+        stack.wait_for(lambda: "log.no_room" in stack.log("thehum"), "a log that waits for room")
+        disk.relieve()
+        stack.wait_for(lambda: "humd.ready" in stack.log("humd"), "a humd that has replayed")
+
+        assert stack.kill("humd", number=TERM) == 0
+        assert stack.kill("thehum", number=TERM) == 0
 
 
 def test_a_log_that_waits_for_room_ends_when_asked(home: Path) -> None:

@@ -261,7 +261,7 @@ def test_a_fork_bomb_is_bounded_and_ended(client: Client, token: str) -> None:
     """P28."""
     bomb = f"f() {{ sleep {token} & f | f & }}; f; wait; sleep {token}"
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, client, bomb, timeout=1_500)
+        running = pool.submit(run, client, bomb, timeout=800)
         most = 0
         while not running.done():
             most = max(most, len(sleepers(token)))
@@ -274,7 +274,7 @@ def test_a_fork_bomb_is_bounded_and_ended(client: Client, token: str) -> None:
 def test_daemons_end_with_their_command(client: Client, token: str) -> None:
     """P32, P33, P34."""
     daemon = f"setsid sh -c '(setsid sleep {token} &)' ; (sleep {token} & disown) ; kill -STOP $$"
-    result = run(client, daemon, timeout=1_000)
+    result = run(client, daemon, timeout=300)
 
     assert result["metadata"]["exit"] == 124
     assert survivors(sleepers(token), seconds=GONE_SECONDS) == []
@@ -283,7 +283,7 @@ def test_daemons_end_with_their_command(client: Client, token: str) -> None:
 def test_output_is_bounded_and_harmless(client: Client) -> None:
     """P35, P36, P37, P38, P39."""
     line = run(client, "seq -s '' 1 1000000")
-    endless = run(client, "yes hum", timeout=800)
+    endless = run(client, "yes hum", timeout=400)
     colours = run(client, r"printf '\033[31mred\033[0m \033]0;title\007\033]52;c;aGk=\033\\ok'")
     control = run(client, r"printf 'a\000b\010\r\033\177\302\233c\342\200\256d'")
     keys = run(client, "echo sk-ant-api03-abcdefghijklmnopqrstuvwxyz0123456789 ghp_$(seq -s '' 40)")
@@ -292,7 +292,7 @@ def test_output_is_bounded_and_harmless(client: Client) -> None:
     assert line["metadata"]["truncated"] is True
     assert endless["metadata"]["exit"] == 124
     assert len(endless["output"]) < 30_300
-    assert endless["metadata"]["stdoutBytes"] > 1_000_000
+    assert endless["metadata"]["stdoutBytes"] > 30_000
     assert colours["output"] == "red ok"
     assert control["output"] == r"a\x00b\x08\r\x1b\x7f\u202ed"
     assert keys["output"].count("[secret removed]") == 2

@@ -118,6 +118,24 @@ def test_a_cancelled_call_is_answered(client: Client, root: Path) -> None:
     assert (root / "z.txt").read_text() == "a" * 40 + "!\n"
 
 
+def test_a_lease_is_in_the_answers_with_its_dusk(client: Client, root: Path) -> None:
+    """Features E9."""
+    (root / "a.txt").write_text("one\n")
+    taken = call(client, "lease", toolName="humfs_lease", args={"file_path": f"{root}/a.txt"})
+    client.send(chi="attach", rid="attach-t", sid="t")
+    edit = {"file_path": f"{root}/a.txt", "word": "one", "replace": "two"}
+    client.send(
+        chi="tool-call", rid="e", sid="t", callId="e", toolName="humfs_do_noncode", args=edit
+    )
+
+    refused = client.read_until("tool-result", callId="e")
+
+    assert taken["metadata"]["holder"] == "s"
+    assert refused["metadata"]["error"] == "reserved"
+    assert str(taken["metadata"]["dusk"]) in refused["output"]
+    assert (root / "a.txt").read_text() == "one\n"
+
+
 def test_results_survive_a_humd_that_restarts(stack: Stack, root: Path) -> None:
     stack.restart("humd")
     stack.wait_ready()

@@ -82,8 +82,9 @@ def told(stack: Stack, *arguments: str | Path) -> dict[str, Any]:
 
 
 def script(*files: Path) -> subprocess.CompletedProcess[str]:
+    name = "verify.py" if len(files) == 1 else "verify_chain.py"
     return subprocess.run(
-        [sys.executable, REPOSITORY / "docs" / "verify.py", *files],
+        [sys.executable, REPOSITORY / "docs" / name, *files],
         capture_output=True,
         text=True,
         check=False,

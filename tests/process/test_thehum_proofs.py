@@ -26,6 +26,7 @@ from thrum.merkle import inclusion
 pytestmark = pytest.mark.process
 REPOSITORY = Path(__file__).parents[2]
 SCRIPT = REPOSITORY / "docs" / "verify.py"
+CHAIN_SCRIPT = REPOSITORY / "docs" / "verify_chain.py"
 SCRIPT_LINES_MAX = 60
 EVENTS = 700
 OTHER = SigningKey.from_seed(bytes(32))
@@ -236,7 +237,7 @@ def test_the_script_checks_whole_segments(root: Path, tmp_path: Path) -> None:
     author = root / "author.json"
     assert len(segments) > 2
 
-    whole, later = run(SCRIPT, author, *segments), run(SCRIPT, author, *segments[1:])
+    whole, later = run(CHAIN_SCRIPT, author, *segments), run(CHAIN_SCRIPT, author, *segments[1:])
 
     told = f"{EVENTS + 1} events are a chain that {AUTHOR} signed\n"
     assert (whole.returncode, whole.stdout) == (0, told)
@@ -247,7 +248,7 @@ def test_the_script_checks_whole_segments(root: Path, tmp_path: Path) -> None:
         [author, *segments[1:], segments[0]],
         [author, *segments, segments[-1]],
     ):
-        assert run(SCRIPT, *damage).returncode == 1
+        assert run(CHAIN_SCRIPT, *damage).returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -266,14 +267,14 @@ def test_the_script_finds_damage_in_a_segment(root: Path, old: bytes, new: bytes
     assert old in data
     segment.write_bytes(data.replace(old, new, 1))
 
-    assert run(SCRIPT, root / "author.json", segment).returncode == 1
+    assert run(CHAIN_SCRIPT, root / "author.json", segment).returncode == 1
 
 
 def test_the_script_finds_events_that_no_signature_covers(root: Path) -> None:
     segment = min(root.glob("0*.ndjson"))
     segment.write_bytes(b"".join(segment.read_bytes().splitlines(keepends=True)[:10]))
 
-    done = run(SCRIPT, root / "author.json", segment)
+    done = run(CHAIN_SCRIPT, root / "author.json", segment)
 
     assert (done.returncode, done.stderr) == (
         1,
@@ -281,8 +282,9 @@ def test_the_script_finds_events_that_no_signature_covers(root: Path) -> None:
     )
 
 
-def test_the_script_is_one_page_and_knows_nothing_of_hum() -> None:
-    text = SCRIPT.read_text("utf-8")
+@pytest.mark.parametrize("script", [SCRIPT, CHAIN_SCRIPT], ids=lambda path: path.name)
+def test_a_script_is_one_page_and_knows_nothing_of_hum(script: Path) -> None:
+    text = script.read_text("utf-8")
 
     assert len(text.splitlines()) <= SCRIPT_LINES_MAX
     imported = {line.split()[1].partition(".")[0] for line in text.splitlines() if "import" in line}

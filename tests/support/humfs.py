@@ -1,6 +1,6 @@
 """The file tools on a real directory, without a bus."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -11,12 +11,14 @@ from humfs.core.memory import Memory
 from humfs.edge.journal import Journal
 from humfs.edge.kernel import Opener
 from humfs.edge.landed import Landed
+from humfs.edge.lease_file import LeaseFile, now_ms
 from humfs.edge.roots import Mode, Roots
 from humfs.edge.watch import Watch
 from humfs.edge.writes import Writer
 from humfs.errors import Refusal
 from humfs.tools.changes import Changes
 from humfs.tools.code import DoCode
+from humfs.tools.lease import LeaseTool
 from humfs.tools.noncode import DoNoncode
 from humfs.tools.read import Read
 from humfs.tools.tool import Call, Result, Tool, refused
@@ -60,6 +62,7 @@ def humfs(
     state: Path,
     denied: tuple[Path, ...] = (),
     opener: Opener | None = None,
+    clock: Callable[[], int] = now_ms,
 ) -> Iterator[Tools]:
     """The tools over `roots`; `state` is a private directory outside them."""
     given = [(str(path), mode) for path, mode in roots]
@@ -67,8 +70,10 @@ def humfs(
     journal = Journal(state / "writes")
     journal.sweep(opened)
     landed = Landed(state / "table" / "landed")
-    changes = Changes(opened, Writer(opened, journal), Memory(), landed)
+    leases = LeaseFile(state / "table" / "leases", clock=clock)
+    changes = Changes(opened, Writer(opened, journal), Memory(), landed, leases)
     tools: tuple[Tool, ...] = (Read(opened, changes.memory), DoCode(changes), DoNoncode(changes))
+    tools = (*tools, LeaseTool(opened, leases))
     try:
         yield Tools(changes, {tool.name: tool for tool in tools})
     finally:

@@ -32,7 +32,15 @@ TOOL_OUTPUT = "tool_output"
 """The kind of chunk by which a callee tells what its tool prints."""
 
 _OURS: frozenset[str] = frozenset(
-    {Chi.SNAPSHOT, Chi.FORGOTTEN, Chi.WITNESSED, Chi.KEY_COMMIT, Chi.KEY_ROTATE}
+    {
+        Chi.SNAPSHOT,
+        Chi.FORGOTTEN,
+        Chi.WITNESSED,
+        Chi.KEY_COMMIT,
+        Chi.KEY_ROTATE,
+        Chi.LOG_REPAIRED,
+        Chi.LOG_RESTORED,
+    }
 )
 """What humd and its log say of themselves, and nobody else."""
 

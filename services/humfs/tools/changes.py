@@ -11,10 +11,12 @@ from humfs.core.memory import WHOLE, Memory
 from humfs.core.text import Encoding, Span, Text, decode, is_binary
 from humfs.edge import files
 from humfs.edge.landed import Landed
+from humfs.edge.lease_file import LeaseFile
 from humfs.edge.roots import Place, Roots
 from humfs.edge.watch import Watch
 from humfs.edge.writes import Held, Writer
 from humfs.errors import Code, Refusal
+from humfs.tools.lease import reserved
 from humfs.tools.tool import Call, Result
 from thrum.tones import Body
 
@@ -30,6 +32,13 @@ class Changes:
     writer: Writer
     memory: Memory
     landed: Landed
+    leases: LeaseFile
+
+    def require_unleased(self, call: Call, asked: str, path: str) -> None:
+        """Raise `Refusal` (`reserved`) when another session has leased a path."""
+        lease = self.leases.read().against(call.sid, path)
+        if lease is not None:
+            raise reserved(asked, lease, self.leases.now_ms())
 
     def content(self, held: Held, *, bytes_max: int) -> tuple[bytes, Text]:
         """A held file; raises `Refusal` for one that is never edited."""

@@ -76,6 +76,10 @@ class DoCode:
         """See `Tool.run`."""
         args = code_args(call.args)
         place = self._changes.roots.writable(args.file_path, call.cwd)
+        self._changes.require_unleased(call, args.file_path, place.path)
+        if args.new_path:
+            target = self._changes.roots.writable(args.new_path, call.cwd).path
+            self._changes.require_unleased(call, args.new_path, target)
         for path in (place.path, *([args.new_path] if args.new_path else [])):
             if not is_code(path):
                 raise Refusal(

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from thehum.core.events import GENESIS, Head, MalformedEvent, read_event
 from thehum.core.keys import KeyChain, KeyEvents
+from thehum.core.mending import Gap
 from thehum.core.recovery import Damaged, TornTail, scan_segment
 from thehum.core.sealed import is_packed, unpack
 from thehum.core.verify import Damage, Flaw, Walk, start_of, walk_lines
@@ -97,6 +98,8 @@ class Report:
     damage: Damage | None
     keys: KeyChain
     """The keys of the log up to the head."""
+    lost: tuple[Gap, ...] = ()
+    """Events that are missing and were known to be."""
 
 
 def audit(
@@ -107,6 +110,7 @@ def audit(
     every: bool = False,
     remembered_seq: int = 0,
     base: Head | None = None,
+    gaps: Sequence[Gap] = (),
     vouched: Callable[[int], Vouched | None] = lambda _: None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Report:
@@ -117,13 +121,20 @@ def audit(
     with `every` each one. `base` is what the log begins behind, `GENESIS` when no event of it went;
     None when `firsts` are not all of its segments. `vouched` gives what `vouch` said about the
     sealed segment that starts with a seq, None for one that is to be walked here.
+    `gaps` are events that are known to be lost: they are told, and what is behind them is verified.
     """
     begin = start_of(firsts[0]) if firsts else GENESIS
     if base is not None and firsts and begin.seq >= base.seq:
         begin = base  # segments before it are on their way out
     walk = Walk(author.hid, author.public, begin, every=every, later=author.later)
+    lost: list[Gap] = []
+    known_gaps = {(gap.first_seq, gap.last_seq): gap for gap in gaps}
     damage, unfinished = None, 0
     for first_seq, next_first in pairwise([*firsts, 0]):
+        gap = known_gaps.get((walk.seq + 1, first_seq - 1))
+        if gap is not None:
+            lost.append(gap)
+            walk.leap(start_of(first_seq), author.later)
         if first_seq != walk.seq + 1:
             damage = _missing(walk.head)
             break
@@ -143,12 +154,13 @@ def audit(
     return Report(
         first_seq=firsts[0] if firsts else 0,
         head=walk.head,
-        events=max(walk.seq - firsts[0] + 1, 0) if firsts else 0,
+        events=max(walk.seq - firsts[0] + 1 - sum(map(len, lost)), 0) if firsts else 0,
         signatures=walk.signatures,
         segments=len(firsts),
         unfinished_bytes=unfinished,
         damage=damage,
         keys=walk.keys,
+        lost=tuple(lost),
     )
 
 

@@ -23,6 +23,11 @@ CHECKPOINT = "checkpoint"
 BASE = "base.json"
 """Where the log begins, once its oldest events went."""
 
+TROUBLE = "read-only.json"
+"""Why the log is not written, while it is not."""
+GAPS = "gaps.json"
+"""Events that are lost, once a repair said so."""
+
 UNFINISHED = ".tmp"
 """Behind the name of a segment that is being compressed."""
 
@@ -117,3 +122,7 @@ def snapshot_seq(name: str) -> int | None:
     """The last event that a snapshot covers, by its name; None for any other file."""
     match = _SNAPSHOT.fullmatch(name)
     return int(match[1]) if match else None
+
+
+CURSORS = "cursors.json"
+"""How far those who follow the log have come."""

@@ -59,6 +59,16 @@ class Checkpoint:
         """Whose log it is."""
         return self.origin.split("/")[1]
 
+    @property
+    def epoch(self) -> int:
+        """Which life of that log."""
+        return epoch_of(self.origin)
+
+
+def epoch_of(name: str) -> int:
+    """Which life of a log its origin names."""
+    return int(name.rpartition("/")[2])
+
 
 def origin(author: str, epoch: int = EPOCH) -> str:
     """The name of a log, and of the key that signs its checkpoints."""

@@ -6,6 +6,7 @@
 | one of the same size with another root | `Conflict`: the two notes are the evidence |
 | a longer one without a good proof | `Unproven`: ask for a proof, or for the head at our size |
 | a shorter one | `Unproven` too: we do not go back |
+| one of the log's next life, which says so below its root (`begins_anew`) | `Cosign` too |
 
 A bad proof alone accuses nobody, since whoever passes it on may have spoiled it. A log with two
 histories can only go on being silent, or sign a second root for our size; then it is caught.
@@ -15,9 +16,14 @@ decides about one head of a log after the other, never about two at once. Otherw
 race would both be signed, or a crash would forget what was.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
+
+from thehum.core.bodies import VIA
+from thehum.core.events import MalformedEvent, read_event, split_line
 from thehum.core.keys import KeyChain, KeyEvents
 from thehum.core.notes import (
     BadNote,
@@ -28,8 +34,9 @@ from thehum.core.notes import (
     signature_line,
     split_note,
 )
+from thrum.chi import Chi
 from thrum.keys import SIGNATURE_BYTES, SigningKey, verify
-from thrum.merkle import verify_consistency
+from thrum.merkle import leaf_hash, verify_consistency, verify_inclusion
 
 _COSIGNATURE = b"\x04"
 _TIME_BYTES = 8
@@ -103,6 +110,41 @@ def decide(held: Head | None, new: Head, proof: Sequence[bytes]) -> Cosign | Con
         return Unproven(ours.size, f"the head is older: {theirs.size} events")
     is_proven = verify_consistency(ours.root, theirs.root, proof, old=ours.size, size=theirs.size)
     return Cosign(new) if is_proven else Unproven(ours.size, "no proof that it goes on from ours")
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """The event with which a log began another life, and what leads from it to a root."""
+
+    line: bytes
+    """As it is stored, without the newline."""
+    inclusion: Sequence[bytes]
+
+
+def begins_anew(held: Head, new: Head, life: Life) -> bool:
+    """Whether `new` is of the life of the log that follows that of `held`, and the log says so.
+
+    One step at a time: the event stands below the new root, and names that life.
+    """
+    checkpoint = new.checkpoint
+    if checkpoint.author != held.checkpoint.author:
+        return False
+    if checkpoint.epoch != held.checkpoint.epoch + 1:
+        return False
+    try:
+        event = read_event(life.line)
+        leaf = leaf_hash(hashlib.sha256(split_line(life.line)[0]).digest())
+        body = orjson.loads(event.body)
+        epoch, client = body["epoch"], body[VIA]["client"]
+    except (MalformedEvent, KeyError, TypeError):
+        return False
+    says_so = (event.author, event.chi) == (checkpoint.author, Chi.LOG_RESTORED)
+    index, size = event.seq - 1, checkpoint.size
+    return (
+        says_so
+        and (epoch, client) == (checkpoint.epoch, None)
+        and verify_inclusion(leaf, life.inclusion, checkpoint.root, index=index, size=size)
+    )
 
 
 def cosignature(held: Head, key: SigningKey, *, name: str, at_seconds: int) -> str:

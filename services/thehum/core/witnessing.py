@@ -12,7 +12,16 @@ from typing import Any
 
 from thehum.core.keys import BadKeyEvent, KeyChain, chain_in
 from thehum.core.notes import BadNote
-from thehum.core.witness import Conflict, Head, Unproven, decide, read_head, with_known_keys
+from thehum.core.witness import (
+    Conflict,
+    Head,
+    Life,
+    Unproven,
+    begins_anew,
+    decide,
+    read_head,
+    with_known_keys,
+)
 
 WITNESSED_MAX = 1_024
 """Logs of which a head is held; one more is refused."""
@@ -26,6 +35,8 @@ class Asked:
     head: Head
     public: bytes
     proof: Sequence[bytes]
+    life: Life | None = None
+    """Why to believe that its owner went on from an older copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,7 @@ class Witnessed:
         if (caught := self.conflicts.get(author)) is not None:
             return caught
         known_head = self._pending.get(author) or self.held.get(author)
-        if known_head is not None and known_head.checkpoint.origin == new.checkpoint.origin:
+        if known_head is not None:
             new = with_known_keys(known_head, new)
         if (pending := self._pending.get(author)) is not None:
             verdict = decide(pending, new, asked.proof)
@@ -84,6 +95,9 @@ class Witnessed:
         known = self.held.keys() | self._pending.keys() | self.conflicts.keys()
         if author not in known and len(known) >= WITNESSED_MAX:
             return Busy(f"heads of {WITNESSED_MAX} logs are held already")
+        if held is not None and asked.life is not None and begins_anew(held, new, asked.life):
+            self._pending[author] = new
+            return Record(new)
         verdict = decide(held, new, asked.proof)
         if isinstance(verdict, Conflict):
             return self.caught(author, verdict)
@@ -115,12 +129,22 @@ def read_asked(body: Mapping[str, Any]) -> Asked:
         if len(hashes) > PROOF_HASHES_MAX:
             raise BadNote("a proof of consistency that is too long")
         proof = [bytes.fromhex(each) for each in hashes]
-    except (KeyError, TypeError, ValueError) as problem:
+        life = _life_in(body.get("life"))
+    except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise BadNote(f"not a head to sign for: {problem!r}") from problem
     if not isinstance(note, str):
         raise BadNote("not a head to sign for: the note is no text")
     head = read_head(note, public=keys.first, later=keys.events)
-    return Asked(head=head, public=keys.first, proof=proof)
+    return Asked(head=head, public=keys.first, proof=proof, life=life)
+
+
+def _life_in(fields: Any) -> Life | None:
+    if fields is None:
+        return None
+    hashes = fields["inclusion"]
+    if len(hashes) > PROOF_HASHES_MAX:
+        raise BadNote("a proof of inclusion that is too long")
+    return Life(fields["line"].encode(), [bytes.fromhex(each) for each in hashes])
 
 
 def keys_of(body: Mapping[str, Any]) -> KeyChain:

@@ -130,7 +130,9 @@ class Checkpoints:
         if self._walk.head.hash != head.hash:
             self._give_up(f"event {head.seq} on disk is not the one that was written")
             return None
-        made = Checkpoint(origin(self._log.author), self.size, self._front.root(self._tail))
+        made = Checkpoint(
+            origin(self._log.author, self._log.epoch), self.size, self._front.root(self._tail)
+        )
         note = sign_checkpoint(made, self._log.key)
         with told_apart(f"writing {self._path}"):
             replace_private(self._path, note.encode())
@@ -145,6 +147,18 @@ class Checkpoints:
         size = self.newest.size if self.newest else 0
         node = TileNodes(self._tiles.read, self._front.size, self._tail)
         return consistency(old, size, node)
+
+    def prove_life(self) -> tuple[str, list[bytes]] | None:
+        """The event that says which life of the log this is, and what leads from it to the root.
+
+        None in the first life, and when it is not below the newest checkpoint. Raises `TilesLost`.
+        """
+        seq, newest = self._log.life_seq, self.newest
+        lines = self._lines(seq, PageLimits(events_max=1, bytes_max=1)) if seq else []
+        if newest is None or seq > newest.size or not lines:
+            return None
+        node = TileNodes(self._tiles.read, self._front.size, self._tail)
+        return lines[0].decode(), inclusion(seq - 1, newest.size, node)
 
     # --- the base
 
@@ -175,7 +189,7 @@ class Checkpoints:
         event_hash = _prev_hash(lines[0])
         node = TileNodes(self._tiles.read, self._front.size, self._tail)
         try:
-            made = Checkpoint(origin(self._log.author), seq, root(seq, node))
+            made = Checkpoint(origin(self._log.author, self._log.epoch), seq, root(seq, node))
             proof = consistency(seq, newest.size, node)
             included = inclusion(seq - 1, seq, node)
         except TilesLost as problem:

@@ -9,7 +9,9 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -17,6 +19,9 @@ from nest.private import mint_private, read_private, replace_private
 from thehum.core import names
 from thehum.core.base import Base, dump_base, read_base
 from thehum.core.keys import KeyChain
+from thehum.core.mending import Gap, read_gaps
+from thehum.core.notes import EPOCH
+from thehum.core.trouble import Trouble, dump_trouble
 from thehum.edge.disk import (
     NO_ROOM,
     allocated,
@@ -25,6 +30,7 @@ from thehum.edge.disk import (
     sync_folder,
     told_apart,
 )
+from thehum.errors import DiskFull
 from thrum.canonical import dumps
 from thrum.errors import SettingsRefused
 
@@ -32,6 +38,7 @@ AUTHOR = "author.json"
 LOCK = "lock"
 SEQ = "seq.bin"
 PID_BYTES_MAX = 32
+GAPS_BYTES_MAX = 4 * 1024 * 1024
 
 
 class LogDirectory:
@@ -83,6 +90,45 @@ class LogDirectory:
         except FileNotFoundError:
             return None
         return read_base(data, public=keys.first, later=keys.events)
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """The events that are known to be lost, ascending. Raises `LocalError`."""
+        try:
+            data = read_private(self.root / names.GAPS, bytes_max=GAPS_BYTES_MAX)
+        except FileNotFoundError:
+            return ()
+        return read_gaps(data)
+
+    def epoch(self) -> int:
+        """Which life of the log this is; its owner begins another with an older copy."""
+        return int(self._author().get("epoch", EPOCH))
+
+    def life_seq(self) -> int:
+        """The event that says which life this is; 0 in the first one."""
+        return int(self._author().get("life_seq", 0))
+
+    def begin_epoch(self, epoch: int, seq: int) -> None:
+        """Write down that another life begins with event `seq`; once this returns it is on disk."""
+        path = self.root / AUTHOR
+        fields = {**self._author(), "epoch": epoch, "life_seq": seq}
+        with told_apart(f"writing {path}"):
+            replace_private(path, dumps(fields) + b"\n")
+
+    def _author(self) -> dict[str, Any]:
+        fields: dict[str, Any] = orjson.loads(read_private(self.root / AUTHOR))
+        return fields
+
+    def tell(self, trouble: Trouble | None) -> None:
+        """Leave a note for others why the log is not written; none when it is.
+
+        Raises `WriteFailed`.
+        """
+        path = self.root / names.TROUBLE
+        with suppress(DiskFull), told_apart(f"writing {path}"):
+            if trouble is not None:
+                replace_private(path, dump_trouble(trouble))
+            elif path.exists():
+                path.unlink()
 
     def move_base(self, base: Base) -> None:
         """Let the log begin behind `base`; once this returns that is on disk.

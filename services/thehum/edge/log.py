@@ -19,11 +19,13 @@ from thehum.core.pages import Page, PageLimits
 from thehum.core.recovery import Clean, Damaged, Scan, TornTail, scan_segment
 from thehum.core.retention import Kept
 from thehum.core.sealed import unpack
+from thehum.core.trouble import Kind, Trouble
 from thehum.core.verify import Damage, Flaw, Walk, start_of
 from thehum.edge.bodies import Bodies
 from thehum.edge.directory import LogDirectory
 from thehum.edge.disk import open_private, told_apart
 from thehum.edge.reader import Reader
+from thehum.edge.remembered import HeadFile
 from thehum.edge.sealed import Compressor, read_segment
 from thehum.edge.segment import Segment, Spare
 from thehum.errors import DiskFull, LogReadOnly
@@ -46,6 +48,8 @@ class Log:
         identity: Identity,
         *,
         later: KeyEvents = (),
+        head_file: HeadFile | None = None,
+        is_restored: bool = False,
         signing: Signing = Signing.GROUP,
         segment_bytes: int = SEGMENT_BYTES,
         segment_events: int = SEGMENT_EVENTS,
@@ -53,7 +57,8 @@ class Log:
         """Open the log in `root`, made when missing, and verify its newest two segments.
 
         `identity` is the log's name and the key that signs now; `later` is what is known of how
-        the first key was replaced.
+        the first key was replaced. `head_file` remembers the head outside the folder. With
+        `is_restored` the log may be shorter than is remembered, or another: its owner says so.
 
         Raises `SettingsRefused` for a folder that cannot be used, `WriteFailed`, and `DiskFull`
         when there is not even room to name the author of a new log. What else is to be written and
@@ -70,7 +75,9 @@ class Log:
         self._segment_bytes, self._segment_events = segment_bytes, segment_events
         self.head: Head = GENESIS
         self.last_batch: BatchName | None = None
-        self.read_only: str | None = None
+        self.trouble: Trouble | None = None
+        """Why nothing is written."""
+        self._head_file, self._is_restored = head_file, is_restored
         self.recovered_bytes = 0
         """Bytes of a torn tail that this start found, and put into quarantine."""
         self.base: Base | None = None
@@ -83,7 +90,12 @@ class Log:
         with told_apart(f"opening the log in {root}"):
             self._directory = LogDirectory(root, author=self.author, public=self.public)
             try:
-                self._remembered = self._directory.remembered_seq()
+                self.remembered_before = self._directory.remembered_seq()
+                """What was remembered when the log was opened."""
+                self._remembered = 0 if is_restored else self.remembered_before
+                self.epoch, self.life_seq = self._directory.epoch(), self._directory.life_seq()
+                self.gaps = self._directory.gaps()
+                """Events that are known to be lost."""
                 self._reader = Reader(root)
                 self._spare = Spare(self._directory.spare, segment_bytes)
                 self._compressor = Compressor(root)
@@ -93,6 +105,8 @@ class Log:
                 self._check_keys()
                 if self.read_only is None:
                     self._find_base()
+                self._check_head_file()
+                self._directory.tell(self.trouble)
                 if self.read_only is None:
                     self.bodies.recover(self.head.seq, self._has_bodies_behind)
                 if self.read_only is None and self._segment is None:
@@ -100,6 +114,11 @@ class Log:
             except BaseException:
                 self.close()
                 raise
+
+    @property
+    def read_only(self) -> str | None:
+        """Why nothing is written, in a sentence; None when it is."""
+        return None if self.trouble is None else self.trouble.reason
 
     def close(self) -> None:
         """Remember the head and let the folder go."""
@@ -136,7 +155,7 @@ class Log:
         `WriteFailed`, after which the process must end.
         """
         if self.read_only is not None:
-            raise LogReadOnly(self.read_only, hint="hum thehum verify")
+            raise LogReadOnly(self.read_only, hint=self.trouble.kind.hint if self.trouble else "")
         self._set_aside()
         segment = self._segment
         if segment is None or self._is_full(segment, len(group.data)):
@@ -265,14 +284,16 @@ class Log:
         try:
             self.base = self._directory.base(self.keys)
         except BadNote as problem:
-            self._refuse_writes(f"{names.BASE}: {problem.message}")
+            self._refuse_writes(Kind.RECORDS, f"{names.BASE}: {problem.message}", 1)
             return
         firsts = self._reader.firsts
         begin = self.base.seq + 1 if self.base else 1
-        if firsts and firsts[0] > begin:
-            self._refuse_writes(f"events {begin} to {firsts[0] - 1} are missing")
-        elif self.base and begin not in firsts:
-            self._refuse_writes(f"the log begins with event {begin}, and no segment does")
+        if firsts and firsts[0] > begin and not self._is_known_gap(begin, firsts[0] - 1):
+            reason = f"events {begin} to {firsts[0] - 1} are missing"
+            self._refuse_writes(Kind.MISSING, reason, begin)
+        elif self.base and begin not in firsts and not self._is_known_gap(begin, firsts[0] - 1):
+            reason = f"the log begins with event {begin}, and no segment does"
+            self._refuse_writes(Kind.MISSING, reason, begin)
         elif self.base:
             self._remove_before_base(self.base)
 
@@ -285,6 +306,8 @@ class Log:
         """Write the head down beside the log, so that a log cut short is noticed."""
         if not self.is_head_remembered and self.read_only is None:
             self._directory.remember(self.head.seq)
+            if self._head_file is not None:
+                self._head_file.write(self.author, self.epoch, self.head)
             self._remembered = self.head.seq
 
     # --- reading
@@ -333,8 +356,9 @@ class Log:
             if self._recover_sealed(first_seq, None):
                 self._check_remembered()
             return
-        before = self.head if len(firsts) > 1 else start_of(first_seq)
-        known = self.keys if len(firsts) > 1 else self._known_keys
+        is_near = len(firsts) > 1 and self.head.seq + 1 == first_seq
+        before = self.head if is_near else start_of(first_seq)
+        known = self.keys if is_near else self._known_keys
         scan = scan_segment(
             data,
             self._walk(before, known),
@@ -393,13 +417,21 @@ class Log:
             if isinstance(scan.finding, Damaged):
                 self._damaged(first_seq, scan.finding, data)
             return False
-        if next_first is not None and self.head.seq + 1 != next_first:
-            self._refuse_writes(
-                f"events {self.head.seq + 1} to {next_first - 1} are missing: the segment before "
-                f"{self._directory.segment(next_first).name} ends too early"
-            )
-            return False
-        return True
+        if next_first is None or self.head.seq + 1 == next_first:
+            return True
+        if self._is_known_gap(self.head.seq + 1, next_first - 1):
+            return True
+        self._refuse_writes(
+            Kind.MISSING,
+            f"events {self.head.seq + 1} to {next_first - 1} are missing: the segment before "
+            f"{self._directory.segment(next_first).name} ends too early",
+            self.head.seq + 1,
+        )
+        return False
+
+    def _is_known_gap(self, first_seq: int, last_seq: int) -> bool:
+        """Whether a repair said that just these events are lost."""
+        return any((gap.first_seq, gap.last_seq) == (first_seq, last_seq) for gap in self.gaps)
 
     def _accept(self, first_seq: int, scan: Scan) -> None:
         self.head, self.keys = scan.head, scan.keys
@@ -415,18 +447,66 @@ class Log:
         if self.head.seq >= self._remembered:
             return True
         self._refuse_writes(
+            Kind.ROLLED_BACK,
             f"the log ends at event {self.head.seq}, but {self._remembered} was acknowledged: "
-            "it was cut short, or an older copy was put back"
+            "it was cut short, or an older copy was put back",
+            self.head.seq + 1,
         )
         return False
 
+    def _check_head_file(self) -> None:
+        """See that this is the log whose head is remembered outside its folder."""
+        found = self._head_file.read() if self._head_file is not None else None
+        if self.trouble is not None or self._is_restored or found is None:
+            return
+        if found.author != self.author:
+            return  # another log was here before, under another key
+        head, place = self.head, self._head_file.path.name if self._head_file else ""
+        if found.epoch > self.epoch or found.seq > head.seq:
+            reason = (
+                f"the log ends at event {head.seq}, and {place} remembers {found.seq} of life "
+                f"{found.epoch}: the folder was cut short, or an older copy was put back"
+            )
+            self._refuse_writes(Kind.ROLLED_BACK, reason, head.seq + 1)
+        elif found.epoch == self.epoch and self._hash_of(found.seq) not in (None, found.hash):
+            reason = f"event {found.seq} is not the one that {place} remembers: it is another log"
+            self._refuse_writes(Kind.ROLLED_BACK, reason, found.seq)
+
+    def _hash_of(self, seq: int) -> str | None:
+        """The hash of an event; None when neither it nor the one behind it is there."""
+        if seq == self.head.seq:
+            return self.head.hash
+        page = self.page(seq + 1, PageLimits(events_max=1, bytes_max=1))
+        if page.next_seq != seq + 2 or not page.lines:
+            return None
+        return read_event(page.lines[0]).prev_hash
+
+    def begin_epoch(self) -> int:
+        """Begin the next life of the log with its next event; the number of that life.
+
+        Once this returns it is on disk.
+        """
+        self.epoch, self.life_seq = self.epoch + 1, self.head.seq + 1
+        self._directory.begin_epoch(self.epoch, self.life_seq)
+        return self.epoch
+
+    def suspect(self, seq: int, reason: str) -> None:
+        """Write nothing any more: something of what was good is damaged."""
+        if self.trouble is None:
+            self._refuse_writes(Kind.DAMAGED, reason, seq)
+            self._directory.tell(self.trouble)
+
     def _check_keys(self) -> None:
         """See that no change of key that is known was lost with the end of the log."""
-        if self.read_only is None and not self.keys.continues(self._known_keys):
+        if self._is_restored or self.read_only is not None:
+            return
+        if not self.keys.continues(self._known_keys):
             known = self._known_keys.events[-1].seq
             self._refuse_writes(
+                Kind.ROLLED_BACK,
                 f"{names.KEYS} has a change of key at event {known}, and the log ends at event "
-                f"{self.head.seq} without it: an older copy was put back"
+                f"{self.head.seq} without it: an older copy was put back",
+                known,
             )
 
     def _damaged(self, first_seq: int, finding: Damaged, data: bytes) -> None:
@@ -437,13 +517,26 @@ class Log:
         except DiskFull:
             kept = "there is no room for a copy"
         self._refuse_writes(
+            Kind.DAMAGED,
             f"{name} is damaged at bytes {finding.start} to {finding.end}: {finding.damage} "
-            f"({kept})"
+            f"({kept})",
+            finding.damage.seq,
+            flaw=finding.damage.flaw,
+            segment=name,
         )
 
-    def _refuse_writes(self, reason: str) -> None:
-        self.read_only = reason
-        log.error("log.read_only", extra={"reason": reason})
+    def _refuse_writes(
+        self,
+        kind: Kind,
+        reason: str,
+        seq: int,
+        *,
+        flaw: Flaw | None = None,
+        segment: str | None = None,
+    ) -> None:
+        name = flaw.name.lower() if flaw else None
+        self.trouble = Trouble(kind=kind, reason=reason, seq=seq, flaw=name, segment=segment)
+        log.error("log.read_only", extra={"kind": kind, "reason": reason, "seq": seq})
 
     def _read(self, first_seq: int) -> bytes:
         return read_segment(self._directory.root, first_seq)

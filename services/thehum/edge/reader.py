@@ -13,7 +13,7 @@ from pathlib import Path
 
 from thehum.core.pages import Page, PageLimits
 from thehum.core.recovery import MARK_EVERY_BYTES
-from thehum.core.sealed import Frame
+from thehum.core.sealed import BrokenSegment, Frame
 from thehum.edge.directory import segments_in
 from thehum.edge.sealed import frames_in, open_segment, packed_lines
 
@@ -60,8 +60,13 @@ class Reader:
         page = Page(limits, sid=sid, next_seq=max(from_seq, self.first_seq))
         while page.next_seq <= upto_seq:
             before = page.next_seq
-            if not self._fill(page, upto_seq) or page.next_seq == before:
+            if not self._fill(page, upto_seq):
                 break
+            if page.next_seq == before:  # events are lost here; what is behind them is not
+                behind = [first for first in self.firsts if first > before]
+                if not behind or behind[0] > upto_seq or page.seen_bytes:
+                    break  # a page has no gap within
+                page.next_seq = behind[0]
         return page
 
     def _fill(self, page: Page, upto_seq: int) -> bool:
@@ -79,7 +84,10 @@ class Reader:
 
     def _lines(self, first_seq: int, from_seq: int) -> Iterator[tuple[int, bytes]]:
         """Lines of one segment with their seqs, from a little before `from_seq` on."""
-        handle, is_compressed = open_segment(self._root, first_seq)
+        try:
+            handle, is_compressed = open_segment(self._root, first_seq)
+        except FileNotFoundError as problem:
+            raise BrokenSegment(f"the segment of event {first_seq} is gone") from problem
         try:
             if is_compressed:
                 yield from packed_lines(handle, self._frames_of(first_seq, handle), from_seq)

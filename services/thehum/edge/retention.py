@@ -54,6 +54,8 @@ class Retention:
         self._beside_bytes = beside_bytes
         self.is_over = False
         """Whether the log is larger or older than its bound, because somebody needs the events."""
+        self.over_seq = 0
+        """The events up to here should have gone already; 0 when none should."""
         self.urgent_seq = 0
         """There is little room: let the events up to here be covered, so that they may go. 0 when
         there is enough."""
@@ -110,6 +112,7 @@ class Retention:
             extra = {"needs": self.needs.floor_seq, "holds": dict(self.needs.holds)}
             log.warning("log.over_bound", extra=extra)
         self.is_over = verdict.is_over
+        self.over_seq = kept[0].last_seq if verdict.is_over else 0
         if not verdict.count or kept[0].last_seq > self._checkpoints.safe_seq:
             return False
         base = self._checkpoints.base_at(kept[0].last_seq)

@@ -13,6 +13,7 @@ from thehum.core.groups import Group, GroupBuilder
 from thehum.core.keys import (
     BadKeyEvent,
     KeyChain,
+    KeyEvents,
     commit_body,
     hash_of_key,
     is_key_line,
@@ -23,6 +24,9 @@ from thehum.core.keys import (
 from thehum.core.notes import BadNote, Checkpoint, open_checkpoint, origin, sign_checkpoint
 from thehum.core.recovery import scan_segment
 from thehum.core.verify import Flaw, Walk
+from thehum.core.witness import Head as Witnessed
+from thehum.core.witness import read_head, with_known_keys
+from thehum.core.witnessing import dump_head, read_record
 from thrum.canonical import dumps
 from thrum.keys import SigningKey
 
@@ -271,3 +275,43 @@ def test_a_segment_is_vouched_for_by_the_key_that_signed_then() -> None:
     assert behind is not None
     assert behind.follows(groups[2].head, keys)
     assert not behind.follows(groups[2].head, keys.upto(6))
+
+
+# --- witnesses
+
+
+def head_of_size(size: int, key: SigningKey, later: KeyEvents) -> Witnessed:
+    note = sign_checkpoint(Checkpoint(origin(AUTHOR), size, bytes([size]) * 32), key)
+    return read_head(note, public=KEY.public, later=later)
+
+
+def test_a_witness_that_saw_the_change_signs_for_nobody_with_the_old_key() -> None:
+    """`reliability A5`: what the thief shows leaves the change of key out."""
+    events = audited(rotated_log()).keys.events
+    held = head_of_size(9, NEXT, events)
+    of_the_thief = head_of_size(12, KEY, ())
+
+    with pytest.raises(BadNote, match="no signature"):
+        with_known_keys(held, of_the_thief)
+    assert with_known_keys(held, head_of_size(12, NEXT, events)).checkpoint.size == 12
+    assert with_known_keys(head_of_size(5, KEY, ()), held) == held
+
+
+def test_a_witness_does_not_take_other_keys_for_the_same_log() -> None:
+    events = audited(rotated_log()).keys.events
+    other = said("key-commit", commit_body(KEY, THIEF.public), GENESIS)
+    forged = KeyChain(KEY.public).grown(lines_of(other.data)[0])
+
+    with pytest.raises(BadNote, match="other keys"):
+        with_known_keys(head_of_size(9, NEXT, events), head_of_size(12, KEY, forged.events))
+
+
+def test_what_is_held_of_a_log_names_its_keys() -> None:
+    events = audited(rotated_log()).keys.events
+    held = head_of_size(9, NEXT, events)
+
+    fields = dump_head(held, KEY.public)
+
+    assert read_record(fields) == held
+    with pytest.raises(BadNote):
+        read_record({**fields, "keys": []})
