@@ -11,8 +11,6 @@ from tests.unit.humfs import code_examples, noncode_examples
 
 TABLE = ROOT / "tests" / "unit" / "humfs" / "ACCEPTANCE.md"
 EXAMPLES = 150
-SHELL = range(134, 140)
-"""Examples of running commands; they are listed with the tests of the shell."""
 _ROW = re.compile(r"^\| E(\d+) \| (.+?) \| (.*) \|$")
 _TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 _NAMED = re.compile(r"\bE(\d+)(?: to E(\d+))?")
@@ -48,9 +46,7 @@ def numbers(text: str) -> set[int]:
 
 
 def test_every_example_is_in_the_table_once() -> None:
-    listed = [row.number for row in rows()]
-
-    assert listed == [at for at in range(1, EXAMPLES + 1) if at not in SHELL or at in listed]
+    assert [row.number for row in rows()] == list(range(1, EXAMPLES + 1))
 
 
 def test_every_example_is_run_by_a_test_that_names_it() -> None:
