@@ -69,6 +69,9 @@ class MemoryLog:
             self._seq = body["first_seq"] + count - 1
             self._offer = {"epoch": body["epoch"], "batch": body["batch"]}
             self._link.offer(Tone(chi=LinkChi.DURABLE, body={**self._offer, "head_seq": self._seq}))
+        elif tone.chi == LinkChi.STATE and body.get("op") == "list":
+            known: Body = {"op": "list", "snapshots": [], "first_seq": 1}
+            self._link.offer(Tone(chi=LinkChi.STATE, body=known))
         elif tone.chi == Chi.BACKFILL:
             page: Body = {"events": [], "next_seq": None, "head_seq": self._seq}
             self._link.offer(Tone(chi=Chi.BACKFILL, rid=tone.rid, to=tone.sender, body=page))
