@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OLD_PYTHON = "#!/bin/sh\nexit 1\n"  # says no when asked whether it is new enough
 VERSIONS = ("python3", "python3.11", "python3.12", "python3.13", "python3.14")
-NEEDED = ("bwrap", "strace", "fusermount3", "rg", "ctags", "zstd")
+NEEDED = ("bwrap", "strace", "fusermount3", "rg", "ctags", "zstd", "faketime")
 """What scripts/test-packages looks for."""
 APT_GET = """#!/usr/bin/env bash
 [[ ${@: -1} == strace ]] && exit 100 # the archive does not have it
