@@ -327,8 +327,11 @@ def test_deep_folders_are_no_trouble(client: Client, target: Target) -> None:
     (target.root / "deep.py").write_text(
         "import os\nfor _ in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)\n"
     )
-    deep = run(client, f"{PYTHON} deep.py")
-    after = run(client, "echo still here")
+    try:
+        deep = run(client, f"{PYTHON} deep.py")
+        after = run(client, "echo still here")
+    finally:  # pytest cannot remove a path of that length
+        subprocess.run(["rm", "-rf", str(target.root / ("d" * 200))], check=True)
 
     assert deep["metadata"]["exit"] == 0, deep["output"]
     assert after["output"] == "still here"

@@ -25,7 +25,7 @@ PLACES: tuple[Mapping[str, str], ...] = (
     {"PYTHONHASHSEED": "4294967295", "TZ": "America/St_Johns", "HOME": "/tmp", "LC_ALL": "C"},
 )
 ANOTHER_DAY = "2039-02-28 23:59:59"
-LEAVES_MIN = 30
+LEAVES_MIN = 20
 CHIS = {
     "hello", "prompt", "cancel", "cleanup", "curate", "release-permit", "tendril-result",
     "tool-result", "chunk", "finish", "error", "permission-ask", "tendril-reach", "tool-call",
