@@ -4,7 +4,8 @@ None is answered either: one who never reads answers is cut off, and that is ano
 
     python -m tests.support.garbage SOCKET LINES
 
-Prints a line when it begins. Ends with 0 once the last is sent and the door, asked by a tone behind it, still answers.
+Prints a line when it begins. Ends with 0 once the last is sent and the door, asked by a tone behind
+it, still answers.
 """
 
 import sys
