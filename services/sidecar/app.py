@@ -54,7 +54,7 @@ class Costs(BaseModel):
     at_ms: int
     day_ms: int
     rows: list[dict[str, Any]]
-    """One for each key, agent and model; money in millionths of a dollar."""
+    """One for each key, agent, model and schedule; money in millionths of a dollar."""
     budgets: list[dict[str, Any]]
     keys: list[dict[str, Any]]
     """What each key has used in the windows that are open."""
