@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Any
 
 from humd.core.arrivals import ClientId
+from humd.core.roots import Files, told
 from thrum.errors import MalformedId
 from thrum.ids import parse_hid
 from thrum.tones import Body
@@ -14,12 +15,23 @@ NAMES_MAX = 1_024
 """Models, capabilities or roles in one hello."""
 HEARD_MAX = 256
 """Sids for which a client may say how far it has heard them."""
+TOOL_SECONDS = 300
+"""How long a tool may take that does not say."""
+TOOL_SECONDS_MAX = 3_600
+"""How long one may take at most; what is more does not count."""
 EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
 """One entry without a schema makes a model's harness reject the whole list."""
 
 
 def manifest_of(
-    body: Body, *, client: ClientId, name: str, hid: str | None, roles: list[str], tools: list[Body]
+    body: Body,
+    *,
+    client: ClientId,
+    name: str,
+    hid: str | None,
+    roles: list[str],
+    tools: list[Body],
+    files: Files | None,
 ) -> Body:
     """The manifest as kept in `bees.json`; keys as on the wire."""
     propensity = body.get("propensity")
@@ -40,6 +52,7 @@ def manifest_of(
         ("source", text_of(body.get("source"))),
         ("bind", body.get("bind")),
         ("capacity", capacity_of(body.get("capacity"))),
+        ("roots", told(files) if files is not None else None),
     ):
         if value:
             manifest[key] = value
@@ -97,11 +110,13 @@ def tools_of(value: object) -> list[Body]:
     for entry in value if isinstance(value, list) else []:
         if isinstance(entry, dict) and isinstance(name := entry.get("name"), str):
             schema: Any = entry.get("inputSchema")
-            tools.append(
-                {
-                    "name": name,
-                    "description": text_of(entry.get("description")) or "",
-                    "inputSchema": schema if isinstance(schema, dict) else EMPTY_SCHEMA,
-                }
-            )
+            tool: Body = {
+                "name": name,
+                "description": text_of(entry.get("description")) or "",
+                "inputSchema": schema if isinstance(schema, dict) else EMPTY_SCHEMA,
+            }
+            seconds = count_of(entry.get("seconds"))
+            if seconds is not None and TOOL_SECONDS < seconds <= TOOL_SECONDS_MAX:
+                tool["seconds"] = seconds
+            tools.append(tool)
     return tools[:TOOLS_MAX]
