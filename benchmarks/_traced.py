@@ -11,11 +11,13 @@ import os
 import runpy
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WHERE = "HUM_TRACE"
 """Variable with the file that the notes go to."""
@@ -84,10 +86,10 @@ def _watch(module: str) -> None:
         _before(listeners._BoundedProtocol, "on_message_complete", "http whole")
         _sent(listeners._BoundedProtocol, "http out")
     elif module.startswith("workers."):
-        from aiohttp import client_proto
+        from workers.answers import Connection
 
-        _before(client_proto.ResponseHandler, "data_received", "http in")
-        _sent(client_proto.ResponseHandler, "http out")
+        _before(Connection, "data_received", "http in")
+        _sent(Connection, "http out")
 
 
 class _Transport:

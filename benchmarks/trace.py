@@ -12,6 +12,7 @@ hundredths of a millisecond above what `benchmarks.front` sees.
 import argparse
 import base64
 import random
+import signal
 import socket
 import statistics
 import sys
@@ -128,7 +129,7 @@ def main() -> None:
                 spans = [ask(connection, request, until=until) for _ in range(warm + count)]
             notes: list[Note] = []
             for name in SERVICES:
-                stack.kill(name, 15)
+                stack.kill(name, signal.SIGTERM)
                 read = orjson.loads(stack.notes(name).read_bytes())
                 notes += [(at, f"{name:7} {what}") for at, what in read]
     runs = join(notes, spans[warm:])
