@@ -126,6 +126,7 @@ const (
 	QualifierRateLimited              = "rate.limited"
 	QualifierToneMalformed            = "tone.malformed"
 	QualifierToolForagerLost          = "tool.forager-lost"
+	QualifierToolOutsideRoots         = "tool.outside-roots"
 	QualifierToolTimeout              = "tool.timeout"
 	QualifierToolUnknown              = "tool.unknown"
 	QualifierUpstreamFailed           = "upstream.failed"

@@ -118,6 +118,7 @@ class Qualifier:
     RATE_LIMITED = "rate.limited"
     TONE_MALFORMED = "tone.malformed"
     TOOL_FORAGER_LOST = "tool.forager-lost"
+    TOOL_OUTSIDE_ROOTS = "tool.outside-roots"
     TOOL_TIMEOUT = "tool.timeout"
     TOOL_UNKNOWN = "tool.unknown"
     UPSTREAM_FAILED = "upstream.failed"

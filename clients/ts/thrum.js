@@ -101,6 +101,7 @@ export const Qualifier = {
   rateLimited: "rate.limited",
   toneMalformed: "tone.malformed",
   toolForagerLost: "tool.forager-lost",
+  toolOutsideRoots: "tool.outside-roots",
   toolTimeout: "tool.timeout",
   toolUnknown: "tool.unknown",
   upstreamFailed: "upstream.failed",

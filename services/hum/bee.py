@@ -77,7 +77,6 @@ def listing(
 
 
 def _row(manifest: Mapping[str, Any], program: ProgramState | None) -> dict[str, Any]:
-    tools = manifest.get("tools")
     propensity = manifest.get("propensity")
     row: dict[str, Any] = {
         "name": manifest["name"],
@@ -85,13 +84,12 @@ def _row(manifest: Mapping[str, Any], program: ProgramState | None) -> dict[str,
         **{key: _text(manifest.get(key)) for key in _TEXTS},
         "roles": _texts(manifest.get("bee")),
         "models": _texts(manifest.get("models")),
-        "tools": [
-            str(tool.get("name"))
-            for tool in (tools if isinstance(tools, list) else ())
-            if isinstance(tool, dict)
-        ],
+        "tools": [str(tool.get("name")) for tool in _maps(manifest.get("tools"))],
         "provides": _texts(manifest.get("provides")),
         "wire": _text(propensity.get("wire")) if isinstance(propensity, dict) else None,
+        "roots": [
+            f"{root.get('path')} ({root.get('mode')})" for root in _maps(manifest.get("roots"))
+        ],
         "bind": manifest.get("bind"),
         "service": program
         and {
@@ -125,6 +123,7 @@ def _paragraph(row: Mapping[str, Any]) -> str:
         "models": ", ".join(row["models"]),
         "tools": f"{len(row['tools'])}: {', '.join(row['tools'])}" if row["tools"] else "",
         "provides": ", ".join(row["provides"]),
+        "roots": ", ".join(row["roots"]),
         "wire": row["wire"],
         "at": f"{bind.get('host')}:{bind.get('port')}" if isinstance(bind, dict) else "",
         "version": row["version"],
@@ -134,6 +133,10 @@ def _paragraph(row: Mapping[str, Any]) -> str:
     lines = [f"• {row['name']}  {row['state']}"]
     lines += [f"    {key:<9}{value}" for key, value in facts.items() if value]
     return printable("\n".join(lines))
+
+
+def _maps(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _text(value: object) -> str | None:

@@ -9,7 +9,7 @@ import shlex
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orch.core
@@ -26,6 +26,9 @@ ORCHFILE_BYTES_MAX = 256 * 1024
 
 ORCHFILES_MAX = 256
 """Most Orchfiles read from one directory."""
+
+FILE_TOOLS = "humfs"
+"""The service of the file tools, which `fs.instances` multiplies."""
 
 ARG_PREFIX = "ORCH_ARG_"
 """`ORCH_ARG_X=y` in the environment replaces the default of `ARG X`."""
@@ -110,8 +113,25 @@ def compile_stack(
     source = bundled()
     files = [*_read_all(source / "orch.d"), *_read_all(paths.orch_d, foreign=True)]
     services = read_services(merge(files, supplied=supplied, overrides=overrides))
+    services = (*services, *_further(services, settings))
     master = (source / "supervisord.conf").read_text("utf-8")
     return Stack(master=render_master(master, place), programs=compile_programs(services, place))
+
+
+def _further(services: tuple[Service, ...], settings: Settings) -> Iterator[Service]:
+    """The services of `fs.instances`: each is as `humfs` is, with a name and a log of its own."""
+    known = {service.name: service for service in services}
+    first = known.get(FILE_TOOLS)
+    for one in settings.fs.instances if first is not None else ():
+        assert first is not None
+        name = f"{FILE_TOOLS}-{one.name}"
+        if name in known:
+            raise SettingsRefused(
+                f"an Orchfile has a service {name}, which fs.instances names too",
+                hint="give the one in hum.json another name",
+            )
+        argv = (*first.argv, "--instance", one.name)
+        yield replace(first, name=name, argv=argv, socket_ready=name, stdout="", stderr="")
 
 
 def write_stack(stack: Stack, paths: Paths) -> None:

@@ -25,17 +25,31 @@ from humfs.tools.tool import Described, Tool
 from nest.bee import Bee, Hello
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
+from nest.settings import FsSettings
 from nest.version import HUM_VERSION
+from thrum.errors import SettingsRefused
 from thrum.tones import Body
 
 HIVE = "humfs"
+PATH_ARGUMENTS = dict.fromkeys(
+    ("humfs_read", "humfs_do_code", "humfs_do_noncode", "humfs_lease"), "file_path"
+)
+"""By tool, the argument by which humd finds whose roots a call is about; a command has its cwd."""
 DRAIN_SECONDS = 8.0
 """Calls at work and unsent results get this long when the process is asked to stop."""
 
 
-async def serve(context: Context) -> None:
-    """Offer the file tools until the process is asked to stop; then drain."""
-    fs = context.settings.fs
+async def serve(context: Context, instance: str | None = None) -> None:
+    """Offer the file tools until the process is asked to stop; then drain.
+
+    `instance` is one of `fs.instances`. Raises `SettingsRefused` when there is none of that name.
+    """
+    fs = context.settings.fs if instance is None else context.settings.fs.of(instance)
+    if fs is None:
+        raise SettingsRefused(
+            f"there is no instance {instance!r} of the file tools",
+            hint="name it in fs.instances of hum.json, or stop the service and: hum up",
+        )
     roots = Roots(
         ((root.path, root.mode) for root in fs.roots), fs.denied, home=str(context.paths.home)
     )
@@ -45,7 +59,7 @@ async def serve(context: Context) -> None:
         context.log.warning(
             "root.none", extra={"hint": "fs.roots in hum.json, or hum up --root DIR"}
         )
-    journal = Journal(context.paths.writes(HIVE))
+    journal = Journal(context.paths.writes(HIVE, instance))
     swept = journal.sweep(roots)
     if swept:
         context.log.info("write.swept", extra={"files": swept})
@@ -55,7 +69,7 @@ async def serve(context: Context) -> None:
     changes = Changes(roots, Writer(roots, journal), memory, landed, leases)
     tools: list[Tool] = [Read(roots, memory), DoCode(changes), DoNoncode(changes)]
     lease = LeaseTool(roots, leases)
-    way_out = context.paths.shell_proxy if fs.shell.hosts else None
+    way_out = context.paths.shell_proxy(instance) if fs.shell.hosts else None
     sandbox = Sandbox(roots, Masks(context.paths.masks), denied=fs.denied, way_out=way_out)
     swept = sandbox.sweep()
     if swept:
@@ -64,13 +78,14 @@ async def serve(context: Context) -> None:
     bash = Bash(roots, sandbox, commands, Level(fs.shell.requires))
     hello = Hello(
         roles=("forager",),
-        hive=HIVE,
+        hive=HIVE if instance is None else f"{HIVE}-{instance}",
         version=HUM_VERSION,
         tools=(*map(described, tools), described(bash), described(lease)),
         provides=("fs",),
         chis=CHIS,
+        files=announced(fs, roots),
     )
-    identity = load_or_mint_identity(context.paths.bee_key(HIVE), prefix="fbee")
+    identity = load_or_mint_identity(context.paths.bee_key(HIVE, instance), prefix="fbee")
     bee = Bee(identity, hello, context.paths.bus_endpoint, context.metrics)
     desk = Desk(bee, [*tools, lease], context.metrics, long_tools=[bash])
     async with anyio.create_task_group() as tasks:
@@ -103,6 +118,18 @@ async def tell_sandbox(sandbox: Sandbox, context: Context) -> None:
         layers.labels(layer).set(int(layer in standing.layers))
     for layer, reason in standing.missing.items():
         context.log.warning("sandbox.layer_missing", extra={"layer": layer, "reason": reason})
+
+
+def announced(fs: FsSettings, roots: Roots) -> Body:
+    """The roots as the hello tells them: as they are written, and where links in them lead."""
+    written = {(root.path, root.mode) for root in fs.roots if root.path not in roots.missing}
+    led = [(root.path, root.mode) for root in roots.roots]
+    told = [*led, *sorted(written.difference(led))]
+    return {
+        "roots": [{"path": path, "mode": mode} for path, mode in told],
+        "home": roots.home,
+        "paths": PATH_ARGUMENTS,
+    }
 
 
 def described(tool: Described) -> Body:

@@ -82,6 +82,7 @@ class Hello:
     chis: tuple[str, ...] = ()
     propensity: Body = field(default_factory=dict)
     bind: Body | None = None
+    files: Body | None = None
 
     def body(self, hid: str) -> Body:
         """The hello's body."""
@@ -103,6 +104,8 @@ class Hello:
             body["provides"] = list(self.provides)
         if self.bind:
             body["bind"] = self.bind
+        if self.files:
+            body["files"] = self.files
         return body
 
 

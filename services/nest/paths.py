@@ -49,7 +49,7 @@ LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
 MASKS_DIR = "masks"
-SHELL_PROXY_SOCK = "shell.sock"
+SHELL_PROXY = "shell"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
 LEASES_FILE = "leases.json"
@@ -203,10 +203,10 @@ class Paths:
         """Which empty folders hold a name in a root while commands run."""
         return self.state / MASKS_DIR
 
-    @property
-    def shell_proxy(self) -> Path:
+    def shell_proxy(self, instance: str | None = None) -> Path:
         """The socket by which commands leave their sandbox, where the settings name hosts."""
-        return self.state / BUS_DIR / SHELL_PROXY_SOCK
+        name = _name(SHELL_PROXY, instance)
+        return self.state / BUS_DIR / f"{name}.sock"
 
     @property
     def front_sessions(self) -> Path:

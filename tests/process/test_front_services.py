@@ -41,6 +41,7 @@ SOAK_MS_MAX = 200.0
 PICTURE = base64.b64encode(random.Random(7).randbytes(7_500_000)).decode()
 """10 MB of base64."""
 URL = f"data:image/png;base64,{PICTURE}"
+PAPER_URL = f"data:application/pdf;base64,{PICTURE}"
 LINES_BYTES_MAX = 2_000
 """What the log may grow by."""
 
@@ -192,6 +193,60 @@ def test_the_service_gets_the_picture_and_the_log_its_digest(
     assert len(orjson.dumps(prompt)) < LINES_BYTES_MAX
     piece = PICTURE[100_000:100_060].encode()
     assert not any(piece in path.read_bytes() for path in log_files(stack))
+    assert list(stack.paths.attachments.iterdir()) == []
+
+
+FILED: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": {
+        "messages": [
+            {"role": "user", "content": [{"type": "file", "file": {"file_data": PAPER_URL}}]}
+        ]
+    },
+    "/v1/responses": {
+        "input": [{"role": "user", "content": [{"type": "input_file", "file_data": PAPER_URL}]}]
+    },
+    "/v1/messages": {
+        "max_tokens": 9,
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "document",
+                        "source": {
+                            "type": "base64",
+                            "media_type": "application/pdf",
+                            "data": PICTURE,
+                        },
+                    }
+                ],
+            }
+        ],
+    },
+}
+
+
+@pytest.mark.parametrize("path", FILED)
+def test_the_service_gets_the_file_and_the_log_its_digest(
+    served: tuple[Stack, ScriptedUpstream], path: str
+) -> None:
+    """Features D23."""
+    stack, upstream = served
+    upstream.forget()
+    before = events_of(stack)[-1]["seq"]
+
+    url = f"http://127.0.0.1:{port_of(stack)}{path}"
+    answer = httpx.post(url, json={"model": MODEL, "stream": False, **FILED[path]}, timeout=30)
+
+    assert answer.status_code == 200, answer.text
+    sent = orjson.dumps(upstream.requests[0])
+    takes_files = b'"num_ctx"' not in sent
+    assert sent.count(PICTURE.encode()) == (1 if takes_files else 0)
+    assert takes_files or b"cannot be given" in sent  # Ollama takes none, and its model is told
+    new = [event for event in events_of(stack) if event["seq"] > before]
+    prompt = next(event for event in new if event["chi"] == "prompt")
+    assert "attachment:application/pdf;sha256," in orjson.dumps(prompt["body"]).decode()
+    assert len(orjson.dumps(prompt)) < LINES_BYTES_MAX
     assert list(stack.paths.attachments.iterdir()) == []
 
 

@@ -79,7 +79,7 @@ def place(bodies: Iterable[Body], lifted: Lifted, put: Callable[[bytes], str]) -
 
 
 def with_texts(messages: Iterable[Body], read: Callable[[str], bytes]) -> tuple[Body, ...]:
-    """Messages of a chat with every image in them again, for whoever keeps them longer."""
+    """Messages of a chat with every image and file in them again, for whoever keeps them longer."""
     return tuple(_whole(message, read) for message in messages)
 
 
@@ -91,13 +91,13 @@ def _whole(message: Body, read: Callable[[str], bytes]) -> Body:
 
 
 def _whole_part(part: Body, read: Callable[[str], bytes]) -> Body:
-    held = part.get("image_url")
+    kind = part["type"]
+    held = part.get(kind)
     found = read_reference(held["url"]) if type(held) is dict else None
     if found is None:
         return part
     media, digest = found
-    url = f"data:{media};base64,{read(digest).decode()}"
-    return {**part, "image_url": {"url": url}}
+    return {**part, kind: {**part[kind], "url": f"data:{media};base64,{read(digest).decode()}"}}
 
 
 def _long_strings(raw: bytes) -> Iterator[tuple[int, int]]:

@@ -42,3 +42,5 @@ class ToolResult:
     """The id that the client was told."""
     text: str
     is_error: bool = False
+    is_plain: bool = True
+    """Whether `text` is all of it. A picture cannot be told to a turn that runs."""

@@ -209,12 +209,14 @@ class Turns:
         """The turn that waits for exactly these results, and the tones that bring them there.
 
         None when there is no such turn: then the conversation has to be told anew. One that waits
-        for some of them is ended, as its client has gone another way. Raises `ApiError` when
+        for some of them is ended, as its client has gone another way, or answers with more than
+        text. Raises `ApiError` when
         results are missing.
         """
         theirs = [self._waiting.get(result.call_id) for result in results]
         found = {turn for turn in theirs if turn is not None and turn.client == client}
-        if len(found) != 1 or not all(turn in found for turn in theirs):
+        is_known = len(found) == 1 and all(turn in found for turn in theirs)
+        if not is_known or not all(result.is_plain for result in results):
             for turn in found:
                 self.abort(turn, "client-abort")
             return None

@@ -11,7 +11,7 @@ tell on the way what the tool prints.
 
 from collections.abc import Callable
 
-from humd.core import budgets, federation, peers
+from humd.core import budgets, federation, peers, sharing
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.clients import Client, door_of
 from humd.core.permits import ask_id_of
@@ -285,7 +285,10 @@ def _judge_call(state: State, arrival: Arrival, client: ClientId) -> Refusal | N
         return Refusal(Qualifier.QUEUE_OVERFLOW, "tool-call: too many turns are running")
     tool = tool_of(arrival)
     callee = state.callee_of(session, client, tool) or client
-    there = peers.callee(state, session, client, tool, state.offer_of(session, client, tool))
+    offer = state.offer_of(session, client, tool)
+    there = peers.callee(state, session, client, tool, offer)
+    if there is None and offer is not None:
+        there = sharing.chosen(state, session, arrival, offer)
     if isinstance(there, Client):
         callee = there.id
     away = state.destination(header.to)

@@ -82,6 +82,10 @@ class Calls:
         """What a client was asked, the oldest first."""
         return list(self._by_callee.get(client, {}).values())
 
+    def open_of(self, client: ClientId) -> int:
+        """How many calls a client was asked and has not answered."""
+        return len(self._by_callee.get(client, ()))
+
     def of_caller(self, client: ClientId) -> list[Call]:
         """What a client asked for, the oldest first."""
         return list(self._by_caller.get(client, {}).values())

@@ -3,7 +3,8 @@
 Every tool of every forager is listed, each under one name: its own, when no other forager and no
 tool of the asker has that name and every model takes it; else a qualified one, made of hive and
 name; and when that is taken too, one with a digest of the forager's hid. A tool answers to all
-three, so a name that was listed once stays good. The forager sees its own.
+three, so a name that was listed once stays good. The forager sees its own. Foragers with roots
+share a tool of one name: it is listed once, and `core.sharing` says who gets a call.
 
 The result is kept packed, because it changes only when a bee comes or goes and every prompt needs
 it.
@@ -65,10 +66,12 @@ class Catalogue:
         bees = list(foragers)
         self._tools = list(_named(bees))
         self.offers: dict[str, Offer] = {}
+        leads = _leads(bees)
+        offered = [(bee, tool["name"]) for bee in bees for tool in _once(bee.tools)]
         for rank in range(3):
-            for tool in self._tools:
-                name = _all_names(tool.bee, tool.own["name"])[rank]
-                self.offers.setdefault(name, Offer(tool.bee, tool.own["name"]))
+            for bee, own in offered:
+                lead = leads.get(own, bee) if bee.files is not None else bee
+                self.offers.setdefault(_all_names(bee, own)[rank], Offer(lead, own))
         self._listed = [tool.listed(frozenset()) for tool in self._tools]
         self.names = frozenset(entry["name"] for entry in self._listed)
         """Under what names the tools are listed when the asker has none of its own."""
@@ -130,7 +133,13 @@ class Catalogue:
 
 def _named(bees: list[Client]) -> Iterator[_Tool]:
     """Every tool with the names that are good for a list of all of them."""
-    offered = [(bee, tool) for bee in bees for tool in _once(bee.tools)]
+    leads = _leads(bees)
+    offered = [
+        (bee, tool)
+        for bee in bees
+        for tool in _once(bee.tools)
+        if bee.files is None or leads[tool["name"]] is bee
+    ]
     how_often = Counter(tool["name"] for _, tool in offered)
     used = {name for name, count in how_often.items() if count == 1 and _PLAIN.fullmatch(name)}
     again = Counter(_all_names(bee, tool["name"])[1] for bee, tool in offered)
@@ -139,6 +148,12 @@ def _named(bees: list[Client]) -> Iterator[_Tool]:
         is_free = again[qualified] == 1 and qualified not in used - {own}
         others = (qualified, exact) if is_free else (exact,)
         yield _Tool(bee, tool, (own, *others) if own in used else others)
+
+
+def _leads(bees: Iterable[Client]) -> dict[str, Client]:
+    """By tool that foragers with roots share, the one that stands for all of them."""
+    sharers = sorted((bee for bee in bees if bee.files is not None), key=lambda bee: bee.lead)
+    return {tool["name"]: bee for bee in reversed(sharers) for tool in bee.tools}
 
 
 def _all_names(bee: Client, own: str) -> tuple[str, str, str]:

@@ -22,6 +22,7 @@ from humd.core.hellos import (
     tools_of,
 )
 from humd.core.links import Links
+from humd.core.roots import Files, files_of
 from thrum.tones import Body
 
 ADRIFT_MS = 15_000
@@ -68,6 +69,10 @@ class Client:
     """Turns that a peer can take beside ours; None when it did not say."""
     pressure: str = ""
     """How busy a peer says it is: `cool`, `warm`, `hot`, `refuse`, or nothing."""
+    files: Files | None = None
+    """Its roots, when it shares tools of files with others that have some (`core.sharing`)."""
+    asked_seq: int = 0
+    """Of one with `files`: log seq of the last call that went to it."""
     alias: str | None = None
     """What a peer is called here, in `hum://` addresses."""
     manifest: Body = field(default_factory=dict)
@@ -117,6 +122,12 @@ class Client:
     def rank(self) -> tuple[str, str]:
         """For choices that must come out the same on every run."""
         return self.hid or "", self.id
+
+    @property
+    def lead(self) -> tuple[bool, str, str, str]:
+        """Which of several foragers with roots comes first: the first by name that has some."""
+        has_roots = self.files is not None and bool(self.files.roots)
+        return not has_roots, self.name or "", *self.rank
 
     @property
     def label(self) -> str:
@@ -207,6 +218,7 @@ class Clients:
         known.tools = tuple(tools_of(body.get("tools")))
         known.provides = tuple(texts_of(body.get("provides")))
         known.capacity = capacity_of(body.get("capacity"))
+        known.files = files_of(body.get("files")) if known.door is None else None
         known.manifest = manifest_of(
             body,
             client=client,
@@ -214,6 +226,7 @@ class Clients:
             hid=known.hid,
             roles=sorted(known.roles),
             tools=list(known.tools),
+            files=known.files,
         )
         self._note_offer(known)
         return known
@@ -225,6 +238,7 @@ class Clients:
         known.name, known.capacity, known.manifest = None, None, {}
         known.roles = known.roles & _ONLY_PROVEN
         known.models, known.tools, known.provides = (), (), ()
+        known.files = None
         self.generation += 1
 
     def drop(self, client: ClientId) -> Client | None:

@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Any
 
 from humd.core.arrivals import ClientId
+from humd.core.roots import Files, told
 from thrum.errors import MalformedId
 from thrum.ids import parse_hid
 from thrum.tones import Body
@@ -19,7 +20,14 @@ EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
 
 
 def manifest_of(
-    body: Body, *, client: ClientId, name: str, hid: str | None, roles: list[str], tools: list[Body]
+    body: Body,
+    *,
+    client: ClientId,
+    name: str,
+    hid: str | None,
+    roles: list[str],
+    tools: list[Body],
+    files: Files | None,
 ) -> Body:
     """The manifest as kept in `bees.json`; keys as on the wire."""
     propensity = body.get("propensity")
@@ -40,6 +48,7 @@ def manifest_of(
         ("source", text_of(body.get("source"))),
         ("bind", body.get("bind")),
         ("capacity", capacity_of(body.get("capacity"))),
+        ("roots", told(files) if files is not None else None),
     ):
         if value:
             manifest[key] = value

@@ -66,7 +66,7 @@ DERIVED = {
     "Watch.classify": "named by the basis",
 }
 """What a state holds and no leaf does, and why that is no loss."""
-RULES = 3
+RULES = 4
 """Rises when the router comes to another state from the same events, so that what an older one
 wrote is not taken for ours."""
 RUN = 256

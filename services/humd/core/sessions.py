@@ -68,6 +68,8 @@ class Session:
     model: str | None = None
     place: str | None = None
     """Hid of the humd that has the conversation's files; None when they are here."""
+    hands: tuple[ClientId, ...] = ()
+    """Which foragers of files served it, the last one last."""
     asker_tools: frozenset[str] = frozenset()
     open_tools: tuple[str, ...] = ()
     """Patterns of the foragers' tools that the key of the turn opens; empty: all."""

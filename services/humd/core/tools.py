@@ -1,6 +1,6 @@
 """Tool calls: to who owns the tool, back to who called, and an error in every other case."""
 
-from humd.core import peers, said
+from humd.core import peers, said, sharing
 from humd.core.arrivals import Arrival, ClientId, Effect, Refusal, Why
 from humd.core.calls import CALL_MS, Call
 from humd.core.catalogue import Offer
@@ -35,20 +35,30 @@ def call(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     if there is not None:
         return _call_there(state, arrival, client, there, offer)
     if offer is not None:
-        state.calls.add(_call(arrival, client, offer.forager.id, tool))
-        why = Why(f"{tool!r} to {offer.forager.label}: it offers {offer.name!r}")
+        hand = sharing.chosen(state, session, arrival, offer)
+        if isinstance(hand, Refusal):
+            return _nowhere(state, arrival, client, hand)
+        sharing.remember(session, hand, arrival.seq)
+        state.calls.add(_call(arrival, client, hand.id, tool))
+        why = Why(f"{tool!r} to {hand.label}: it offers {offer.name!r}")
         raw = arrival.raw if offer.name == tool else _renamed(arrival, offer)
-        return [why, deliver(state, offer.forager.id, beside(arrival, wane), raw)]
+        return [why, deliver(state, hand.id, beside(arrival, wane), raw)]
     callee = state.callee_of(session, client, tool)
     if session is not None and callee is not None:
         state.calls.add(_call(arrival, client, callee, tool))
         why = Why(f"{tool!r} to the asker: it came with the prompt", is_fanned=True)
         return [why, *fan_out(state, session, arrival, besides=client)]
-    unknown = _call(arrival, client, client, tool)
-    state.calls.add(unknown)
+    message = f"no connected bee has a tool {tool!r}"
+    return _nowhere(state, arrival, client, Refusal(Qualifier.TOOL_UNKNOWN, message))
+
+
+def _nowhere(state: State, arrival: Arrival, caller: ClientId, refusal: Refusal) -> list[Effect]:
+    """Nobody can take a call, and its caller is told why."""
+    lost = _call(arrival, caller, caller, tool_of(arrival))
+    state.calls.add(lost)
     return [
-        Why(f"{tool!r} to nobody"),
-        said.call_error(unknown, Qualifier.TOOL_UNKNOWN, f"no connected bee has a tool {tool!r}"),
+        Why(f"{lost.tool!r} to nobody"),
+        said.call_error(lost, refusal.qualifier, refusal.message),
     ]
 
 
@@ -58,9 +68,7 @@ def _call_there(
     """The files are on another humd, so that is where the call goes; or it cannot go anywhere."""
     tool = tool_of(arrival)
     if isinstance(there, Refusal):
-        lost = _call(arrival, caller, caller, tool)
-        state.calls.add(lost)
-        return [Why(there.message), said.call_error(lost, there.qualifier, there.message)]
+        return _nowhere(state, arrival, caller, there)
     session = state.sessions.get(arrival.header.sid)
     state.calls.add(_call(arrival, caller, there.id, tool))
     raw = arrival.raw if offer is None or offer.name == tool else _renamed(arrival, offer)

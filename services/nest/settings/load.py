@@ -16,6 +16,7 @@ from nest.private import read_private
 from nest.settings.model import (
     OLLAMA_PORT,
     FrontSettings,
+    FsInstance,
     FurtherService,
     LogLevel,
     Root,
@@ -30,6 +31,8 @@ from thrum.errors import SettingsRefused
 
 HUM_JSON_BYTES_MAX = 1024 * 1024
 """Longest hum.json read."""
+FS_INSTANCES_MAX = 16
+"""Further processes of the file tools: each takes memory for itself."""
 SERVICE_KINDS: tuple[ServiceKind, ...] = ("openai", "anthropic", "ollama")
 PLACES: Mapping[ServiceKind, str] = {
     "openai": "OPENAI_BASE_URL",
@@ -55,6 +58,7 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
     )
     for kind in SERVICE_KINDS:
         in_file += _wrong_offers(f"workers.{kind}", settings.workers.of(kind))
+    in_file += _wrong_instances(settings.fs.instances)
     roots, in_roots = _environment_roots(environ.get("HUM_ROOTS", ""))
     if settings.humd.thehum.is_bound_too_small:
         least = 4 * settings.humd.thehum.segment_bytes
@@ -129,6 +133,18 @@ def _wrong_offers(section: str, settings: ServiceSettings) -> tuple[Violation, .
     return tuple(found)
 
 
+def _wrong_instances(instances: Sequence[FsInstance]) -> tuple[Violation, ...]:
+    found: list[Violation] = []
+    names = [one.name for one in instances]
+    if len(names) > FS_INSTANCES_MAX:
+        wanted = f"at most {FS_INSTANCES_MAX}"
+        found.append(Violation("fs.instances", f"{len(names)} of them", wanted))
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            found.append(Violation(f"fs.instances[{at}].name", name, "a name of its own"))
+    return tuple(found)
+
+
 _Place = Annotated[
     str, Text(r"https?://[^\s?#]+", "http:// or https://", check=is_base_url, secret=True)
 ]
@@ -183,11 +199,23 @@ def _resolved(
         log_level=overrides.log_level or settings.log_level,
         fs=replace(
             settings.fs,
-            roots=tuple(replace(root, path=str(paths.expand(root.path))) for root in every),
+            roots=_absolute(every, paths),
             denied=tuple(map(str, denied)),
+            instances=tuple(
+                replace(
+                    one,
+                    roots=_absolute(one.roots, paths),
+                    denied=tuple(str(paths.expand(text)) for text in one.denied),
+                )
+                for one in settings.fs.instances
+            ),
         ),
         workers=replace(settings.workers, **services),  # type: ignore[arg-type] # each its own
     )
+
+
+def _absolute(roots: Sequence[Root], paths: Paths) -> tuple[Root, ...]:
+    return tuple(replace(root, path=str(paths.expand(root.path))) for root in roots)
 
 
 def _placed(service: ServiceSettings, place: str | None, paths: Paths) -> ServiceSettings:

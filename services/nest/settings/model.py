@@ -268,6 +268,21 @@ class ShellSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FsInstance:
+    """One more process of the file tools. Models see each tool once, however many there are."""
+
+    name: Annotated[str, Text(r"[a-z0-9][a-z0-9-]{0,31}", "a short name in lower case")] = "second"
+    """It runs as the service `humfs-<name>`."""
+    roots: tuple[Root, ...] = ()
+    """Its roots: calls that name a path below one of them go to it. Empty: those of `fs.roots`,
+    and it shares the work with the first process."""
+    denied: tuple[FilePath, ...] = ()
+    """Refused by this one, besides what `fs.denied` names."""
+    shell: ShellSettings | None = None
+    """Its commands. Absent: as `fs.shell`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FsSettings:
     """What file tools may touch. Without a root they may touch nothing."""
 
@@ -276,6 +291,19 @@ class FsSettings:
     denied: tuple[FilePath, ...] = ("~/.ssh", "~/.aws", "~/.gnupg")
     """Refused even inside a root. hum's own configuration and state always are, named or not."""
     shell: ShellSettings = ShellSettings()
+    instances: tuple[FsInstance, ...] = ()
+    """Further processes of the file tools, each with its roots; at most 16."""
+
+    def of(self, instance: str) -> "FsSettings | None":
+        """What one of `instances` may touch; None when there is none of that name."""
+        for one in self.instances:
+            if one.name == instance:
+                return FsSettings(
+                    roots=one.roots or self.roots,
+                    denied=(*self.denied, *one.denied),
+                    shell=one.shell or self.shell,
+                )
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

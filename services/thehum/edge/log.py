@@ -6,27 +6,23 @@ from itertools import pairwise
 from pathlib import Path
 
 from nest.identity import Identity
-from thehum.core import names
 from thehum.core.base import Base
-from thehum.core.events import GENESIS, Head, read_event, split_line
+from thehum.core.events import GENESIS, Head, split_line
 from thehum.core.events import hash_of as event_hash
 from thehum.core.groups import Group, GroupBuilder, Signing
 from thehum.core.keeping import Aside, place_of
 from thehum.core.keys import KeyChain, KeyEvents
-from thehum.core.notes import BadNote
-from thehum.core.offers import BatchName, batch_of
+from thehum.core.offers import BatchName
 from thehum.core.pages import Page, PageLimits
-from thehum.core.recovery import Clean, Damaged, Scan, TornTail, scan_segment
 from thehum.core.retention import Kept
-from thehum.core.sealed import unpack
 from thehum.core.trouble import Kind, Trouble
-from thehum.core.verify import Damage, Flaw, Walk, start_of
 from thehum.edge.bodies import Bodies
 from thehum.edge.directory import LogDirectory
-from thehum.edge.disk import open_private, told_apart
+from thehum.edge.disk import told_apart
 from thehum.edge.reader import Reader
+from thehum.edge.recovering import Recovery, Torn
 from thehum.edge.remembered import HeadFile
-from thehum.edge.sealed import Compressor, read_segment
+from thehum.edge.sealed import Compressor
 from thehum.edge.segment import Segment, Spare
 from thehum.errors import DiskFull, LogReadOnly
 
@@ -77,13 +73,13 @@ class Log:
         self.last_batch: BatchName | None = None
         self.trouble: Trouble | None = None
         """Why nothing is written."""
-        self._head_file, self._is_restored = head_file, is_restored
+        self._head_file = head_file
         self.recovered_bytes = 0
         """Bytes of a torn tail that this start found, and put into quarantine."""
         self.base: Base | None = None
         """What the log begins behind, once its oldest events went."""
         self._segment: Segment | None = None
-        self._torn: tuple[TornTail, bytes] | None = None
+        self._torn: Torn | None = None
         """What this start found behind the head, until there is room to set it aside."""
         self._bodies_bytes = 0
         """Of bodies beside the open segment."""
@@ -100,17 +96,7 @@ class Log:
                 self._spare = Spare(self._directory.spare, segment_bytes)
                 self._compressor = Compressor(root)
                 self.bodies = Bodies(root)
-                self._known_keys = self.keys
-                self._recover()
-                self._check_keys()
-                if self.read_only is None:
-                    self._find_base()
-                self._check_head_file()
-                self._directory.tell(self.trouble)
-                if self.read_only is None:
-                    self.bodies.recover(self.head.seq, self._has_bodies_behind)
-                if self.read_only is None and self._segment is None:
-                    self._unless_full(self._begin)
+                self._recover(is_restored=is_restored)
             except BaseException:
                 self.close()
                 raise
@@ -279,24 +265,6 @@ class Log:
         self.bodies.drop(base.seq)
         self._reader.refresh()
 
-    def _find_base(self) -> None:
-        """See where the log begins; read-only when something in front is missing."""
-        try:
-            self.base = self._directory.base(self.keys)
-        except BadNote as problem:
-            self._refuse_writes(Kind.RECORDS, f"{names.BASE}: {problem.message}", 1)
-            return
-        firsts = self._reader.firsts
-        begin = self.base.seq + 1 if self.base else 1
-        if firsts and firsts[0] > begin and not self._is_known_gap(begin, firsts[0] - 1):
-            reason = f"events {begin} to {firsts[0] - 1} are missing"
-            self._refuse_writes(Kind.MISSING, reason, begin)
-        elif self.base and begin not in firsts and not self._is_known_gap(begin, firsts[0] - 1):
-            reason = f"the log begins with event {begin}, and no segment does"
-            self._refuse_writes(Kind.MISSING, reason, begin)
-        elif self.base:
-            self._remove_before_base(self.base)
-
     @property
     def is_head_remembered(self) -> bool:
         """Whether the remembered head is the head."""
@@ -342,55 +310,44 @@ class Log:
 
     # --- recovering
 
-    def _recover(self) -> None:
-        """Verify the newest sealed segment and the open one, and mend a torn tail."""
-        firsts = self._directory.segments()
-        if not firsts:
-            self._check_remembered()
-            return
-        if len(firsts) > 1 and not self._recover_sealed(firsts[-2], firsts[-1]):
-            return
-        first_seq = firsts[-1]
-        data = self._read(first_seq)
-        if not self._directory.segment(first_seq).exists():  # compressed, so not the open one
-            if self._recover_sealed(first_seq, None):
-                self._check_remembered()
-            return
-        is_near = len(firsts) > 1 and self.head.seq + 1 == first_seq
-        before = self.head if is_near else start_of(first_seq)
-        known = self.keys if is_near else self._known_keys
-        scan = scan_segment(
-            data,
-            self._walk(before, known),
-            is_each_signed=self._signing is Signing.EVERY,
+    def _recover(self, *, is_restored: bool) -> None:
+        """Take over what the folder holds, and do what the last life had begun."""
+        recovery = Recovery(
+            self._directory,
+            self._reader,
+            author=self.author,
+            known_keys=self.keys,
+            signing=self._signing,
             remembered_seq=self._remembered,
+            gaps=self.gaps,
         )
-        self._accept(first_seq, scan)
-        finding = scan.finding
-        if isinstance(finding, Damaged):
-            self._damaged(first_seq, finding, data)
+        found = recovery.look(epoch=self.epoch, head_file=self._head_file, is_restored=is_restored)
+        self.head, self.keys, self.last_batch = found.head, found.keys, found.last_batch
+        self.base, self._segment, self._torn = found.base, found.segment, found.torn
+        if found.trouble is not None:
+            self._refuse_writes(found.trouble)
             return
-        if not self._check_remembered():
+        self._directory.tell(None)
+        if self.base is not None:
+            self._remove_before_base(self.base)
+        self.bodies.recover(self.head.seq, self._has_bodies_behind)
+        if self._segment is None:
+            self._unless_full(self._begin)
             return
-        handle = open_private(self._directory.segment(first_seq), write=True)
-        self._segment = Segment(
-            self._directory.segment(first_seq), handle, first_seq=first_seq, end=scan.end
-        )
-        self._bodies_bytes = self.bodies.size(first_seq)
-        if isinstance(finding, TornTail):
-            self._torn = finding, data[finding.start : finding.end]
-            self.recovered_bytes = finding.end - finding.start
+        self._bodies_bytes = self.bodies.size(self._segment.first_seq)
+        if self._torn is not None:
+            self.recovered_bytes = len(self._torn.data)
             self._unless_full(self._set_aside)
 
     def _set_aside(self) -> None:
         """Put a torn tail into quarantine, then zero it. Raises `DiskFull`, `WriteFailed`."""
         if self._torn is None or self._segment is None:
             return
-        tail, torn = self._torn
-        kept = self._directory.quarantine("torn", self.head.seq, torn)
-        self._segment.zero(tail.start, tail.end)
+        start, data = self._torn.start, self._torn.data
+        kept = self._directory.quarantine("torn", self.head.seq, data)
+        self._segment.zero(start, start + len(data))
         self._torn = None
-        log.warning("log.torn_tail", extra={"bytes": len(torn), "kept": str(kept)})
+        log.warning("log.torn_tail", extra={"bytes": len(data), "kept": str(kept)})
 
     def _begin(self) -> None:
         """Begin the segment behind the head."""
@@ -402,84 +359,6 @@ class Log:
             write()
         except DiskFull as problem:
             log.warning("log.no_room", extra={"reason": problem.message})
-
-    def _recover_sealed(self, first_seq: int, next_first: int | None) -> bool:
-        """Verify a sealed segment; False, and read-only, when something is wrong with it."""
-        stored = self._read(first_seq)
-        data, is_whole = unpack(stored)
-        scan = scan_segment(data, self._walk(start_of(first_seq), self._known_keys), is_sealed=True)
-        self._accept(first_seq, scan)
-        if not is_whole and not isinstance(scan.finding, Damaged):
-            flaw = Damage(self.head.seq + 1, Flaw.STORAGE, self.head.seq + 1)
-            self._damaged(first_seq, Damaged(0, len(stored), flaw), stored)
-            return False
-        if not isinstance(scan.finding, Clean):
-            if isinstance(scan.finding, Damaged):
-                self._damaged(first_seq, scan.finding, data)
-            return False
-        if next_first is None or self.head.seq + 1 == next_first:
-            return True
-        if self._is_known_gap(self.head.seq + 1, next_first - 1):
-            return True
-        self._refuse_writes(
-            Kind.MISSING,
-            f"events {self.head.seq + 1} to {next_first - 1} are missing: the segment before "
-            f"{self._directory.segment(next_first).name} ends too early",
-            self.head.seq + 1,
-        )
-        return False
-
-    def _is_known_gap(self, first_seq: int, last_seq: int) -> bool:
-        """Whether a repair said that just these events are lost."""
-        return any((gap.first_seq, gap.last_seq) == (first_seq, last_seq) for gap in self.gaps)
-
-    def _accept(self, first_seq: int, scan: Scan) -> None:
-        self.head, self.keys = scan.head, scan.keys
-        self._reader.remember(first_seq, scan.marks)
-        if scan.last_line:
-            self.last_batch = batch_of(read_event(scan.last_line).body)
-
-    def _walk(self, head: Head, known: KeyChain) -> Walk:
-        return Walk(self.author, self.public, head, later=known.events)
-
-    def _check_remembered(self) -> bool:
-        """Whether the log is as long as it was; read-only when it is shorter."""
-        if self.head.seq >= self._remembered:
-            return True
-        self._refuse_writes(
-            Kind.ROLLED_BACK,
-            f"the log ends at event {self.head.seq}, but {self._remembered} was acknowledged: "
-            "it was cut short, or an older copy was put back",
-            self.head.seq + 1,
-        )
-        return False
-
-    def _check_head_file(self) -> None:
-        """See that this is the log whose head is remembered outside its folder."""
-        found = self._head_file.read() if self._head_file is not None else None
-        if self.trouble is not None or self._is_restored or found is None:
-            return
-        if found.author != self.author:
-            return  # another log was here before, under another key
-        head, place = self.head, self._head_file.path.name if self._head_file else ""
-        if found.epoch > self.epoch or found.seq > head.seq:
-            reason = (
-                f"the log ends at event {head.seq}, and {place} remembers {found.seq} of life "
-                f"{found.epoch}: the folder was cut short, or an older copy was put back"
-            )
-            self._refuse_writes(Kind.ROLLED_BACK, reason, head.seq + 1)
-        elif found.epoch == self.epoch and self._hash_of(found.seq) not in (None, found.hash):
-            reason = f"event {found.seq} is not the one that {place} remembers: it is another log"
-            self._refuse_writes(Kind.ROLLED_BACK, reason, found.seq)
-
-    def _hash_of(self, seq: int) -> str | None:
-        """The hash of an event; None when neither it nor the one behind it is there."""
-        if seq == self.head.seq:
-            return self.head.hash
-        page = self.page(seq + 1, PageLimits(events_max=1, bytes_max=1))
-        if page.next_seq != seq + 2 or not page.lines:
-            return None
-        return read_event(page.lines[0]).prev_hash
 
     def begin_epoch(self) -> int:
         """Begin the next life of the log with its next event; the number of that life.
@@ -493,50 +372,12 @@ class Log:
     def suspect(self, seq: int, reason: str) -> None:
         """Write nothing any more: something of what was good is damaged."""
         if self.trouble is None:
-            self._refuse_writes(Kind.DAMAGED, reason, seq)
-            self._directory.tell(self.trouble)
+            self._refuse_writes(Trouble(kind=Kind.DAMAGED, reason=reason, seq=seq))
 
-    def _check_keys(self) -> None:
-        """See that no change of key that is known was lost with the end of the log."""
-        if self._is_restored or self.read_only is not None:
-            return
-        if not self.keys.continues(self._known_keys):
-            known = self._known_keys.events[-1].seq
-            self._refuse_writes(
-                Kind.ROLLED_BACK,
-                f"{names.KEYS} has a change of key at event {known}, and the log ends at event "
-                f"{self.head.seq} without it: an older copy was put back",
-                known,
-            )
-
-    def _damaged(self, first_seq: int, finding: Damaged, data: bytes) -> None:
-        name = self._directory.segment(first_seq).name
-        damaged = data[finding.start : finding.end]
-        try:
-            kept = f"a copy is in {self._directory.quarantine('damaged', self.head.seq, damaged)}"
-        except DiskFull:
-            kept = "there is no room for a copy"
-        self._refuse_writes(
-            Kind.DAMAGED,
-            f"{name} is damaged at bytes {finding.start} to {finding.end}: {finding.damage} "
-            f"({kept})",
-            finding.damage.seq,
-            flaw=finding.damage.flaw,
-            segment=name,
+    def _refuse_writes(self, trouble: Trouble) -> None:
+        self.trouble = trouble
+        log.error(
+            "log.read_only",
+            extra={"kind": trouble.kind, "reason": trouble.reason, "seq": trouble.seq},
         )
-
-    def _refuse_writes(
-        self,
-        kind: Kind,
-        reason: str,
-        seq: int,
-        *,
-        flaw: Flaw | None = None,
-        segment: str | None = None,
-    ) -> None:
-        name = flaw.name.lower() if flaw else None
-        self.trouble = Trouble(kind=kind, reason=reason, seq=seq, flaw=name, segment=segment)
-        log.error("log.read_only", extra={"kind": kind, "reason": reason, "seq": seq})
-
-    def _read(self, first_seq: int) -> bytes:
-        return read_segment(self._directory.root, first_seq)
+        self._directory.tell(trouble)

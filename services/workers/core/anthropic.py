@@ -17,6 +17,7 @@ from workers.core.completions import (
     error_message,
     read_arguments,
 )
+from workers.core.conversation import file_note, file_text
 from workers.core.wires import Wire, names_of
 
 VERSION = "2023-06-01"
@@ -224,9 +225,9 @@ def _said(message: Body) -> list[Body]:
 def _asked(message: Body) -> list[Body]:
     content = message.get("content")
     if message["role"] == "tool":
+        told = [_part(part) for part in content] if isinstance(content, list) else content or ""
         block: Body = {
-            "type": "tool_result", "tool_use_id": message.get("tool_call_id"),
-            "content": content or "",
+            "type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": told,
         }  # fmt: skip
         if message.get("is_error"):
             block["is_error"] = True
@@ -237,16 +238,31 @@ def _asked(message: Body) -> list[Body]:
 
 
 def _part(part: Body) -> Body:
+    if part.get("type") == "file":
+        return _document(part["file"])
     if part.get("type") != "image_url":
         return {"type": "text", "text": part.get("text") or ""}
-    url = str(part["image_url"]["url"])
+    return {"type": "image", "source": _source(str(part["image_url"]["url"]))}
+
+
+def _document(file: Body) -> Body:
+    """A file as the dialect takes it: a PDF or a URL, and text as text."""
+    url = str(file["url"])
+    if (text := file_text(file)) is not None:
+        source: Body = {"type": "text", "media_type": "text/plain", "data": text}
+    elif url.startswith(("data:application/pdf;", "https://", "http://")):
+        source = _source(url)
+    else:
+        return {"type": "text", "text": file_note(file)}
+    return {"type": "document", "source": source, "title": file.get("filename") or "document"}
+
+
+def _source(url: str) -> Body:
     head, comma, data = url.partition(",")
     if url.startswith("data:") and comma:
         media = head.removeprefix("data:").partition(";")[0] or "image/png"
-        source: Body = {"type": "base64", "media_type": media, "data": data}
-    else:
-        source = {"type": "url", "url": url}
-    return {"type": "image", "source": source}
+        return {"type": "base64", "media_type": media, "data": data}
+    return {"type": "url", "url": url}
 
 
 def _tool(function: Body) -> Body:

@@ -33,12 +33,13 @@ def _message(message: Body, nonce: str, marks: dict[str, bytes]) -> Body:
 
 
 def _part(part: Mapping[str, Any], nonce: str, marks: dict[str, bytes]) -> Mapping[str, Any]:
-    image = part.get("image_url")
-    url = image.get("url") if type(image) is dict else None
+    kind = str(part.get("type"))
+    held = part.get(kind)
+    url = held.get("url") if type(held) is dict else None
     found = read_reference(url) if type(url) is str else None
-    if type(image) is not dict or found is None:
+    if type(held) is not dict or found is None:
         return part
     media, digest = found
     mark = f"@{nonce}.{digest}@"
     marks[digest] = mark.encode()
-    return {**part, "image_url": {**image, "url": f"data:{media};base64,{mark}"}}
+    return {**part, kind: {**held, "url": f"data:{media};base64,{mark}"}}

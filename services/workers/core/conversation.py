@@ -1,5 +1,6 @@
 """A prompt's body as messages of the chat-completions dialect (docs/wire.md, prompt)."""
 
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ SAMPLING: Mapping[str, str] = {
     "responseFormat": "response_format",
     "reasoningEffort": "reasoning_effort",
     "verbosity": "verbosity",
+    "logitBias": "logit_bias",
     "topK": "top_k",
     "contextTokens": "num_ctx",
     "thinking": "thinking",
@@ -131,18 +133,39 @@ def _part(part: Mapping[str, Any]) -> Body:
         return _text(part["text"])
     if part.get("type") == "image_url" and part.get("image_url"):
         return {"type": "image_url", "image_url": part["image_url"]}
+    if part.get("type") == "file" and isinstance(part.get("file"), dict):
+        return {"type": "file", "file": part["file"]}
     return _text(f"[a part of type {part.get('type')!r} that this model does not get]")
 
 
 def _attached(entry: Mapping[str, Any]) -> Body:
-    """An image as an image; anything else as a note."""
+    """An image as an image, a file as a file; anything else as a note."""
     kind, media, url = entry.get("kind"), entry.get("mediaType"), entry.get("url")
-    if kind == "image" and isinstance(entry.get("data"), str):
+    if kind in ("image", "file") and isinstance(entry.get("data"), str):
         url = f"data:{media};base64,{entry['data']}"
     if kind == "image" and isinstance(url, str):
         return {"type": "image_url", "image_url": {"url": url}}
+    if kind == "file" and isinstance(url, str):
+        name = entry.get("name")
+        return {"type": "file", "file": {"url": url, "filename": name or "document"}}
     return _text(f"[attachment: {kind}, {media}{f', {url}' if url else ''}]")
 
 
 def _text(text: str) -> Body:
     return {"type": "text", "text": text}
+
+
+def file_note(file: Mapping[str, Any]) -> str:
+    """What a model reads in place of a file that its service does not take."""
+    return f"[the file {file.get('filename') or 'document'}, which this model cannot be given]"
+
+
+def file_text(file: Mapping[str, Any]) -> str | None:
+    """The text of a file that is text and travels in the prompt; None for any other."""
+    head, _, data = str(file.get("url")).partition(";base64,")
+    if not head.startswith("data:text/") or "@" in data:
+        return None
+    try:
+        return b64decode(data, validate=True).decode()
+    except ValueError:
+        return None

@@ -16,6 +16,7 @@ from workers.core.completions import (
     error_message,
     read_arguments,
 )
+from workers.core.conversation import file_note, file_text
 from workers.core.embeddings import OLLAMA
 from workers.core.sse import EVENT_BYTES_MAX, EventTooLarge
 from workers.core.wires import Parser, Wire, names_of
@@ -139,7 +140,9 @@ class OllamaWire(Wire):
             body["format"] = wanted
         if (think := request.get("think")) is not None:
             body["think"] = think
-        elif request.get("reasoning_effort") or _thinks(request.get("thinking")):
+        elif (effort := request.get("reasoning_effort")) == "none":
+            body["think"] = False
+        elif effort or _thinks(request.get("thinking")):
             body["think"] = True
         return body
 
@@ -193,7 +196,15 @@ def _text(content: object) -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
-    return "\n".join(part["text"] for part in parts if part.get("type") == "text")
+    return "\n".join(_part(part) for part in parts if part.get("type") != "image_url")
+
+
+def _part(part: Body) -> str:
+    """The dialect takes no files, only their text."""
+    if part.get("type") != "file":
+        return str(part.get("text") or "")
+    text = file_text(part["file"])
+    return file_note(part["file"]) if text is None else text
 
 
 def _images(content: object) -> list[str]:

@@ -4,11 +4,12 @@ A request is made once, in the shape of chat completions; a wire says it in its 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from thrum.tones import Body
 from workers.core.completions import ChatCompletion, Completion
+from workers.core.conversation import file_note, file_text
 from workers.core.embeddings import OPENAI, Embedding
 from workers.core.sse import SseParser
 
@@ -96,7 +97,7 @@ class OpenaiWire(Wire):
     def body(self, request: Mapping[str, Any]) -> Body:
         """The request as it is, but for the names that services differ in."""
         body = {key: value for key, value in request.items() if key not in self._FOREIGN}
-        body["messages"] = [self._message(message) for message in request["messages"]]
+        body["messages"] = _seen_by_user(map(self._message, request["messages"]))
         body["stream"] = True
         if self._takes_usage_option is not False:
             body["stream_options"] = {"include_usage": True}
@@ -130,12 +131,50 @@ class OpenaiWire(Wire):
             self._takes_usage_option = True
 
     def _message(self, message: Body) -> Body:
-        if not any(key in message for key in self._FOREIGN_TO_MESSAGES):
+        is_parted = type(message.get("content")) is list
+        if not is_parted and not any(key in message for key in self._FOREIGN_TO_MESSAGES):
             return message
         kept = {key: message[key] for key in message if key not in self._FOREIGN_TO_MESSAGES}
+        if is_parted:
+            kept["content"] = [_part(part) for part in message["content"]]
         if message.get("is_error") and type(kept["content"]) is str:
             kept["content"] = f"error: {kept['content']}"
         return kept
+
+
+def _part(part: Body) -> Body:
+    """A part in the dialect's words: files it takes by their bytes alone."""
+    if part.get("type") != "file":
+        return part
+    file = part["file"]
+    if (text := file_text(file)) is not None:
+        return {"type": "text", "text": text}
+    if not str(file["url"]).startswith("data:"):
+        return {"type": "text", "text": file_note(file)}
+    held = {"filename": file.get("filename") or "document", "file_data": file["url"]}
+    return {"type": "file", "file": held}
+
+
+def _seen_by_user(messages: Iterable[Body]) -> list[Body]:
+    """The same messages; what tools show beside text comes in a user's message behind them.
+
+    The dialect takes text alone from a tool.
+    """
+    told: list[Body] = []
+    shown: list[Body] = []
+    for message in messages:
+        if shown and message["role"] != "tool":
+            told.append({"role": "user", "content": shown})
+            shown = []
+        content = message.get("content")
+        if message["role"] == "tool" and type(content) is list:
+            texts = [part["text"] for part in content if part["type"] == "text"]
+            others = [part for part in content if part["type"] != "text"]
+            texts += ["[what it shows follows]"] if others else []
+            shown += others
+            message = {**message, "content": "\n".join(texts)}
+        told.append(message)
+    return [*told, {"role": "user", "content": shown}] if shown else told
 
 
 def names_of(body: object, list_key: str, name_key: str) -> tuple[str, ...]:

@@ -45,7 +45,8 @@ def test_a_supervised_bee_is_as_both_sides_say(
 
 def test_bees_of_both_sources_are_listed_once_and_by_name() -> None:
     hid = "wbee_" + "1" * 64
-    manifests = [manifest("zoe"), manifest(hid=hid, tools=[{"name": "t"}, 7])]
+    roots = [{"path": "/code", "mode": "ro"}]
+    manifests = [manifest("zoe", roots=roots), manifest(hid=hid, tools=[{"name": "t"}, 7])]
     programs = [program(), program("humd"), program("thehum"), program("front")]
 
     rows = listing(manifests, programs)
@@ -55,6 +56,7 @@ def test_bees_of_both_sources_are_listed_once_and_by_name() -> None:
         ("scout", "connected"),
         ("zoe", "connected, unmanaged"),
     ]
+    assert rows[2]["roots"] == ["/code (ro)"]
     scout = rows[1]
     assert (scout["hid"], scout["tools"], scout["models"]) == (hid, ["t"], ["m"])
     assert scout["service"] == {"state": "running", "pid": 7, "exit_status": None}

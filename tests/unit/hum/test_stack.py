@@ -239,3 +239,28 @@ def test_the_end_of_a_log_is_read_line_by_line(tmp_path: Path) -> None:
     assert "\x1b" not in entries[1].text
     assert read_tail(log, service="x", lines=1) == entries[2:]
     assert read_tail(tmp_path / "none.log", service="x", lines=1) == []
+
+
+def test_each_instance_of_the_file_tools_is_a_service_of_its_own(
+    paths: Paths, environ: dict[str, str]
+) -> None:
+    paths.hum_json.write_text('{"fs": {"instances": [{"name": "a"}, {"name": "b-2"}]}}')
+
+    stack = compile_stack(paths, load(paths, environ), environ, wanted={})
+
+    services = {service.name: service for service in stack.services}
+    first, second = services["humfs"], services["humfs-b-2"]
+    assert second.argv == (*first.argv, "--instance", "b-2")
+    assert (second.socket_ready, second.requires) == ("humfs-b-2", first.requires)
+    programs = {program.service.name: program for program in stack.programs}
+    assert "/humfs-a.log" in programs["humfs-a"].section
+
+
+def test_an_instance_and_an_orchfile_of_one_name_are_refused(
+    paths: Paths, environ: dict[str, str]
+) -> None:
+    paths.hum_json.write_text('{"fs": {"instances": [{"name": "a"}]}}')
+    (paths.orch_d / "mine.orch").write_text("ORCH_VERSION 0.2.1\nSERVICE humfs-a\nRUN /bin/true\n")
+
+    with pytest.raises(SettingsRefused, match="humfs-a"):
+        compile_stack(paths, load(paths, environ), environ, wanted={})

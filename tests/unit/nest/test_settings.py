@@ -379,3 +379,45 @@ def test_settings_cannot_be_changed(paths: Paths) -> None:
         settings.log_level = "debug"  # type: ignore[misc]
     assert isinstance(hash(settings), int)
     assert settings == Settings(fs=settings.fs)
+
+
+def test_an_instance_of_the_file_tools_has_what_it_says_and_else_what_all_have(
+    paths: Paths,
+) -> None:
+    instances = [
+        {"name": "second"},
+        {"name": "notes", "roots": [{"path": "~/notes", "mode": "ro"}], "denied": ["~/notes/x"]},
+        {"name": "wide", "shell": {"hosts": ["pypi.org"]}},
+    ]
+    write(paths, {"fs": {"roots": [{"path": "/code"}], "instances": instances}})
+    fs = load(paths, {"HUM_ROOTS": "/run=ro"}).fs
+
+    second, notes, wide = map(fs.of, ("second", "notes", "wide"))
+
+    assert second is not None
+    assert (second.roots, second.denied, second.shell) == (fs.roots, fs.denied, fs.shell)
+    assert notes is not None
+    assert [(root.path, root.mode) for root in notes.roots] == [(f"{paths.home}/notes", "ro")]
+    assert notes.denied == (*fs.denied, f"{paths.home}/notes/x")
+    assert wide is not None
+    assert wide.shell.hosts == ("pypi.org",)
+    assert fs.of("nobody") is None
+
+
+@pytest.mark.parametrize(
+    ("instances", "said"),
+    [
+        ([{"name": "a"}, {"name": "a"}], "fs.instances[1].name: got a, wanted a name of its own"),
+        ([{"name": f"a{at}"} for at in range(17)], "fs.instances: got 17 of them, wanted at most"),
+        ([{"name": "A b"}], "fs.instances[0].name"),
+    ],
+)
+def test_instances_that_make_no_sense_are_refused(
+    paths: Paths, instances: list[dict[str, str]], said: str
+) -> None:
+    write(paths, {"fs": {"instances": instances}})
+
+    with pytest.raises(SettingsRefused) as refused:
+        load(paths, {})
+
+    assert said in refused.value.message

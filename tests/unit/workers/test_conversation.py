@@ -64,14 +64,16 @@ def test_images_stay_images_and_the_rest_becomes_a_note() -> None:
     attachments = [
         {"kind": "image", "mediaType": "image/png", "data": "AAAA"},
         {"kind": "file", "mediaType": "application/pdf", "url": "https://x/z.pdf"},
+        {"kind": "sound", "mediaType": "audio/wav", "url": "https://x/z.wav"},
     ]
 
     (message,) = messages_of({"content": content, "attachments": attachments})
 
     kinds = [part["type"] for part in message["content"]]
-    assert kinds == ["text", "image_url", "text", "image_url", "text"]
+    assert kinds == ["text", "image_url", "text", "image_url", "file", "text"]
     assert message["content"][3]["image_url"]["url"] == "data:image/png;base64,AAAA"
-    assert "https://x/z.pdf" in message["content"][4]["text"]
+    assert message["content"][4]["file"]["url"] == "https://x/z.pdf"
+    assert "https://x/z.wav" in message["content"][5]["text"]
 
 
 def test_sampling_goes_by_the_names_of_the_dialect() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from foragers.core import parts
 from foragers.core.calls import ToolResult
 from foragers.core.checks import kind_of, text_at, wrong
 from foragers.core.errors import ApiError
@@ -20,6 +21,10 @@ from thrum.tones import Body
 MESSAGES_MAX = 8_192
 ROLES = ("user", "assistant", "system")
 THINKING = ("thinking", "redacted_thinking")
+
+_IN_RESULTS = frozenset({"text", "image", "document"})
+"""Kinds of blocks in what a tool answered."""
+_IN_DOCUMENTS = frozenset({"text", "image"})
 
 Block = Mapping[str, Any]
 
@@ -69,6 +74,7 @@ def results_of(messages: Sequence[Block]) -> tuple[ToolResult, ...]:
             call_id=block["tool_use_id"],
             text=_text_of(block.get("content")),
             is_error=block.get("is_error") is True,
+            is_plain=type(_asked(_inner(block))) is str,
         )
         for block in _of(last["content"], "tool_result")
     ]
@@ -89,8 +95,11 @@ def _message(path: str, message: object) -> Block:
     return {"role": role, "content": _blocks(f"{path}.content", message.get("content"))}
 
 
-def _blocks(path: str, value: object) -> list[Block]:
-    """Text as one block; blocks that we translate, checked; those of other kinds left out."""
+def _blocks(path: str, value: object, kinds: frozenset[str] | None = None) -> list[Block]:
+    """Text as one block; blocks that we translate, checked; those of other kinds left out.
+
+    Blocks inside blocks are of `kinds`, so that nothing is nested deeper than a few.
+    """
     if type(value) is str:
         return [{"type": "text", "text": value}]
     if type(value) is not list:
@@ -100,8 +109,9 @@ def _blocks(path: str, value: object) -> list[Block]:
         here = f"{path}.{index}"
         if type(block) is not dict:
             raise wrong(here, "an object with a type")
-        check = _KNOWN.get(kind_of(block))
-        if check is not None:
+        kind = kind_of(block)
+        check = _KNOWN.get(kind)
+        if check is not None and (kinds is None or kind in kinds):
             check(here, block)
             blocks.append(block)
     return blocks
@@ -116,9 +126,15 @@ def _check_source(path: str, block: Block) -> None:
     source = block.get("source")
     if type(source) is not dict:
         raise wrong(f"{path}.source", "an object with a type")
-    keys = {"base64": ("media_type", "data"), "url": ("url",), "text": ("data",)}
-    for key in keys.get(kind_of(source), ()):
+    keys = {"base64": ("media_type", "data"), "url": ("url",), "text": ("data",), "content": ()}
+    kind = kind_of(source)
+    if kind not in keys:
+        what = "base64, a URL, or text: files are not kept here"
+        raise wrong(f"{path}.source", what)
+    for key in keys[kind]:
         text_at(f"{path}.source.{key}", source.get(key))
+    if kind == "content":
+        _blocks(f"{path}.source.content", source.get("content"), _IN_DOCUMENTS)
     if source.get("type") == "url" and not source["url"].startswith(("https://", "http://")):
         raise wrong(f"{path}.source.url", "an https: or http: URL")
 
@@ -133,7 +149,7 @@ def _check_use(path: str, block: Block) -> None:
 def _check_result(path: str, block: Block) -> None:
     text_at(f"{path}.tool_use_id", block.get("tool_use_id"))
     if (content := block.get("content")) is not None:
-        _blocks(f"{path}.content", content)
+        _blocks(f"{path}.content", content, _IN_RESULTS)
 
 
 def _check_thinking(path: str, block: Block) -> None:
@@ -175,34 +191,41 @@ def _call(block: Block) -> Body:
 def _result_entry(block: Block) -> Body:
     entry: Body = {
         "role": "tool", "tool_call_id": block["tool_use_id"],
-        "content": _text_of(block.get("content")),
+        "content": _asked(_inner(block)),
     }  # fmt: skip
     if block.get("is_error") is True:
         entry["is_error"] = True
     return entry
 
 
+def _inner(block: Block) -> list[Block]:
+    """What a result is made of; it was checked."""
+    content = block.get("content")
+    return [] if content is None else _blocks("content", content, _IN_RESULTS)
+
+
 def _asked(blocks: Sequence[Block]) -> str | list[Body]:
     """Text when there is nothing else, else parts."""
-    parts = [part for block in blocks if (part := _part(block)) is not None]
-    if all(part["type"] == "text" for part in parts):
-        return "\n".join(part["text"] for part in parts)
-    return parts
+    told = [part for block in blocks for part in _parts(block)]
+    return parts.plain(told) if parts.is_plain(told) else told
 
 
-def _part(block: Block) -> Body | None:
+def _parts(block: Block) -> list[Body]:
     kind = block["type"]
     if kind == "text":
-        return {"type": "text", "text": block["text"]}
+        return [parts.text(block["text"])]
     if kind not in ("image", "document"):
-        return None
+        return []
     source = block["source"]
     if source.get("type") == "text":
-        return {"type": "text", "text": source["data"]}
+        return [parts.text(source["data"])]
+    if source.get("type") == "content":
+        inner = _blocks("content", source["content"], _IN_DOCUMENTS)
+        return [part for block in inner for part in _parts(block)]
     url = source.get("url") or f"data:{source.get('media_type')};base64,{source.get('data')}"
     if kind == "image":
-        return {"type": "image_url", "image_url": {"url": url}}
-    return {"type": "file", "file": {"url": url, "filename": block.get("title") or "document"}}
+        return [parts.image("source", url)]
+    return [parts.file("source", {"file_data": url, "filename": block.get("title")})]
 
 
 def _text_of(content: object) -> str:

@@ -1,7 +1,8 @@
 """The conversation of a request, as a prompt's history (docs/wire.md, `prompt`).
 
 The dialect has no ids of tool calls. A message of role `tool` answers the first call before it that
-has its `tool_name` and no answer yet, or, when it names none, the first without an answer.
+has its `tool_name` and no answer yet, or, when it names none, the first without an answer. Where a
+client has ids all the same (`tool_call_id`), they decide.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,15 +99,20 @@ def _check(path: str, message: object) -> None:
 def _calls(message: Message, made: int) -> list[Body]:
     return [
         {
-            "id": call.get("id") or f"call_{number}",
+            "id": str(call.get("id") or f"call_{number}"),
             "type": "function",
             "function": {
                 "name": call["function"]["name"],
-                "arguments": orjson.dumps(call["function"].get("arguments") or {}).decode(),
+                "arguments": _arguments(call["function"].get("arguments")),
             },
         }
         for number, call in enumerate(message.get("tool_calls") or [], made)
     ]
+
+
+def _arguments(told: object) -> str:
+    """Arguments as a chat has them; some clients write them like that already."""
+    return told if type(told) is str else orjson.dumps(told or {}).decode()
 
 
 def _said(message: Message, calls: list[Body]) -> Body:
@@ -117,8 +123,10 @@ def _said(message: Message, calls: list[Body]) -> Body:
 
 
 def _result(message: Message, open_calls: list[tuple[str, str]], made: int) -> Body:
+    told_id = message.get("tool_call_id")
     name = message.get("tool_name") or message.get("name")
-    found = next((call for call in open_calls if name in (None, call[0])), None)
+    found = next((call for call in open_calls if call[1] == told_id), None)
+    found = found or next((call for call in open_calls if name in (None, call[0])), None)
     if found is not None:
         open_calls.remove(found)
     call_id = found[1] if found is not None else f"call_{made}"

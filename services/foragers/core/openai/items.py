@@ -7,6 +7,7 @@ and references are left out: only the service that made them could read them.
 from collections.abc import Mapping
 from typing import Any
 
+from foragers.core import parts
 from foragers.core.checks import kind_of, text_at, wrong
 from foragers.core.errors import ApiError
 from thrum.tones import Body
@@ -57,10 +58,8 @@ def _content(path: str, content: object) -> str | list[Body]:
         return content
     if type(content) is not list:
         raise wrong(path, "a string or an array of parts")
-    parts = [_part(f"{path}[{index}]", part) for index, part in enumerate(content)]
-    if all(part["type"] == "text" for part in parts):
-        return "\n".join(part["text"] for part in parts)
-    return parts
+    told = [_part(f"{path}[{index}]", part) for index, part in enumerate(content)]
+    return parts.plain(told) if parts.is_plain(told) else told
 
 
 def _part(path: str, part: object) -> Body:
@@ -70,19 +69,13 @@ def _part(path: str, part: object) -> Body:
     if kind in _TEXTS:
         if type(part.get("text")) is not str:
             raise wrong(f"{path}.text", "a string")
-        return {"type": "text", "text": part["text"]}
+        return parts.text(part["text"])
     if kind == "refusal":
-        return {"type": "text", "text": str(part.get("refusal") or "")}
+        return parts.text(str(part.get("refusal") or ""))
     if kind in ("input_image", "image_url"):
-        image = part.get("image_url")
-        url = image.get("url") if type(image) is dict else image
-        if type(url) is not str or not url.startswith(("data:", "https://", "http://")):
-            raise wrong(f"{path}.image_url", "a data:, https: or http: URL")
-        return {"type": "image_url", "image_url": {"url": url}}
+        return parts.image(f"{path}.image_url", part.get("image_url"))
     if kind == "input_file":
-        url = part.get("file_data") or part.get("file_url")
-        name = part.get("filename") or "document"
-        return {"type": "file", "file": {"url": text_at(f"{path}.file_data", url), "name": name}}
+        return parts.file(path, part)
     raise ApiError(
         400, f"{path} is of a type that is not taken here.", param=path, code="unsupported_value"
     )
@@ -106,6 +99,4 @@ def _add_call(messages: list[Body], call: Body) -> None:
 def _result(path: str, item: Mapping[str, Any]) -> Body:
     call_id = text_at(f"{path}.call_id", item.get("call_id"))
     output = _content(f"{path}.output", item.get("output"))
-    if type(output) is list:
-        output = "\n".join(part["text"] for part in output if part["type"] == "text")
     return {"role": "tool", "tool_call_id": call_id, "content": output}

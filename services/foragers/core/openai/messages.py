@@ -1,14 +1,16 @@
 """The conversation of a request: checked, and taken apart for a prompt.
 
 - System and developer messages become `systemPrompt`, in their order, blank lines between them.
-- A last message of the user becomes `content`, its images `attachments`; all before it is
-  `history`. When the last message is not the user's (tool results of a turn that is over, an answer
-  to go on with), everything is history and `content` is empty.
+- A last message of the user becomes `content`, its images `attachments`; with a file among them
+  all its parts are the `content`. All before it is `history`. When the last message is not the
+  user's (tool results of a turn that is over, an answer to go on with), everything is history and
+  `content` is empty.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from foragers.core import parts
 from foragers.core.calls import ToolResult
 from foragers.core.checks import shown, text_at, wrong
 from foragers.core.errors import ApiError
@@ -19,6 +21,8 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 
 _KEPT = ("role", "content", "name", "tool_calls", "tool_call_id")
 """Keys of a message that travel; nobody reads the others."""
+_SEES = ("user", "tool")
+"""Roles whose messages may hold more than text."""
 
 
 def read_messages(value: object) -> list[Mapping[str, Any]]:
@@ -58,7 +62,7 @@ def _check_message(path: str, message: object) -> None:
         for index, part in enumerate(content):
             _check_part(f"{path}.content[{index}]", part, role)
     elif content is None:
-        if role != "assistant":
+        if role not in ("assistant", "tool"):  # a tool may have nothing to say
             raise ApiError(
                 400, f"{path}.content is missing.",
                 param=f"{path}.content", code="missing_required_parameter",
@@ -78,17 +82,17 @@ def _check_part(path: str, part: object, role: str) -> None:
     if kind == "text":
         if type(part.get("text")) is not str:
             raise wrong(f"{path}.text", "a string")
-    elif kind == "image_url" and role == "user":
-        image = part.get("image_url")
-        if type(image) is not dict or type(image.get("url")) is not str:
-            raise wrong(f"{path}.image_url", "an object with a url")
-        if not image["url"].startswith(("data:", "https://", "http://")):
-            raise wrong(f"{path}.image_url.url", "a data:, https: or http: URL")
+    elif kind == "image_url" and role in _SEES:
+        parts.image(f"{path}.image_url", part.get("image_url"))
+    elif kind == "file" and role in _SEES:
+        if type(held := part.get("file")) is not dict:
+            raise wrong(f"{path}.file", "an object with file_data")
+        parts.file(f"{path}.file", held)
     elif not (kind == "refusal" and role == "assistant"):
         raise ApiError(
             400,
             f"{path} is of type {shown(kind)}; a {role} message takes "
-            f"{'text and image_url' if role == 'user' else 'text'}.",
+            f"{'text, image_url and file' if role in _SEES else 'text'}.",
             param=path,
             code="unsupported_value",
         )
@@ -107,52 +111,69 @@ def _check_calls(path: str, calls: object) -> None:
             raise wrong(f"{here}.function.arguments", "a string of JSON")
 
 
-def conversation_of(messages: Sequence[Mapping[str, Any]]) -> Body:
-    """The conversation as a prompt's body; `messages` come from `read_messages`."""
+def chat_messages(messages: Sequence[Mapping[str, Any]]) -> list[Body]:
+    """Messages that were checked, with their parts as a prompt has them."""
+    return [_told(message) for message in messages]
+
+
+def _told(message: Mapping[str, Any]) -> Body:
+    kept = {key: message[key] for key in _KEPT if key in message}
+    if type(content := message.get("content")) is list:
+        kept["content"] = [_part(part) for part in content]
+    elif content is None and message["role"] == "tool":
+        kept["content"] = ""
+    return kept
+
+
+def _part(part: Mapping[str, Any]) -> Body:
+    kind = part["type"]
+    if kind == "image_url":
+        return parts.image("image_url", part["image_url"])
+    if kind == "file":
+        return parts.file("file", part["file"])
+    return parts.text(part["text"] if kind == "text" else str(part.get("refusal") or ""))
+
+
+def conversation_of(messages: Sequence[Body]) -> Body:
+    """The conversation as a prompt's body; the parts of `messages` are those of a prompt."""
     system: list[str] = []
     history: list[Body] = []
     for message in messages:
         if message["role"] in ("system", "developer"):
-            system.append(_plain(message["content"]))
+            system.append(parts.plain(message["content"]))
         else:
-            history.append({key: message[key] for key in _KEPT if key in message})
+            history.append(message)
     prompt: Body = {"content": ""}
     if history and history[-1]["role"] == "user":
         newest = history.pop()["content"]
-        prompt["content"] = _plain(newest)
-        if images := _images(newest):
-            prompt["attachments"] = images
+        others = newest if type(newest) is list else []
+        if any(part["type"] == "file" for part in others):
+            prompt["content"] = newest
+        else:
+            prompt["content"] = parts.plain(newest)
+            if images := [_image(part) for part in others if part["type"] == "image_url"]:
+                prompt["attachments"] = images
     prompt["history"] = history
     if text := "\n\n".join(part for part in system if part):
         prompt["systemPrompt"] = text
     return prompt
 
 
-def results_of(messages: Sequence[Mapping[str, Any]]) -> tuple[ToolResult, ...]:
+def results_of(messages: Sequence[Body]) -> tuple[ToolResult, ...]:
     """The tool messages at the end, in their order; empty when something else stands there."""
     found: list[ToolResult] = []
     for message in reversed(messages):
         if message["role"] != "tool":
             break
-        text = _plain(message["content"])
-        found.append(ToolResult(call_id=message["tool_call_id"], text=text))
+        content = message["content"]
+        is_plain = type(content) is not list or parts.is_plain(content)
+        call_id, text = message["tool_call_id"], parts.plain(content)
+        found.append(ToolResult(call_id=call_id, text=text, is_plain=is_plain))
     return tuple(reversed(found))
 
 
-def _plain(content: object) -> str:
-    """A message's text; parts that are no text are left out."""
-    if type(content) is str:
-        return content
-    parts = content if type(content) is list else []
-    return "\n".join(part["text"] for part in parts if part["type"] == "text")
-
-
-def _images(content: object) -> list[Body]:
-    parts = content if type(content) is list else []
-    return [_image(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
-
-
-def _image(url: str) -> Body:
+def _image(part: Body) -> Body:
+    url = part["image_url"]["url"]
     head, comma, data = url.partition(",")
     if url.startswith("data:") and comma and head.endswith(";base64"):
         media = head[len("data:") : -len(";base64")].partition(";")[0]

@@ -17,10 +17,11 @@ _SAMPLING: Mapping[str, str] = {
     "seed": "seed",
     "frequency_penalty": "frequencyPenalty",
     "presence_penalty": "presencePenalty",
-    "tool_choice": "toolChoice",
     "parallel_tool_calls": "parallelToolCalls",
     "response_format": "responseFormat",
     "reasoning_effort": "reasoningEffort",
+    "verbosity": "verbosity",
+    "logit_bias": "logitBias",
     "max_tokens": "maxTokens",
     "max_completion_tokens": "maxTokens",
 }
@@ -37,6 +38,47 @@ def sampling_of(asked: Mapping[str, Any]) -> Body:
     if (tokens := asked.get("max_completion_tokens")) is not None:
         sampling["maxTokens"] = tokens  # it replaced max_tokens; some clients send both
     return sampling
+
+
+def choose_tools(prompt: Body, choice: object) -> None:
+    """Put the client's choice among its tools into a prompt that has them.
+
+    Some tools of all are the only ones offered then. A choice of what is a service's own, and so
+    not offered, is left to the model. Raises `ApiError`.
+    """
+    if choice is None:
+        return
+    if type(choice) is dict:
+        choice = _chosen(prompt, choice)
+    elif type(choice) is not str:
+        raise wrong("tool_choice", "none, auto, required, or an object that names a function")
+    if choice is not None:
+        prompt.setdefault("sampling", {})["toolChoice"] = choice
+
+
+def _chosen(prompt: Body, choice: Mapping[str, Any]) -> object:
+    if choice.get("type") == "function":
+        return {"type": "function", "function": {"name": text_at(_NAMED, _name_in(choice))}}
+    if choice.get("type") != "allowed_tools":
+        return None
+    told = choice.get("allowed_tools")
+    allowed = told if type(told) is dict else choice
+    listed = allowed.get("tools")
+    if type(listed) is not list:
+        raise wrong("tool_choice.tools", "an array of tools")
+    names = {_name_in(tool) for tool in listed if type(tool) is dict}
+    prompt["tools"] = [tool for tool in prompt.get("tools") or () if tool["name"] in names]
+    return "required" if allowed.get("mode") == "required" and prompt["tools"] else "auto"
+
+
+def _name_in(tool: Mapping[str, Any]) -> object:
+    """The name of a function in either of two shapes."""
+    function = tool.get("function")
+    name = function.get("name") if type(function) is dict else tool.get("name")
+    return name if type(name) is str else None
+
+
+_NAMED = "tool_choice.function.name"
 
 
 def check_parameters(asked: Mapping[str, Any]) -> None:
@@ -101,11 +143,6 @@ def _stop(name: str, value: object) -> None:
         raise wrong(name, "a string or an array of strings")
 
 
-def _choice(name: str, value: object) -> None:
-    if type(value) not in (str, dict):
-        raise wrong(name, "none, auto, required, or an object that names a function")
-
-
 def _word(name: str, value: object) -> None:
     text_at(name, value)
 
@@ -138,10 +175,11 @@ _CHECKS: Mapping[str, Callable[[str, object], None]] = {
     "max_completion_tokens": _integer(1, _INT64_MAX),
     "seed": _integer(-_INT64_MAX - 1, _INT64_MAX),
     "stop": _stop,
-    "tool_choice": _choice,
     "parallel_tool_calls": _flag,
     "response_format": _object,
     "reasoning_effort": _word,
+    "verbosity": _word,
+    "logit_bias": _object,
     "n": _only(1, "only one choice is made; ask again for another."),
     "logprobs": _only(False, "log probabilities are not available."),
     "top_logprobs": _only(0, "log probabilities are not available."),

@@ -15,7 +15,7 @@ from foragers.core.errors import ApiError
 from foragers.core.hints import hints_of
 from foragers.core.openai.items import messages_of
 from foragers.core.openai.messages import conversation_of, results_of
-from foragers.core.openai.parameters import check_parameters, sampling_of, tools_of
+from foragers.core.openai.parameters import check_parameters, choose_tools, sampling_of, tools_of
 from foragers.core.openai.response_answers import Echo, Folded, Streamed
 from thrum.tones import Body
 
@@ -87,6 +87,7 @@ def _prompt(asked: Mapping[str, Any], messages: Sequence[Body]) -> Body:
         prompt["tools"] = tools
     if sampling := _sampling(asked):
         prompt["sampling"] = sampling
+    choose_tools(prompt, asked.get("tool_choice"))
     return prompt
 
 
@@ -103,18 +104,11 @@ def _nested(tools: object) -> object:
 
 
 def _sampling(asked: Mapping[str, Any]) -> Body:
-    sampling = sampling_of(
-        {key: value for key, value in asked.items() if key not in ("tool_choice",)}
-    )
+    sampling = sampling_of(asked)
     if (tokens := asked.get("max_output_tokens")) is not None:
         if type(tokens) is not int or tokens < 1:
             raise wrong("max_output_tokens", "a whole number")
         sampling["maxTokens"] = tokens
-    choice = asked.get("tool_choice")
-    if type(choice) is dict and type(choice.get("name")) is str:
-        choice = {"type": "function", "function": {"name": choice["name"]}}
-    if choice is not None:
-        sampling["toolChoice"] = choice
     if effort := _part(asked, "reasoning").get("effort"):
         sampling["reasoningEffort"] = effort
     text = _part(asked, "text")

@@ -1,0 +1,92 @@
+"""Files, and what tools show, in the words of each service."""
+
+from base64 import b64encode
+from typing import Any
+
+from workers.core.anthropic import AnthropicWire
+from workers.core.attachments import marked, splice
+from workers.core.ollama import OllamaWire
+from workers.core.wires import OpenaiWire
+
+PDF = "data:application/pdf;base64,JVBERi0="
+NOTES = f"data:text/plain;base64,{b64encode(b'some notes').decode()}"
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBOR"}}
+
+
+def file(url: str) -> dict[str, Any]:
+    return {"type": "file", "file": {"url": url, "filename": "a.pdf"}}
+
+
+def request(*messages: dict[str, Any]) -> dict[str, Any]:
+    return {"model": "m", "messages": list(messages)}
+
+
+def user(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "user", "content": list(parts)}
+
+
+def shown(*parts: dict[str, Any]) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": "c1", "content": list(parts)}
+
+
+CALLED = {
+    "role": "assistant", "content": None,
+    "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "n", "arguments": "{}"}}],
+}  # fmt: skip
+
+
+def test_openai_gets_a_file_by_its_bytes_text_as_text_and_a_url_as_a_note() -> None:
+    body = OpenaiWire().body(request(user(file(PDF), file(NOTES), file("https://x/a.pdf"))))
+
+    data, text, note = body["messages"][0]["content"]
+    assert data == {"type": "file", "file": {"filename": "a.pdf", "file_data": PDF}}
+    assert text == {"type": "text", "text": "some notes"}
+    assert "a.pdf" in note["text"]
+
+
+def test_anthropic_gets_documents() -> None:
+    body = AnthropicWire().body(request(user(file(PDF), file(NOTES), file("https://x/a.pdf"))))
+
+    sources = [block["source"] for block in body["messages"][0]["content"]]
+    assert sources == [
+        {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+        {"type": "text", "media_type": "text/plain", "data": "some notes"},
+        {"type": "url", "url": "https://x/a.pdf"},
+    ]
+
+
+def test_ollama_gets_text_and_otherwise_a_note() -> None:
+    body = OllamaWire().body(request(user(file(PDF), file(NOTES), IMAGE)))
+
+    told = body["messages"][0]
+    assert "a.pdf" in told["content"]
+    assert told["content"].endswith("some notes")
+    assert told["images"] == ["iVBOR"]
+
+
+def test_what_a_tool_shows_is_a_users_for_openai_and_stays_with_the_tool_elsewhere() -> None:
+    asked = request(CALLED, shown({"type": "text", "text": "ok"}, IMAGE), user(IMAGE))
+
+    tool, seen, _ = OpenaiWire().body(asked)["messages"][1:]
+    assert (tool["role"], tool["content"].split("\n")[0]) == ("tool", "ok")
+    assert seen == {"role": "user", "content": [IMAGE]}
+    result = AnthropicWire().body(asked)["messages"][1]["content"][0]
+    assert [block["type"] for block in result["content"]] == ["text", "image"]
+    assert OllamaWire().body(asked)["messages"][1]["images"] == ["iVBOR"]
+
+
+def test_a_file_beside_the_prompt_is_spliced_in() -> None:
+    digest = "ab" * 32
+    messages, marks = marked([user(file(f"attachment:application/pdf;sha256,{digest}"))], "n")
+
+    url = OpenaiWire().body(request(*messages))["messages"][0]["content"][0]["file"]["file_data"]
+
+    assert splice(url.encode(), marks, lambda found: found.encode()) == (
+        b"data:application/pdf;base64," + digest.encode()
+    )
+
+
+def test_reasoning_that_is_not_wanted_is_off() -> None:
+    body = OllamaWire().body({**request(user(IMAGE)), "reasoning_effort": "none"})
+
+    assert body["think"] is False
