@@ -1,4 +1,4 @@
-"""Run one service with a note of when it does what, for `benchmarks.trace`.
+"""Run one service with a note of when it does what, for `benchmarks._timeline`.
 
     python -m benchmarks._traced MODULE
 

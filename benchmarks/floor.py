@@ -1,6 +1,6 @@
 """What a request must cost whatever hum does: the same hops and syncs, with nothing between them.
 
-    python -m benchmarks.floor
+    python -m benchmarks.floor [--long]
 
 Four processes hand a message on as the front, the router, the log and a worker do, over the same
 sockets, and decide nothing: HTTP in, eight times over the bus, twice written and synced, once to
@@ -32,7 +32,7 @@ from benchmarks.stub_upstream import MODEL  # noqa: E402
 from hum.bench.probe import Target  # noqa: E402
 from nest.sockets import DealerSocket, Poll, RouterSocket  # noqa: E402
 
-REQUESTS = 2_000
+REQUESTS, REQUESTS_LONG = 2_000, 20_000
 WARM = 200
 LOG_BYTES = 16 * 1024 * 1024
 EVENT_BYTES = 700
@@ -142,11 +142,11 @@ def _length(answer: bytes) -> int:
     return len(head) + 4 + int(length)
 
 
-def ask(host: str, port: int, request: bytes) -> float:
+def ask(host: str, port: int, request: bytes, count: int) -> float:
     """Ask one at a time; the median in ms."""
     with _connected(host, port) as connection:
         took: list[float] = []
-        for _ in range(WARM + REQUESTS):
+        for _ in range(WARM + count):
             begun = time.perf_counter()
             connection.sendall(request)
             _whole(connection)
@@ -154,7 +154,7 @@ def ask(host: str, port: int, request: bytes) -> float:
     return statistics.median(took[WARM:])
 
 
-def measure() -> None:
+def measure(count: int) -> None:
     with tempfile.TemporaryDirectory(prefix="hum-floor-") as folder, stub() as base_url:
         endpoint = f"ipc://{folder}/bus"
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -169,8 +169,8 @@ def measure() -> None:
                 parts[-1].stdout.readline()
             direct = Target.parse("stub", base_url)
             request = direct.request(MODEL, is_stream=True)
-            through = ask("127.0.0.1", int(port), request)
-            alone = ask(direct.host, direct.port, request)
+            through = ask("127.0.0.1", int(port), request, count)
+            alone = ask(direct.host, direct.port, request, count)
             syncs = float((Path(folder) / "syncs").read_text())
         finally:
             for process in parts:
@@ -188,11 +188,12 @@ def _figure(name: str, value: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--long", action="store_true", help="ten times as many requests")
     parser.add_argument("part", nargs="?", choices=PARTS, help="for its own use")
     parser.add_argument("rest", nargs="*")
     options = parser.parse_args()
     if options.part is None:
-        measure()
+        measure(REQUESTS_LONG if options.long else REQUESTS)
     else:
         {"router": router, "log": log, "worker": worker, "front": front}[options.part](
             *options.rest

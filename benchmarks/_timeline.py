@@ -1,6 +1,6 @@
 """Where the milliseconds of one request go: a timeline through all processes.
 
-    python -m benchmarks.trace [--stream] [--image] [--count 300]
+    python -m benchmarks._timeline [--stream] [--image] [--count 300]
 
 It starts the stack of `benchmarks.front` with notes on every message, sync and socket
 (`benchmarks._traced`), asks one request at a time, and joins the notes by the clock that all
