@@ -97,7 +97,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
 def ask(*, prompt: str, model: str | None, sid: str | None, as_json: bool) -> int:
     """Ask a model and print its answer as it arrives. PROMPT - reads it from stdin."""
-    text = _from_stdin() if prompt == "-" else prompt
+    text = _asked(_from_stdin() if prompt == "-" else prompt)
     paths = Paths.from_environment(os.environ)
     begun = time.monotonic()
     answer = Answer(rid=_mint(), sid=sid or f"ask-{_mint()}", model=model)
@@ -116,6 +116,19 @@ def ask(*, prompt: str, model: str | None, sid: str | None, as_json: bool) -> in
     worker = worker_of(answer.model, read_bees(paths))
     _report(answer, milliseconds, worker=worker, as_json=as_json)
     return EXIT_FAILED if answer.reason == "error" else 0
+
+
+def _asked(prompt: str) -> str:
+    """The prompt, when there is something to ask. Raises `click.UsageError`."""
+    if not prompt.strip():
+        raise click.UsageError('the prompt is empty; hum ask "say hi"')
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as problem:
+        raise click.UsageError(
+            f"the prompt is not UTF-8 at character {problem.start + 1}; send it as UTF-8 text"
+        ) from problem
+    return prompt
 
 
 def _follow(door: Door, answer: Answer, *, quiet: bool) -> None:

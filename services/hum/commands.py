@@ -5,7 +5,7 @@ So that `hum --help` shows them all without importing any, their one-line descri
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
@@ -87,10 +87,29 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a name that is not in the table is answered with those near it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as unknown:
+            if not (near := _near(args[0], self._lazy)):
+                raise
+            said = f"{unknown.message} Did you mean {' or '.join(near)}?"
+            raise click.UsageError(said, ctx) from unknown
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self._lazy.items()])
+
+
+def _near(name: str, known: Iterable[str]) -> list[str]:
+    import difflib
+
+    begun = [one for one in known if len(name) > 1 and one.startswith(name)]
+    return begun or difflib.get_close_matches(name, known, n=2)
 
 
 def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:

@@ -31,7 +31,7 @@ def _day(ctx: click.Context, option: click.Parameter, value: str | None) -> str 
 @click.command
 @click.option("--today", is_flag=True, help="The day that it is now, in UTC. [yes]")
 @click.option("--day", callback=_day, help="Another day, such as 2030-12-31.")
-@click.option("--by", type=click.Choice(["model", "key", "agent"]), default="model")
+@click.option("--by", type=click.Choice(["model", "key", "agent", "schedule"]), default="model")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def cost(*, today: bool, day: str | None, by: str, as_json: bool) -> None:
     """Show what was used on a day, and every budget: used, reserved and left.
@@ -104,7 +104,7 @@ def _line(name: str, row: Row) -> tuple[str, ...]:
 
 def _budget(budget: Row) -> tuple[str, ...]:
     unit = budget["unit"]
-    names = ("key", "agent", "model")
+    names = ("key", "agent", "model", "schedule")
     named = [f"{name} {budget[name]}" for name in names if budget[name] != "*"]
     if budget["who"] and budget["each"] != "all":
         named = [f"{budget['each']} {budget['who']}"]
@@ -128,7 +128,8 @@ def _own_limits(told: Mapping[str, Any]) -> list[dict[str, Any]]:
                 uses = used.get((key.id, limit.window), {})
                 found.append(
                     {
-                        "limit": text, "key": key.id, "agent": "*", "model": "*", "each": "key",
+                        "limit": text, "key": key.id, "agent": "*", "model": "*",
+                        "schedule": "*", "each": "key",
                         "who": key.id, "unit": limit.unit, "used": uses.get(limit.unit, 0),
                         "amount": limit.amount, "ends_ms": limit.ends_ms(told["at_ms"]),
                     }

@@ -10,6 +10,6 @@ def tail(ctx: click.Context, *, arguments: tuple[str, ...]) -> object:
     """Follow the signed log; the options are those of `hum thehum tail`."""
     from hum.thehum_verbs import thehum
 
-    with thehum.make_context("tail", ["tail", "-f", *arguments], parent=ctx.parent) as inner:
+    with thehum.make_context("thehum", ["tail", "-f", *arguments], parent=ctx.parent) as inner:
         result: object = thehum.invoke(inner)
     return result

@@ -24,11 +24,11 @@ SIZE_OTHERWISE = (100, 40)
 _OPEN, _CLOSE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 _HOME, _REST = "\x1b[H", "\x1b[J"
 _END_OF_LINE = "\x1b[K\r\n"
-_BY = {"m": "model", "k": "key", "a": "agent"}
+_BY = {"m": "model", "k": "key", "a": "agent", "s": "schedule"}
 
 
 @click.command
-@click.option("--by", type=click.Choice(["model", "key", "agent"]), default="model")
+@click.option("--by", type=click.Choice(["model", "key", "agent", "schedule"]), default="model")
 @click.option("--every", "seconds", type=click.FloatRange(0.2, 3_600), default=1.0)
 @click.option("--once", is_flag=True, help="Print one look and leave.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each look.")

@@ -1,6 +1,7 @@
 """The routes. Whoever asks is on this machine; `nest.guard` stands before all of it."""
 
 import hmac
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException as HTTPError
 
 from nest.metrics import Registry
 from nest.paths import Paths
@@ -19,7 +21,13 @@ from sidecar.exposition import registry_of, weakest_sandbox
 from thrum.errors import DaemonAbsent, HumError
 
 PROBLEM_JSON = "application/problem+json"
-TITLES = {401: "not admitted", 404: "not found", 409: "over already", 503: "not ready"}
+TITLES = {
+    401: "not admitted",
+    404: "not found",
+    405: "not allowed",
+    409: "over already",
+    503: "not ready",
+}
 EVENTS_MAX = 256
 """Events on one page."""
 
@@ -28,6 +36,14 @@ class Health(BaseModel):
     """This process answers."""
 
     status: str = "ok"
+
+
+class Index(BaseModel):
+    """What is here."""
+
+    version: str
+    routes: dict[str, str]
+    """What each does, by method and path. Those under `/api` want the token."""
 
 
 class Readiness(BaseModel):
@@ -54,7 +70,7 @@ class Costs(BaseModel):
     at_ms: int
     day_ms: int
     rows: list[dict[str, Any]]
-    """One for each key, agent and model; money in millionths of a dollar."""
+    """One for each key, agent, model and schedule; money in millionths of a dollar."""
     budgets: list[dict[str, Any]]
     keys: list[dict[str, Any]]
     """What each key has used in the windows that are open."""
@@ -110,13 +126,26 @@ def build(
     admin = [Depends(admitted)]
     refusals = _described(401, 503)
 
-    @app.exception_handler(HTTPException)
-    async def problem(_: Request, error: HTTPException) -> JSONResponse:
-        return _problem(error.status_code, str(error.detail))
+    @app.exception_handler(HTTPError)
+    async def problem(request: Request, error: HTTPError) -> JSONResponse:
+        detail = str(error.detail)
+        if "route" not in request.scope:
+            detail = "nothing is here; GET / lists what there is"
+        return _problem(error.status_code, detail, error.headers)
 
     @app.exception_handler(HumError)
     async def not_ready(_: Request, error: HumError) -> JSONResponse:
         return _problem(503, str(error))
+
+    @app.get("/", summary="What is here")
+    async def index() -> Index:
+        described = app.openapi()["paths"].items()
+        routes = {
+            f"{method.upper()} {path}": operation["summary"]
+            for path, operations in described
+            for method, operation in operations.items()
+        }
+        return Index(version=version, routes=routes)
 
     @app.get("/healthz", summary="Does this process answer?")
     async def healthz() -> Health:
@@ -183,10 +212,10 @@ def build(
     return app
 
 
-def _problem(status: int, detail: str) -> JSONResponse:
+def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     title = TITLES.get(status, "refused")
     body = Problem(title=title, status=status, detail=detail).model_dump()
-    return JSONResponse(body, status, media_type=PROBLEM_JSON)
+    return JSONResponse(body, status, headers, media_type=PROBLEM_JSON)
 
 
 def _described(*statuses: int) -> dict[int | str, dict[str, Any]]:

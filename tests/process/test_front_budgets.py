@@ -26,6 +26,7 @@ BUDGETS = [
     {"limit": f"{ALLOWED} requests/month", "agent": "killed"},
     {"limit": "0.5 usd/day", "agent": "rich", "each": "agent"},
     {"limit": "1 usd/day", "model": "unpriced"},
+    {"limit": "1 requests/day", "schedule": "nightly"},
 ]
 SETTINGS: Mapping[str, Any] = {
     **QUIET_SETTINGS,
@@ -212,6 +213,24 @@ def test_money_is_what_upstream_reported_and_a_key_has_limits_of_its_own(
     assert (budget["used"], budget["amount"]) == (140_000, 500_000)
     own = next(one for one in told["limits"] if one["who"] == made["id"])
     assert (own["used"], own["amount"]) == (1, 1)
+
+
+def test_what_a_schedule_asks_has_a_budget_of_its_own(stack: Stack) -> None:
+    """Features D12: by schedule."""
+    url = f"http://127.0.0.1:{port_of(stack)}"
+    told = []
+    for number in range(3):
+        path, body = request(number)
+        headers = {"x-hum-schedule": "nightly", "x-hum-agent": "clock"}
+        told.append(httpx.post(url + path, json=body, headers=headers, timeout=30).status_code)
+    path, body = request(3)
+    asked_by_hand = httpx.post(url + path, json=body, timeout=30)
+
+    assert (sorted(told), asked_by_hand.status_code) == ([200, 429, 429], 200)
+    seen = hum(stack, "cost", "--by", "schedule")
+    row = next(row for row in seen["sums"] if row["by"] == "nightly")
+    budget = next(one for one in seen["budgets"] if one["schedule"] == "nightly")
+    assert (row["requests"], budget["used"], budget["amount"]) == (1, 1, 1)
 
 
 def test_a_model_without_a_price_is_named_and_not_let_past_a_budget_in_money(stack: Stack) -> None:

@@ -96,6 +96,15 @@ def test_a_page_of_another_site_gets_nothing(stack: Stack) -> None:
         assert b"hum_" not in body
 
 
+def test_the_root_lists_what_is_here_and_a_wrong_path_leads_to_it(stack: Stack) -> None:
+    routes = orjson.loads(ask(stack, "/")[2])["routes"]
+    status, content, body = ask(stack, "/nothing")
+
+    assert {"GET /healthz", "GET /metrics", "POST /api/asks/{number}"} <= routes.keys()
+    assert (status, content) == (404, "application/problem+json")
+    assert "GET /" in orjson.loads(body)["detail"]
+
+
 def test_the_openapi_document_describes_every_route(stack: Stack) -> None:
     status, _, body = ask(stack, "/openapi.json")
 

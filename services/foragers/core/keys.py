@@ -32,6 +32,8 @@ SECRET_CHARS = 43
 
 AGENT = b"x-hum-agent"
 """The header in which a client names the agent that it asks for."""
+SCHEDULE = b"x-hum-schedule"
+"""The header in which what asks by itself, at set times, names its schedule."""
 
 _KEY = re.compile(rb"hum-([a-z2-7]{8})-([A-Za-z0-9_-]{43})")
 _NOBODY = bytes(32)
@@ -176,6 +178,8 @@ def account_of(key: Key | None, headers: Mapping[bytes, bytes]) -> Body:
         if key.tools:
             account["tools"] = list(key.tools)
         agent = key.agent or agent
-    if agent and agent.isprintable() and len(agent) <= NAME_CHARS_MAX:
-        account["agent"] = agent
+    schedule = headers.get(SCHEDULE, b"").decode("latin-1")
+    for name, value in (("agent", agent), ("schedule", schedule)):
+        if value and value.isprintable() and len(value) <= NAME_CHARS_MAX:
+            account[name] = value
     return account

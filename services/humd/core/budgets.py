@@ -24,8 +24,8 @@ BUDGETS_MAX = 256
 """Budgets of a humd."""
 REFUSE = "refuse"
 """What a budget in money does, unless told otherwise, with a model whose price nobody knows."""
-EACH = ("all", "key", "agent", "model")
-"""Whose uses a budget counts together: all that it is for, or those of each key, agent or model."""
+EACH = ("all", "key", "agent", "model", "schedule")
+"""Whose uses a budget counts together: all that it is for, or those of each of these."""
 _SOON = frozenset({"minute", "hour"})
 
 
@@ -38,6 +38,7 @@ class Rule:
     agent: str = "*"
     model: str = "*"
     each: str = "all"
+    schedule: str = "*"
 
     def is_for(self, who: Place | Hold) -> bool:
         """Whether it limits this."""
@@ -45,6 +46,7 @@ class Rule:
             fnmatchcase(who.key, self.key)
             and fnmatchcase(who.agent, self.agent)
             and fnmatchcase(who.model, self.model)
+            and fnmatchcase(who.schedule, self.schedule)
         )
 
     def counts(self, place: Place, hold: Hold) -> bool:
@@ -69,6 +71,7 @@ def _rules(budgets: Iterable[Body]) -> Iterator[Rule]:
                 str(budget.get("agent", "*")),
                 str(budget.get("model", "*")),
                 str(budget.get("each", "all")),
+                str(budget.get("schedule", "*")),
             )
 
 
@@ -150,6 +153,7 @@ def _are_counts(value: object) -> bool:
 _ACCOUNT = {
     "id": _is_text,
     "agent": _is_text,
+    "schedule": _is_text,
     "limits": _are_texts,
     "tools": _are_texts,
     "tokens": _are_counts,

@@ -28,7 +28,13 @@ def view(state: State, *, at_ms: int, day_ms: int) -> Body:
 
 
 def _row(place: Place, row: Row) -> Body:
-    return {"key": place.key, "agent": place.agent, "model": place.model, **asdict(row)}
+    return {
+        "key": place.key,
+        "agent": place.agent,
+        "model": place.model,
+        "schedule": place.schedule,
+        **asdict(row),
+    }
 
 
 def _budgets(state: State, at_ms: int) -> Iterator[Body]:
@@ -39,6 +45,7 @@ def _budgets(state: State, at_ms: int) -> Iterator[Body]:
                 "key": rule.key,
                 "agent": rule.agent,
                 "model": rule.model,
+                "schedule": rule.schedule,
                 "each": rule.each,
                 "who": who,
                 "unit": rule.limit.unit,

@@ -4,8 +4,8 @@
                                       |  it is cancelled or refused before it ran: released
 
 The same numbers are shown and enforced (`humd.core.budgets`), live and in replay. They stand in
-rows: one for each window of time, key, agent and model. A turn counts in the windows in which its
-prompt came.
+rows: one for each window of time, key, agent, model and schedule. A turn counts in the windows in
+which its prompt came.
 
 What is settled is what the worker reported. Without a report, of a worker that was lost for
 example, it is what was reserved, and told apart as estimated.
@@ -55,6 +55,8 @@ class Place(NamedTuple):
     key: str
     agent: str
     model: str
+    schedule: str = ""
+    """The schedule that had it asked; empty when a person or a program did."""
 
 
 @dataclass(slots=True)
@@ -106,6 +108,12 @@ class Hold:
     micros: int
     is_priced: bool
     is_running: bool = False
+    schedule: str = ""
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """Whose row it is in, in every window."""
+        return self.key, self.agent, self.model, self.schedule
 
     def amount(self, unit: Unit) -> int:
         """What it counts for against a limit in `unit`."""
@@ -161,6 +169,7 @@ class Spending:
             output_tokens=tokens_out,
             micros=_cost(price, (tokens_in, tokens_out, 0, 0)),
             is_priced=price is not None,
+            schedule=_name(account.get("schedule")),
         )
 
     def rows_at(self, limit: Limit, at_ms: int) -> dict[Place, Row]:
@@ -258,8 +267,8 @@ class Spending:
         for window in WINDOWS:
             began_ms = _LIMITS[window].began_ms(hold.at_ms)
             rows = self._by_window.get((window, began_ms), {})
-            place = Place(window, began_ms, hold.key, hold.agent, hold.model)
-            row = rows.get(place) or rows.get(place._replace(key=OTHER, agent=OTHER, model=OTHER))
+            place = Place(window, began_ms, *hold.names)
+            row = rows.get(place) or rows.get(_other(place))
             if row is not None:
                 found.append(row)
         return found
@@ -271,10 +280,10 @@ class Spending:
     def _new_row(self, window: Window, hold: Hold) -> Row:
         began_ms = _LIMITS[window].began_ms(hold.at_ms)
         rows = self._window(window, began_ms)
-        place = Place(window, began_ms, hold.key, hold.agent, hold.model)
+        place = Place(window, began_ms, *hold.names)
         row = rows.get(place)
         if row is None and len(rows) >= ROWS_MAX:
-            place = place._replace(key=OTHER, agent=OTHER, model=OTHER)
+            place = _other(place)
             row = rows.get(place)
         if row is None:
             row = self.rows[place] = rows[place] = Row()
@@ -294,6 +303,11 @@ class Spending:
 
 
 _LIMITS: dict[str, Limit] = {window: Limit(0, "requests", window) for window in WINDOWS}
+
+
+def _other(place: Place) -> Place:
+    """Where uses are counted that have no row of their own."""
+    return Place(place.window, place.began_ms, OTHER, OTHER, OTHER, OTHER)
 
 
 def account_of(body: Body) -> Body:

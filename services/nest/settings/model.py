@@ -184,8 +184,10 @@ class Budget:
     """Whose: names of agents, or of bees that ask."""
     model: Pattern = "*"
     """Which models."""
-    each: Literal["all", "key", "agent", "model"] = "all"
-    """`all`: everything that fits is counted together; else each key, agent or model alone."""
+    schedule: Pattern = "*"
+    """Which: names of schedules; one that is not `*` is for nothing that somebody asks himself."""
+    each: Literal["all", "key", "agent", "model", "schedule"] = "all"
+    """`all`: everything that fits is counted together; else each key, agent, model or schedule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,26 @@ def test_wrong_usage_has_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "No such command" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("sta", "status"), ("statsu", "status"), ("humm", "hum"), ("xyzzy", None)]
+)
+def test_an_unknown_command_is_answered_with_those_near_it(
+    name: str, meant: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(commands.hum, [name])
+
+    said = capsys.readouterr().err
+    assert (f"Did you mean {meant}" in said) if meant else "Did you mean" not in said
+
+
+@pytest.mark.parametrize("prompt", ["", " \n", "caf\udcc3"])
+def test_a_prompt_that_cannot_be_asked_is_refused_before_anything_is_sent(
+    prompt: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(commands.hum, ["ask", prompt]) == 2
+    assert "the prompt is " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_names_every_command_and_imports_none(
     option: str, capsys: pytest.CaptureFixture[str]

@@ -21,8 +21,9 @@ def told(*rows: Any, at_ms: int = DAY_MS + 1_000, day_ms: int = DAY_MS, **more: 
 
 
 BUDGET = {
-    "limit": "5 usd/day", "key": "*", "agent": "*", "model": "*", "each": "agent", "who": "ada",
-    "unit": "usd", "used": 2_500_000, "amount": 5_000_000, "ends_ms": DAY_MS + 86_400_000,
+    "limit": "5 usd/day", "key": "*", "agent": "*", "model": "*", "schedule": "*", "each": "agent",
+    "who": "ada", "unit": "usd", "used": 2_500_000, "amount": 5_000_000,
+    "ends_ms": DAY_MS + 86_400_000,
 }  # fmt: skip
 
 

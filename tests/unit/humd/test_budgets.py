@@ -144,6 +144,29 @@ def test_a_budget_counts_together_what_it_says(rule: dict[str, str], taken: int)
     assert verdicts.count(None) == taken
 
 
+@pytest.mark.parametrize(
+    ("rule", "taken"),
+    [
+        ({"limit": "1 requests/day", "schedule": "night*"}, 4),
+        ({"limit": "0 requests/day", "schedule": "?*"}, 2),
+        ({"limit": "1 requests/day", "each": "schedule"}, 3),
+        ({"limit": "1 requests/day", "each": "schedule", "schedule": "?*"}, 4),
+    ],
+)
+def test_a_budget_is_of_schedules(rule: dict[str, str], taken: int) -> None:
+    """Features D12."""
+    world = world_of(rule)
+
+    asked = ["nightly", "nightly", "weekly", "", ""]
+    verdicts = [ask(world, f"s{at}", schedule=name) for at, name in enumerate(asked)]
+
+    assert verdicts.count(None) == taken
+    shown = costs.view(world.state, at_ms=world.now_ms, day_ms=world.now_ms)["rows"]
+    rows = {row["schedule"]: row["requests"] for row in shown}
+    assert sum(rows.values()) == taken
+    assert is_replayed(world)
+
+
 def test_the_limits_of_a_key_hold_for_all_that_is_asked_with_it() -> None:
     world = world_of()
     limits = ["2 requests/day", "1000 usd/month"]
