@@ -32,10 +32,6 @@ UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
 Unlogged = Callable[[Connection, Header, bytes], None]
 
 
-class Full(Exception):
-    """Nothing more can be held: the bee must offer again later."""
-
-
 class Intake:
     """See the module. `excluded` are kinds of tone that are routed and never logged."""
 
@@ -60,8 +56,8 @@ class Intake:
     ) -> None:
         """Judge, apply and record every tone of one frame of a joined connection.
 
-        Raises `MalformedTone` for one that its sender may not write so, `Full` when no more can be
-        held; what came before it in the frame is taken.
+        Raises `MalformedTone` for one that its sender may not write so; what came before it in the
+        frame is taken.
         """
         instance, is_door = connection.instance, connection.is_door
         assert instance is not None
@@ -123,8 +119,6 @@ class Intake:
         if header.dusk is not None and is_past_dusk(header.dusk, now):
             self._settle(connection, header.seq, "past dusk")
             return False
-        if self._ledger.is_over:
-            raise Full
         if header.chi in WORK and not self._log_link.takes_work:
             verdict: Refusal | Duplicate | None = AWAY
         else:

@@ -10,6 +10,7 @@ from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, CatchUps
 from humd.edge.greeting import Connection
 from humd.edge.metrics import Metrics
+from humd.edge.parked import Parked
 from humd.edge.projections import Projections, asks_of
 from humd.edge.said_logs import BeeLogs
 from humd.intake import AWAY
@@ -47,6 +48,7 @@ class Questions:
         projections: Projections,
         catch_ups: CatchUps,
         bee_logs: BeeLogs,
+        parked: Parked,
     ) -> None:
         self._bus = bus
         self._recorder = recorder
@@ -56,6 +58,7 @@ class Questions:
         self._projections = projections
         self._catch_ups = catch_ups
         self._bee_logs = bee_logs
+        self._parked = parked
         self._open: dict[tuple[str, str], Header] = {}
         """Requests for events that the log has not answered, by asker and rid."""
         log_link.lost = self._log_lost
@@ -176,5 +179,7 @@ class Questions:
                 self._bus.pass_on(other, passed_on)
         self._projections.measure(self._state)
         ledger, catch_ups = self._recorder.ledger, len(self._catch_ups)
-        mine = self._metrics.vitals(self._state, ledger, self._bus, catch_ups=catch_ups)
+        mine = self._metrics.vitals(
+            self._state, ledger, self._bus, catch_ups=catch_ups, parked=self._parked
+        )
         self._bus.control(connection, reply, mine)

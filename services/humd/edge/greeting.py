@@ -27,8 +27,9 @@ class Connection:
     """Set once the hello was believed."""
     is_joined: bool = False
     """Set once the hello is durable and answered."""
-    is_answered: bool = False
-    """Whether its hello was ever answered: if not, its bee may have given up waiting, and live."""
+    is_heard: bool = False
+    """Whether its bee said anything after its hello was answered: if not, it may have given up
+    waiting, and live."""
     is_log: bool = False
     is_door: bool = False
     is_ensemble: bool = False
