@@ -58,7 +58,9 @@ def join(link: Link, settled: int = 0, **more: Any) -> list[object]:
     taken(link)
     link.receive(parcel("breath", {"nonce": "n"}))
     taken(link)
-    joined = list(link.receive(parcel("breath", {**WELCOME, "settled": settled, **more})))
+    joined: list[object] = list(
+        link.receive(parcel("breath", {**WELCOME, "settled": settled, **more}))
+    )
     ((heard, body),) = parcels(link._control.pop())
     assert (heard.chi, body["count"]) == ("credit", 0)
     return joined
