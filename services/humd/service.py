@@ -110,6 +110,7 @@ class Hub:
             bee_logs=BeeLogs(context.metrics),
             parked=self._parked,
         )
+        self._joins.asked = self._questions.visited
         self._next_tick = 0.0
 
     def run(self) -> None:
@@ -185,6 +186,8 @@ class Hub:
         self._bus.reset(connection, reason)
         if connection.is_log:
             self._log_link.gone(connection)
+        elif connection.is_guest:
+            self._log_link.guest_left(connection)
         elif connection.instance is not None:
             self._recorder.say(router.cut(connection.instance))
 
@@ -197,6 +200,8 @@ class Hub:
         """
         if connection.is_log:
             self._log_link.gone(connection)
+        elif connection.is_guest:
+            self._log_link.guest_left(connection)
         elif connection.instance is not None and not connection.is_heard:
             self._recorder.say(router.cut(connection.instance))
         elif connection.instance is not None:

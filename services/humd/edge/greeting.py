@@ -34,6 +34,10 @@ class Connection:
     is_door: bool = False
     is_ensemble: bool = False
     """Whether the others that it speaks for are humds."""
+    is_guest: bool = False
+    """Whether it joined while the log is read-only: it may ask, and is in no state and no log."""
+    visits_as: frozenset[str] | None = None
+    """Roles of one that only asks something and goes: it never joins."""
     is_resumed: bool = False
     """Whether humd still knew the instance when it said hello."""
     feeds: str | None = None
