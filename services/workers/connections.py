@@ -4,7 +4,7 @@ aiohttp does the work; what is here is its bounds, and its faults as the three t
 differently. No redirects (a key would travel), no cookies, no proxy from the environment.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import aiohttp
@@ -73,8 +73,12 @@ class Connections:
         )
 
     @asynccontextmanager
-    async def exchange(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[Answer]:
+    async def exchange(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Answer]:
         """Send one request; the head of its answer is here, and its body can be read.
+
+        `headers` stand in place of those of the same name that every request has.
 
         A connection whose answer was not read to its end is closed, also when the task is
         cancelled. A server may close an idle connection at any moment: a request that meets this
@@ -84,9 +88,9 @@ class Connections:
         """
         with _translated():
             try:
-                response = await self._ask(method, path, body)
+                response = await self._ask(method, path, body, headers)
             except aiohttp.ServerDisconnectedError:
-                response = await self._ask(method, path, body)
+                response = await self._ask(method, path, body, headers)
         answer = Answer(response)
         try:
             with _ending_with_connection(response):
@@ -97,9 +101,11 @@ class Connections:
             else:
                 response.close()
 
-    async def _ask(self, method: str, path: str, body: bytes) -> aiohttp.ClientResponse:
+    async def _ask(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None
+    ) -> aiohttp.ClientResponse:
         return await self._session.request(
-            method, self._base_url + path, data=body or None, allow_redirects=False
+            method, self._base_url + path, data=body or None, allow_redirects=False, headers=headers
         )
 
     async def close(self) -> None:
