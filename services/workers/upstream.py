@@ -251,7 +251,7 @@ class Upstream:
             while not completion.is_done and (piece := await response.read()):
                 for events in self._wire.grouped(parser.feed(piece)):
                     await _tell(hear, completion.take(events))
-            if not response.is_complete:
+            if not response.is_read:
                 with anyio.move_on_after(LINGER_SECONDS):
                     await response.read()  # a body read to its end leaves a usable connection
         except BrokenResponse:

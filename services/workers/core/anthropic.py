@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import orjson
 
@@ -32,6 +32,8 @@ ERROR_STATUS: Mapping[str, int] = {
     "rate_limit_error": 429,
     "overloaded_error": 529,
 }
+HEADER_CHARS_MAX = 2_048
+"""Of a version or betas that an asker names; a longer one is as if it were not there."""
 BLOCK_START = b"content_block_start"
 _JSON_ONLY = "Answer with one JSON value and nothing else."
 
@@ -163,7 +165,7 @@ class AnthropicWire(Wire):
         """The version and the betas that the asker named, as it named them."""
         own = request.get("anthropic") or {}
         told = {f"anthropic-{name}": own.get(name) for name in ("version", "beta")}
-        return {name: value for name, value in told.items() if isinstance(value, str)}
+        return {name: value for name, value in told.items() if _is_header(value)}
 
     def body(self, request: Mapping[str, Any]) -> Body:
         """The request, system text apart and messages in turn."""
@@ -212,6 +214,12 @@ class AnthropicWire(Wire):
     def models(self, body: object) -> tuple[str, ...]:
         """The ids of `data`."""
         return names_of(body, "data", "id")
+
+
+def _is_header(value: object) -> TypeGuard[str]:
+    """Whether a value can travel in a header: whoever asks, no line ends there."""
+    is_short = isinstance(value, str) and 0 < len(value) <= HEADER_CHARS_MAX
+    return is_short and value.isascii() and value.isprintable()
 
 
 def _mark(body: Body, mark: Body) -> None:
