@@ -218,8 +218,9 @@ class AnthropicWire(Wire):
 
 def _is_header(value: object) -> TypeGuard[str]:
     """Whether a value can travel in a header: whoever asks, no line ends there."""
-    is_short = isinstance(value, str) and 0 < len(value) <= HEADER_CHARS_MAX
-    return is_short and value.isascii() and value.isprintable()
+    if not isinstance(value, str) or not 0 < len(value) <= HEADER_CHARS_MAX:
+        return False
+    return value.isascii() and value.isprintable()
 
 
 def _mark(body: Body, mark: Body) -> None:
