@@ -12,14 +12,14 @@ class Bucket:
     _filled: float = 0.0
     _at: float | None = None
 
-    def take(self, now: float) -> float:
-        """Take one token and return 0, or take none and return the seconds until there is one."""
+    def take(self, now: float, count: int = 1) -> float:
+        """Take so many tokens and return 0, or none and return the seconds until there are."""
         if self._at is None:
             self._filled = self.burst
         else:
             self._filled = min(self.burst, self._filled + (now - self._at) * self.rate)
         self._at = now
-        if self._filled < 1:
-            return (1 - self._filled) / self.rate
-        self._filled -= 1
+        if self._filled < count:
+            return (count - self._filled) / self.rate
+        self._filled -= count
         return 0.0

@@ -22,6 +22,8 @@ _MARKS = b",[]{}"
 _NO_MARKS = bytes(set(range(256)) - set(_MARKS))
 _STEP = {ord(","): 0, ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _PIECE_BYTES = 1024 * 1024
+_MARKS_AT_ONCE = 2 * DEPTH_MAX
+"""So few that a line which only opens is refused at once."""
 _ENVELOPE = (("chi", "chi"), ("rid", "rid"), ("sid", "sid"), ("from", "sender"), ("to", "to"),
              ("dusk", "dusk"), ("wane", "wane"))  # fmt: skip
 
@@ -96,10 +98,12 @@ def _require_modest(line: bytes) -> None:
         marks_seen += len(marks)
         if marks_seen > MARKS_MAX:
             raise MalformedTone(f"more than {MARKS_MAX} commas and brackets")
-        depths = list(accumulate(map(_STEP.__getitem__, marks), initial=depth))
-        if max(depths) > DEPTH_MAX:
-            raise MalformedTone(f"nested deeper than {DEPTH_MAX}")
-        depth = depths[-1]
+        for start in range(0, len(marks), _MARKS_AT_ONCE):
+            steps = map(_STEP.__getitem__, marks[start : start + _MARKS_AT_ONCE])
+            depths = list(accumulate(steps, initial=depth))
+            if max(depths) > DEPTH_MAX:
+                raise MalformedTone(f"nested deeper than {DEPTH_MAX}")
+            depth = depths[-1]
 
 
 def _marks(line: bytes) -> Iterator[bytes]:

@@ -94,10 +94,14 @@ def half_open(stack: Stack, count: int) -> Iterator[None]:
 
 @contextmanager
 def garbage(stack: Stack, lines: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """A client, a process of its own, that sends so many lines none of which is a tone."""
+    """A client, a process of its own, that is sending so many lines none of which is a tone."""
     command = [sys.executable, "-m", "tests.support.garbage"]
     place = str(stack.paths.thrum_socket)
-    with subprocess.Popen([*command, place, str(lines)], env=stack.env) as sender:
+    with subprocess.Popen(
+        [*command, place, str(lines)], env=stack.env, stdout=subprocess.PIPE
+    ) as sender:
+        assert sender.stdout is not None
+        assert sender.stdout.readline() == b"sending\n"
         try:
             yield sender
         finally:

@@ -4,7 +4,8 @@ None is answered either: one who never reads answers is cut off, and that is ano
 
     python -m tests.support.garbage SOCKET LINES
 
-Ends with 0 once the last is sent and the door, asked by a tone behind it, still answers.
+Prints a line when it begins. Ends with 0 once the last is sent and the door, asked by a tone behind
+it, still answers.
 """
 
 import sys
@@ -38,6 +39,8 @@ def is_passed_over(line: bytes) -> bool:
 def main(place: str, count: int) -> None:
     runs = garbage_lines()
     with Client(place, reply_seconds=REPLY_SECONDS) as client:
+        sys.stdout.write("sending\n")
+        sys.stdout.flush()
         for number in range(count // RUN):
             client.send_raw(runs[number % len(runs)])
         client.send(chi="unknown", rid="still there")

@@ -38,6 +38,7 @@ MODULES = {
     "ollama": "workers.ollama",
     "front": "foragers.front",
     "memory_log": "tests.support.memory_log",
+    "unfair_door": "tests.support.unfair_door",
 }
 """Services whose module has another name."""
 REPOSITORY = Path(__file__).parents[2]

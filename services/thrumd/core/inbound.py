@@ -48,12 +48,18 @@ class Kept:
     reply: bytes = b""
 
 
+_BLANKS = b" \t\r\n"
+_MALFORMED = Kept(Reason.MALFORMED)
+
+
 def decide(line: bytes, now_ms: int) -> Tone | Kept | None:
     """The tone to forward, or why not; None for a blank line, which means nothing."""
+    if not line.rstrip(_BLANKS).endswith(b"}"):  # most garbage, at a tenth of the price
+        return None if not line.strip(_BLANKS) else _MALFORMED
     try:
         tone = read_line(line)
     except MalformedTone:
-        return Kept(Reason.MALFORMED)
+        return _MALFORMED
     if tone is None:
         return None
     if _is_wordy(tone):

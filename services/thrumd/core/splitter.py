@@ -34,7 +34,11 @@ class Splitter:
         lines: list[bytes | None] = []
         if others:
             *whole, rest = others
-            lines = [self._checked(line) for line in (b"".join(self._parts), *whole)]
+            lines = [self._checked(b"".join(self._parts))]
+            if len(data) <= self._line_bytes_max:
+                lines += whole
+            else:
+                lines += [self._checked(line) for line in whole]
             self._parts = [rest] if rest else []
             self.waiting_bytes = len(rest)
         if self.waiting_bytes > self._line_bytes_max:

@@ -5,6 +5,7 @@ import select
 import socket
 import struct
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from nest.bucket import Bucket
@@ -15,8 +16,15 @@ from thrumd.core.splitter import Splitter
 
 WRITE_BYTES_HIGH = 256 * 1024
 """Bytes handed to the transport before lines wait in the outbox instead."""
-LINES_PER_TURN = 256
+READ_BYTES_MAX = 16 * 1024
+"""Bytes taken from one client at once; one buffer serves all, its bytes are copied out."""
+LINES_PER_TURN = 64
 """Lines of one client handled before others get their turn."""
+BYTES_PER_TURN = 64 * 1024
+"""Bytes of them: the line that reaches it is the last of its turn."""
+NOISE_PER_SECOND = 1_000.0
+"""Lines of one client that may lead nowhere, in the long run; then the door paces that client."""
+NOISE_BURST = 1_000.0
 LINE_SECONDS_MAX = 10.0
 """How long a line may take from its first byte to its newline, while we read."""
 HALF_CLOSED_SECONDS_MAX = 60.0
@@ -42,7 +50,9 @@ class Host(Protocol):
 
     def left(self, client: "Connection") -> None: ...
 
-    def take(self, client: "Connection", line: bytes | None) -> None: ...
+    def take(self, client: "Connection", line: bytes | None) -> bool: ...
+
+    def pace(self, client: "Connection") -> None: ...
 
     def wait_for_room(self, client: "Connection") -> None: ...
 
@@ -53,7 +63,10 @@ class Host(Protocol):
     def cut(self, client: "Connection", reason: str) -> None: ...
 
 
-class Connection(asyncio.Protocol):
+_incoming = memoryview(bytearray(READ_BYTES_MAX))
+
+
+class Connection(asyncio.BufferedProtocol):
     """See the module. Made for a socket that is accepted and allowed in."""
 
     def __init__(self, door: Host, client: str) -> None:
@@ -68,12 +81,14 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._is_reading = True
         self._is_turn_due = False
+        self._is_stopped = False
         self._must_wait = False
         self._line_since: float | None = None
         self._full_since: float | None = None
         self._half_closed_since: float | None = None
         self._cut_since: float | None = None
         self._talk: Bucket | None = None
+        self._noise: Bucket | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -85,7 +100,14 @@ class Connection(asyncio.Protocol):
         self._lines.clear()
         self._door.left(self)
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _incoming
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(_incoming[:nbytes]))
+
     def data_received(self, data: bytes) -> None:
+        """Take bytes of the client, which are its own from here on."""
         before = self._splitter.waiting_bytes
         lines = self._splitter.feed(data)
         held = self._splitter.waiting_bytes
@@ -127,13 +149,19 @@ class Connection(asyncio.Protocol):
     def take_turn(self) -> None:
         """Hand some of the waiting lines to the door; then read on, or wait for the next turn."""
         self._is_turn_due = False
+        noise = size = 0
         for _ in range(min(LINES_PER_TURN, len(self._lines))):
             if not self._door.has_room:
-                self._is_turn_due = True
-                self._door.wait_for_room(self)
-                self._read(False)
+                self._wait(self._door.wait_for_room)
                 return
-            self._door.take(self, self._lines.popleft())
+            line = self._lines.popleft()
+            noise += not self._door.take(self, line)
+            size += len(line or b"")
+            if size >= BYTES_PER_TURN:
+                break
+        if noise and self._is_noisy(noise):
+            self._wait(self._door.pace)
+            return
         self._read(not self._lines)
         if self._lines:
             self._is_turn_due = True
@@ -175,6 +203,7 @@ class Connection(asyncio.Protocol):
         """Take nothing more from this client."""
         self._lines.clear()
         self._read(False)
+        self._is_stopped = True
 
     def close(self) -> None:
         """Close once what is handed to the transport is written."""
@@ -229,6 +258,18 @@ class Connection(asyncio.Protocol):
         )
         return any(moment is not None for moment in moments)
 
+    def _wait(self, queue: Callable[["Connection"], None]) -> None:
+        """Read nothing and take no turn until the door gives one, by that queue of it."""
+        self._is_turn_due = True
+        self._read(False)
+        queue(self)
+
+    def _is_noisy(self, noise: int) -> bool:
+        """Whether so many more lines that led nowhere are too many."""
+        if self._noise is None:
+            self._noise = Bucket(NOISE_PER_SECOND, NOISE_BURST)
+        return self._noise.take(self._loop.time(), noise) > 0
+
     def _mind_outbox(self) -> None:
         if self._outbox.overflowed:
             self._door.cut(self, SLOW_READER)
@@ -238,6 +279,8 @@ class Connection(asyncio.Protocol):
 
     def _read(self, wanted: bool) -> None:
         if wanted == self._is_reading or self._transport is None or self._transport.is_closing():
+            return
+        if wanted and self._is_stopped:
             return
         self._is_reading = wanted
         if self._half_closed_since is not None:

@@ -30,6 +30,8 @@ UNFINISHED_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of unfinished lines, over all clients; a long line that would exceed it is skipped."""
 DISCONNECT = "disconnect"
 """What humd hears of a client that left by itself."""
+PACED_SECONDS = 0.001
+"""Between two turns of clients that say what leads nowhere, however many of them there are."""
 SHORT_LINE_BYTES = 64 * 1024
 """An unfinished line up to this is kept whatever others hold."""
 
@@ -47,6 +49,8 @@ class Door:
         self._clients: dict[str, Connection] = {}
         self._receipts = Receipts()
         self._waiting: deque[Connection] = deque()
+        self._paced: deque[Connection] = deque()
+        """Clients whose lines lead nowhere: one of them has a turn every `PACED_SECONDS`."""
         self._watched: set[Connection] = set()
         self._gone: deque[tuple[str, str]] = deque()
         """Clients that left and why, which humd is still to hear."""
@@ -166,17 +170,34 @@ class Door:
         """Give this client its turn once there is room."""
         self._waiting.append(client)
 
-    def take(self, client: Connection, line: bytes | None) -> None:
-        """Handle one line; None stands for one over the limit. The caller has seen `has_room`."""
+    def pace(self, client: Connection) -> None:
+        """Give this client its turn among those whose lines lead nowhere."""
+        self._count.paced.inc()
+        self._paced.append(client)
+        if len(self._paced) == 1:
+            asyncio.get_running_loop().call_later(PACED_SECONDS, self._serve_paced)
+
+    def _serve_paced(self) -> None:
+        client = self._paced[0]
+        if len(self._paced) > 1:
+            asyncio.get_running_loop().call_later(PACED_SECONDS, self._serve_paced)
+        self._paced.popleft()
+        client.take_turn()
+
+    def take(self, client: Connection, line: bytes | None) -> bool:
+        """Handle one line; None stands for one over the limit. The caller has seen `has_room`.
+
+        Whether it is a tone that goes on: the others are what a client is paced for.
+        """
         self._count.lines_in.inc()
         if line is None:
             self._keep(client, Reason.TOO_LARGE, inbound.too_large_line(self.line_bytes_max))
-            return
+            return False
         decision = inbound.decide(line, time.time_ns() // 1_000_000)
         if isinstance(decision, Kept):
             self._keep(client, decision.reason, decision.reply)
-        elif decision is not None:
-            self._forward(client, decision, len(line))
+            return False
+        return decision is not None and self._forward(client, decision, len(line))
 
     def joined(self, event: Joined) -> None:
         """Note that humd answered our hello, and says what it has on disk.
@@ -212,15 +233,15 @@ class Door:
             self._waiting.popleft().take_turn()
 
     def _keep(self, client: Connection, reason: Reason, reply: bytes) -> None:
-        self._count.dropped.labels(reason).inc()
+        self._count.dropped[reason].inc()
         if reply:
             self._count.lines_out.inc()
             client.reply(reply)
 
-    def _forward(self, client: Connection, tone: Tone, size: int) -> None:
+    def _forward(self, client: Connection, tone: Tone, size: int) -> bool:
         if tone.chi == Chi.LOG and not client.may_talk():
             self._keep(client, Reason.TALK, b"")
-            return
+            return False
         rid = tone.rid
         tone.client = client.client
         if tone.chi == Chi.HELLO:
@@ -234,7 +255,7 @@ class Door:
         except MalformedTone as problem:
             line = inbound.error_line(Qualifier.TONE_MALFORMED, problem.message, tone)
             self._keep(client, Reason.MALFORMED, line)
-            return
+            return False
         client.is_known = True
         if number:
             self._receipts.expect(Receipt(number, client.client, rid, size))
@@ -242,6 +263,7 @@ class Door:
             rid is not None and tone.chi != Chi.LOG
         ):  # never logged, so there is nothing to wait for
             client.reply(inbound.echo_line(rid, None if self.bee.is_connected else "humd is away"))
+        return True
 
     def _deliver(self, tone: Tone) -> None:
         client = self._clients.get(tone.client or "")
@@ -283,9 +305,10 @@ class _Counts:
         lines = metrics.counter("hum_door_lines_total", "Lines at the door.", ("direction",))
         self.lines_in, self.lines_out = lines.labels("in"), lines.labels("out")
         self.clients = metrics.gauge("hum_door_clients", "Connections at the door.")
-        self.dropped = metrics.counter(
+        dropped = metrics.counter(
             "hum_door_dropped_total", "Lines that humd did not get.", ("reason",)
         )
+        self.dropped = {reason: dropped.labels(reason) for reason in Reason}
         self.undelivered = metrics.counter(
             "hum_door_undelivered_total", "Tones that their client did not get.", ("reason",)
         )
@@ -293,6 +316,9 @@ class _Counts:
             "hum_door_refused_total", "Connections not let in.", ("reason",)
         )
         self.cut = metrics.counter("hum_door_cut_total", "Connections we ended.", ("reason",))
+        self.paced = metrics.counter(
+            "hum_door_paced_total", "Turns put off because a client's lines lead nowhere."
+        )
         self.concerns = metrics.counter(
             "hum_door_hello_concerns_total", "Hellos served with a warning."
         )

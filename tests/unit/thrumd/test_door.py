@@ -1,6 +1,7 @@
 """The door between its clients and a bee, without sockets: transports and bee are fakes."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import anyio
@@ -56,6 +57,13 @@ class Rig:
         wanted = labels.items()
         values = [sample["value"] for sample in samples if wanted <= sample["labels"].items()]
         return float(sum(values))
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop run until something holds."""
+    with anyio.fail_after(20):
+        while not holds():  # noqa: ASYNC110 - what is awaited is a timer of the door itself
+            await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -174,12 +182,71 @@ async def test_garbage_is_counted_by_reason(rig: Rig) -> None:
     assert transport.read() == []
 
 
+async def test_one_turn_is_bounded_in_bytes_too(rig: Rig) -> None:
+    client, _ = rig.client()
+    lump = line(chi="prompt", content="x" * (edge.BYTES_PER_TURN // 4))
+
+    client.data_received(lump * 10)
+
+    assert len(rig.bee.posted) == 4
+
+
+async def test_a_client_whose_lines_lead_nowhere_is_paced_and_nothing_of_it_is_lost(
+    rig: Rig,
+) -> None:
+    client, transport = rig.client()
+    noise = int(edge.NOISE_BURST) * 3
+
+    client.data_received(b'{"chi":\n[]\n \n' * (noise // 3) + line(chi="prompt", who="noisy"))
+    for _ in range(noise // edge.LINES_PER_TURN + 2):
+        await asyncio.sleep(0)
+
+    assert rig.bee.posted == []
+    assert not transport.is_reading
+    assert rig.count("hum_door_paced_total") == 1
+    modest, _ = rig.client()
+    modest.data_received(b"[]\n" + line(chi="prompt", who="modest"))
+    assert [tone.body["who"] for tone in rig.bee.posted] == ["modest"]
+    await until(lambda: len(rig.bee.posted) == 2)
+    assert rig.count("hum_door_paced_total") > noise // edge.LINES_PER_TURN // 2
+    await until(lambda: transport.is_reading)
+
+
+async def test_noisy_clients_share_one_pace_in_turn(rig: Rig) -> None:
+    noisy = [rig.client()[0] for _ in range(3)]
+    for number, client in enumerate(noisy):
+        lines = [b"{}\n"] * edge.LINES_PER_TURN * 20
+        client.data_received(b"".join([*lines, line(chi="prompt", who=number)] * 2))
+
+    await until(lambda: len(rig.bee.posted) == 6)
+
+    assert [tone.body["who"] for tone in rig.bee.posted] == [0, 1, 2, 0, 1, 2]
+
+
+async def test_a_paced_client_may_leave_and_a_closing_door_reads_nothing_of_it(rig: Rig) -> None:
+    (gone, _), (stays, transport) = rig.client(), rig.client()
+    for client in (gone, stays):
+        client.data_received(b"{}\n" * int(edge.NOISE_BURST) * 2)
+
+    await until(lambda: rig.count("hum_door_paced_total") == 2)
+    gone.connection_lost(None)
+    rig.door.stop()
+    served = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(doors.PACED_SECONDS * 10, served.set_result, None)
+    await served
+
+    assert rig.bee.posted == []
+    assert not transport.is_reading
+
+
 async def test_what_a_client_says_for_the_log_goes_on_unanswered_and_within_a_rate(
     rig: Rig,
 ) -> None:
     client, transport = rig.client()
 
     client.data_received(line(chi="log", rid="r", level="info", event="e") * 200)
+    for _ in range(200 // edge.LINES_PER_TURN + 1):
+        await asyncio.sleep(0)
     client.data_received(line(chi="log", rid="r", message="x" * LOG_BYTES_MAX))
 
     went_on = len(rig.bee.unlogged)
