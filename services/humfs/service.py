@@ -5,6 +5,7 @@ import anyio
 from humfs.core.memory import Memory
 from humfs.core.sandbox.hosts import Hosts
 from humfs.core.sandbox.layers import Layer, Level
+from humfs.core.shell.args import TIMEOUT_MS_MAX
 from humfs.desk import CHIS, Desk
 from humfs.edge.commands import Commands
 from humfs.edge.journal import Journal
@@ -35,6 +36,8 @@ PATH_ARGUMENTS = dict.fromkeys(
     ("humfs_read", "humfs_do_code", "humfs_do_noncode", "humfs_lease"), "file_path"
 )
 """By tool, the argument by which humd finds whose roots a call is about; a command has its cwd."""
+CALL_SECONDS = TIMEOUT_MS_MAX // 1_000 + 60
+"""How long a call of a command may take: it may wait for others, and is ended in steps."""
 DRAIN_SECONDS = 8.0
 """Calls at work and unsent results get this long when the process is asked to stop."""
 
@@ -80,7 +83,7 @@ async def serve(context: Context, instance: str | None = None) -> None:
         roles=("forager",),
         hive=HIVE if instance is None else f"{HIVE}-{instance}",
         version=HUM_VERSION,
-        tools=(*map(described, tools), described(bash), described(lease)),
+        tools=(*map(described, tools), described(bash, seconds=CALL_SECONDS), described(lease)),
         provides=("fs",),
         chis=CHIS,
         files=announced(fs, roots),
@@ -132,10 +135,11 @@ def announced(fs: FsSettings, roots: Roots) -> Body:
     }
 
 
-def described(tool: Described) -> Body:
-    """A tool as the hello tells it."""
-    return {
+def described(tool: Described, *, seconds: int | None = None) -> Body:
+    """A tool as the hello tells it, with how long it may take if that is longer than usual."""
+    told: Body = {
         "name": tool.name,
         "description": tool.description,
         "inputSchema": dict(tool.input_schema),
     }
+    return told if seconds is None else {**told, "seconds": seconds}

@@ -7,7 +7,8 @@ Rules:
 - A turn ends with one `finish` or one `error`: the agent's answer, its `TurnFailed`, a bug
   (`worker_error`), a cancel (`cancelled`), too much time, or a worker that stops (`worker.lost`).
 - Text goes out in both shapes that clients read (docs/wire.md, `chunk`).
-- A tool call without an answer after `TOOL_SECONDS` has failed; whoever works on it may stop.
+- A tool call without an answer after `TOOL_SECONDS`, or what its tool says, has failed; whoever
+  works on it may stop.
 - Everything has a bound: turns at once, prompts that wait, calls at once, the time of a turn.
 """
 
@@ -29,7 +30,7 @@ from thrum import ids
 from thrum.chi import Chi
 from thrum.errors import HumError, Qualifier
 from thrum.tones import Body, Tone, is_error_result, result_text
-from workers.core.catalogue import Catalogue, catalogue_of
+from workers.core.catalogue import TOOL_SECONDS, Catalogue, catalogue_of
 
 TURNS_MAX = 1_024
 """Turns at once; one more is answered with `worker.busy`."""
@@ -37,8 +38,6 @@ PROMPTS_WAITING_MAX = 4
 """Prompts of one sid that wait for its running turn. A safeguard: humd holds them back."""
 TURN_SECONDS = 3_600.0
 """Longest turn, tool calls included."""
-TOOL_SECONDS = 300.0
-"""How long a tool may take."""
 RESULT_CHARS_MAX = 1024 * 1024
 """Characters of one tool result that the model gets."""
 SETTLE_SECONDS = 2.0
@@ -210,12 +209,14 @@ class Turn:
         await self._close()
         waiting = {_mint(): place for place, call in enumerate(calls)}
         results: list[Result | None] = [None] * len(calls)
+        known = (self.catalogue.get(call.name) for call in calls)
+        seconds = max((tool.seconds for tool in known if tool), default=TOOL_SECONDS)
         self._answers.clear()
         self._worker.expect(waiting, self)
         try:
             for call_id, place in waiting.items():
                 await self._send(self._tool_call(call_id, calls[place]))
-            with anyio.move_on_after(TOOL_SECONDS):
+            with anyio.move_on_after(seconds):
                 while waiting:
                     answer = await self._next_answer()
                     place = waiting.pop(str(answer.body["callId"]))
@@ -225,7 +226,7 @@ class Turn:
             self._worker.give_up(waiting)
             for call_id in waiting:
                 self._post_cancel(call_id)
-        late = Result(f"no answer within {TOOL_SECONDS:.0f} s", is_error=True)
+        late = Result(f"no answer within {seconds:.0f} s", is_error=True)
         for call_id, place in waiting.items():
             await self._executed(call_id, calls[place], late)
         return [result or late for result in results]

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
+import anyio
 import orjson
 import psutil
 import pytest
 from tests.process.test_sidecar import ask
+from tests.support.bees import bee_named
 from tests.support.ndjson import Client, Flat
 from tests.support.sandbox import connected, needs_bubblewrap, run, send, wait_for_humfs
 from tests.support.stack import QUIET_SETTINGS, Stack
@@ -19,6 +21,8 @@ from tests.support.trees import sleepers, survivors
 from tests.unit.humfs.shell_lines import READ, RUN, WRITE
 
 from humfs.core.sandbox.layers import Layer
+from nest.bee import Bee
+from thrum.tones import Tone
 
 pytestmark = [pytest.mark.process, needs_bubblewrap]
 
@@ -191,6 +195,54 @@ def test_a_cancelled_command_ends_with_its_tree(client: Client, token: str) -> N
 
     assert result["metadata"]["error"] == "cancelled"
     assert survivors(sleepers(token), seconds=0) == []
+
+
+def test_a_cancel_of_the_conversation_ends_the_command_with_its_tree(
+    client: Client, token: str
+) -> None:
+    """humfs 1.5: no call is named."""
+    send(client, f"setsid sleep {token} & echo up; wait", "sid-tree")
+    client.read_until("chunk", callId="sid-tree")
+    assert sleepers(token)
+    client.send(chi="cancel", rid="stop3", sid="s")
+
+    result = client.read_until("tool-result", callId="sid-tree")
+
+    assert result["metadata"]["error"] == "cancelled"
+    assert survivors(sleepers(token), seconds=0) == []
+
+
+async def test_a_cancelled_turn_ends_its_command_though_the_worker_does_nothing(
+    stack: Stack, token: str
+) -> None:
+    """humfs 1.5: who asked cancels its turn, and the tree is gone when the call is answered."""
+    worker = bee_named(stack, "deaf", "worker", models=("deaf",))
+    asker = bee_named(stack, "hasty", "asker")
+    async with anyio.create_task_group() as tasks:
+        for bee in (worker, asker):
+            await tasks.start(bee.run)
+        await asker.send(Tone(chi="prompt", sid="turn", body={"modelId": "deaf", "content": "x"}))
+        await heard(worker, "prompt")
+        args = {"command": f"setsid sleep {token} & echo up; wait"}
+        body = {"callId": "deaf", "toolName": "humfs_bash", "args": args}
+        await worker.send(Tone(chi="tool-call", sid="turn", body=body))
+        await heard(asker, "chunk")
+        assert sleepers(token)
+
+        await asker.send(Tone(chi="cancel", sid="turn", body={}))
+
+        result = await heard(worker, "tool-result")
+        assert result.body["metadata"]["error"] == "cancelled"
+        assert survivors(sleepers(token), seconds=0) == []
+        tasks.cancel_scope.cancel()
+
+
+async def heard(bee: Bee, chi: str) -> Tone:
+    """The next tone of this chi."""
+    async for tone in bee.inbox:
+        if tone.chi == chi:
+            return tone
+    raise AssertionError("an inbox never ends")
 
 
 def test_other_tools_answer_while_many_commands_run(client: Client, token: str) -> None:

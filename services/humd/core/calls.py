@@ -1,13 +1,13 @@
 """Tool calls that wait for an answer, by who was asked and by who asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from humd.core.arrivals import ClientId
 
 CALLS_MAX = 65_536
 """Tool calls that wait for an answer."""
 CALL_MS = 310_000
-"""How long a tool call may take; workers give up after 300 s."""
+"""How long a tool call may take whose tool does not say; workers give up 10 s before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,13 @@ class Call:
     sid: str | None
     tool: str
     due_ms: int
+    extra_ms: int = 0
+    """How much longer than others it may take, because its tool says so."""
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether it is given more time than others."""
+        return self.extra_ms > 0
 
 
 class Calls:
@@ -69,10 +76,12 @@ class Calls:
             caller, callee = (
                 new if party == old else party for party in (call.caller, call.callee)
             )
-            self.add(Call(call.call_id, caller, callee, call.sid, call.tool, call.due_ms))
+            self.add(replace(call, caller=caller, callee=callee))
         if mine:
-            due = sorted(self.waiting.values(), key=lambda call: (call.due_ms, call.callee))
-            self.waiting = {(call.callee, call.call_id): call for call in due}
+            made = sorted(
+                self.waiting.values(), key=lambda call: (call.due_ms - call.extra_ms, call.callee)
+            )
+            self.waiting = {(call.callee, call.call_id): call for call in made}
 
     @property
     def is_full(self) -> bool:
@@ -91,10 +100,15 @@ class Calls:
         return list(self._by_caller.get(client, {}).values())
 
     def overdue(self, now_ms: int) -> list[Call]:
-        """Calls past their time; they were added in the order they fall due."""
+        """Calls past their time.
+
+        They were added in the order they were made, which but for patient ones is the order they
+        fall due; so nothing behind the first other one that is not due is due.
+        """
         late: list[Call] = []
         for call in self.waiting.values():
-            if call.due_ms > now_ms:
+            if call.due_ms <= now_ms:
+                late.append(call)
+            elif not call.is_patient:
                 break
-            late.append(call)
         return late

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from humd.core.arrivals import ClientId
 from humd.core.hellos import (
+    TOOL_SECONDS,
     capacity_of,
     count_of,
     hid_of_hello,
@@ -122,6 +123,11 @@ class Client:
     def rank(self) -> tuple[str, str]:
         """For choices that must come out the same on every run."""
         return self.hid or "", self.id
+
+    def seconds_for(self, tool: str) -> int:
+        """How long a tool of this client may take."""
+        own = (one.get("seconds", TOOL_SECONDS) for one in self.tools if one["name"] == tool)
+        return next(own, TOOL_SECONDS)
 
     @property
     def lead(self) -> tuple[bool, str, str, str]:

@@ -15,6 +15,10 @@ NAMES_MAX = 1_024
 """Models, capabilities or roles in one hello."""
 HEARD_MAX = 256
 """Sids for which a client may say how far it has heard them."""
+TOOL_SECONDS = 300
+"""How long a tool may take that does not say."""
+TOOL_SECONDS_MAX = 3_600
+"""How long one may take at most; what is more does not count."""
 EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
 """One entry without a schema makes a model's harness reject the whole list."""
 
@@ -106,11 +110,13 @@ def tools_of(value: object) -> list[Body]:
     for entry in value if isinstance(value, list) else []:
         if isinstance(entry, dict) and isinstance(name := entry.get("name"), str):
             schema: Any = entry.get("inputSchema")
-            tools.append(
-                {
-                    "name": name,
-                    "description": text_of(entry.get("description")) or "",
-                    "inputSchema": schema if isinstance(schema, dict) else EMPTY_SCHEMA,
-                }
-            )
+            tool: Body = {
+                "name": name,
+                "description": text_of(entry.get("description")) or "",
+                "inputSchema": schema if isinstance(schema, dict) else EMPTY_SCHEMA,
+            }
+            seconds = count_of(entry.get("seconds"))
+            if seconds is not None and TOOL_SECONDS < seconds <= TOOL_SECONDS_MAX:
+                tool["seconds"] = seconds
+            tools.append(tool)
     return tools[:TOOLS_MAX]

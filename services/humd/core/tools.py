@@ -5,6 +5,7 @@ from humd.core.arrivals import Arrival, ClientId, Effect, Refusal, Why
 from humd.core.calls import CALL_MS, Call
 from humd.core.catalogue import Offer
 from humd.core.clients import Client
+from humd.core.hellos import TOOL_SECONDS
 from humd.core.said import beside, deliver
 from humd.core.sessions import Session
 from humd.core.state import State
@@ -27,7 +28,7 @@ def call(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     wane = session.wane if session is not None else None
     away = state.destination(header.to)
     if away is not None and (peer := state.clients.peer(away)) is not None:
-        state.calls.add(_call(arrival, client, peer.id, tool))
+        state.calls.add(_call(arrival, client, peer.id, tool, seconds=peer.seconds_for(tool)))
         why = Why(f"{tool!r} to {away}: the call names that humd")
         return [why, deliver(state, peer.id, beside(arrival, wane), arrival.raw)]
     offer = state.offer_of(session, client, tool)
@@ -39,7 +40,8 @@ def call(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         if isinstance(hand, Refusal):
             return _nowhere(state, arrival, client, hand)
         sharing.remember(session, hand, arrival.seq)
-        state.calls.add(_call(arrival, client, hand.id, tool))
+        seconds = hand.seconds_for(offer.name)
+        state.calls.add(_call(arrival, client, hand.id, tool, seconds=seconds))
         why = Why(f"{tool!r} to {hand.label}: it offers {offer.name!r}")
         raw = arrival.raw if offer.name == tool else _renamed(arrival, offer)
         return [why, deliver(state, hand.id, beside(arrival, wane), raw)]
@@ -70,8 +72,9 @@ def _call_there(
     if isinstance(there, Refusal):
         return _nowhere(state, arrival, caller, there)
     session = state.sessions.get(arrival.header.sid)
-    state.calls.add(_call(arrival, caller, there.id, tool))
-    raw = arrival.raw if offer is None or offer.name == tool else _renamed(arrival, offer)
+    own = tool if offer is None else offer.name
+    state.calls.add(_call(arrival, caller, there.id, tool, seconds=there.seconds_for(own)))
+    raw = arrival.raw if offer is None or own == tool else _renamed(arrival, offer)
     header = beside(arrival, session.wane if session is not None else None)
     why = Why(f"{tool!r} to {there.hid}: the files of this conversation are there")
     return [why, deliver(state, there.id, header, raw)]
@@ -82,10 +85,19 @@ def _renamed(arrival: Arrival, offer: Offer) -> bytes:
     return frames.pack_body({**arrival.body, "toolName": offer.name, "name": offer.name})
 
 
-def _call(arrival: Arrival, caller: ClientId, callee: ClientId, tool: str) -> Call:
+def _call(
+    arrival: Arrival,
+    caller: ClientId,
+    callee: ClientId,
+    tool: str,
+    *,
+    seconds: int = TOOL_SECONDS,
+) -> Call:
     call_id = arrival.text("callId")
     assert call_id is not None
-    return Call(call_id, caller, callee, arrival.header.sid, tool, arrival.at_ms + CALL_MS)
+    extra_ms = (seconds - TOOL_SECONDS) * 1_000
+    due_ms = arrival.at_ms + CALL_MS + extra_ms
+    return Call(call_id, caller, callee, arrival.header.sid, tool, due_ms, extra_ms)
 
 
 def reach(state: State, session: Session, arrival: Arrival, worker: ClientId) -> list[Effect]:

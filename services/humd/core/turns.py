@@ -186,9 +186,10 @@ def steer(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
 
 
 def cancel(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
-    """A caller cancels its call; who drives the sid cancels its turn and what waits.
+    """A caller cancels its call; who drives the sid cancels its turn, what waits and every call.
 
-    A cancel that names a call is never one of the turn: the call may just have been answered.
+    A cancel that names a call is never one of the turn: the call may just have been answered. Who
+    runs a call of the turn is told here and not left to the worker, which may be slow to end.
     """
     if call_id := arrival.text("callId"):
         call = state.calls.made(client, call_id)
@@ -196,10 +197,18 @@ def cancel(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
             return []
         return [deliver(state, call.callee, beside(arrival, None), arrival.raw)]
     session = state.sessions.get(arrival.header.sid)
-    if session is None or not session.is_open:
+    if session is None:
         return []
-    _cancel_waiting(session)
-    return steer(state, arrival, client)
+    effects: list[Effect] = []
+    callers = {client: None}
+    if session.is_open:
+        _cancel_waiting(session)
+        effects += steer(state, arrival, client)
+        if session.worker is not None:
+            callers[session.worker] = None
+    calls = [call for caller in callers for call in state.calls.of_caller(caller)]
+    effects += [said.call_cancel(one, "cancelled") for one in calls if one.sid == session.sid]
+    return effects
 
 
 def _cancel_waiting(session: Session) -> None:

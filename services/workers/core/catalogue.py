@@ -6,6 +6,10 @@ from typing import Any
 
 from thrum.tones import Body
 
+TOOL_SECONDS = 300.0
+"""How long a tool may take that does not say."""
+TOOL_SECONDS_MAX = 3_600
+"""How long one may take at most."""
 TOOLS_MAX = 1_024
 """Tools offered in one turn; the rest are left out."""
 
@@ -22,6 +26,8 @@ class Tool:
     name: str
     description: str
     schema: Body
+    seconds: float = TOOL_SECONDS
+    """How long it may take."""
 
 
 Catalogue = dict[str, Tool]
@@ -60,7 +66,14 @@ def _add(catalogue: Catalogue, entry: Mapping[str, Any]) -> None:
         name=name,
         description=description if isinstance(description, str) else "",
         schema=schema if isinstance(schema, dict) and schema else _EMPTY_SCHEMA,
+        seconds=_seconds(entry.get("seconds")),
     )
+
+
+def _seconds(value: object) -> float:
+    """What a tool says, when it says more than what all have."""
+    is_said = type(value) is int and TOOL_SECONDS < value <= TOOL_SECONDS_MAX
+    return float(value) if is_said and isinstance(value, int) else TOOL_SECONDS
 
 
 _EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}

@@ -245,6 +245,35 @@ class TestWhoWaits:
         assert early == []
         assert error.body["qualifier"] == Qualifier.TOOL_TIMEOUT
 
+    def test_is_told_later_when_its_tool_says_that_it_takes_long(self, world: World) -> None:
+        """And one that was called before or after it no later than else."""
+        world.joins("S", "forager", tools=[{"name": "slow", "seconds": 660}])
+        call(world, tool="slow", call_id="slow")
+        world.waits(1)
+        call(world, call_id="quick")
+        world.waits(CALL_MS)
+        early = world.hears("W")
+        world.waits(660_000 - 300_000 - 2)
+        assert world.hears("W") == []
+
+        world.waits(1)
+
+        (late,) = world.hears("W")
+        assert [heard.body["callId"] for heard in early] == ["quick"]
+        assert (late.body["callId"], late.body["qualifier"]) == ("slow", Qualifier.TOOL_TIMEOUT)
+        assert world.replayed().calls.waiting == {}
+
+    @pytest.mark.parametrize("seconds", [0, 299, 3_601, "600", 600.5, True, None])
+    def test_is_told_as_of_others_when_what_its_tool_says_is_out_of_bounds(
+        self, world: World, seconds: object
+    ) -> None:
+        world.joins("S", "forager", tools=[{"name": "slow", "seconds": seconds}])
+        call(world, tool="slow")
+
+        world.waits(CALL_MS)
+
+        assert [heard.chi for heard in world.hears("W")] == ["error"]
+
     def test_and_goes_makes_the_forager_stop(self, world: World) -> None:
         call(world)
         world.hears("F")

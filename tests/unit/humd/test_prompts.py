@@ -530,6 +530,33 @@ class TestCancelAndCleanup:
 
         assert world.chis("W") == ["cancel"]
 
+    def test_a_cancel_reaches_whoever_runs_the_calls_of_the_turn(self, world: World) -> None:
+        """The worker need not do anything; its call is answered by who runs it."""
+        world.joins("F", "forager", tools=[{"name": "t"}])
+        open_turn(world)
+        open_turn(world, sid="other")
+        world.says("W", "tool-call", sid="s", callId="c", toolName="t")
+        world.says("W", "tool-call", sid="other", callId="d", toolName="t")
+        world.hears("F")
+
+        world.says("A", "cancel", sid="s")
+
+        (cancel,) = world.hears("F")
+        assert (cancel.chi, cancel.body["callId"], cancel.header.sid) == ("cancel", "c", "s")
+        assert world.says("F", "tool-result", sid="s", callId="c") is None
+
+    def test_a_cancel_without_a_turn_reaches_who_runs_a_call_of_its_sender(
+        self, world: World
+    ) -> None:
+        world.joins("F", "forager", tools=[{"name": "t"}])
+        world.says("A", "tool-call", sid="own", callId="c", toolName="t")
+        world.hears("F")
+
+        world.says("A", "cancel", sid="own")
+
+        (cancel,) = world.hears("F")
+        assert (cancel.chi, cancel.body["callId"]) == ("cancel", "c")
+
     def test_a_cancel_without_a_turn_reaches_nobody(self, world: World) -> None:
         open_turn(world)
         world.says("W", "finish", sid="s")

@@ -307,6 +307,24 @@ async def test_a_call_without_an_answer_fails_and_is_cancelled(
     assert "cwd" not in call.body
 
 
+async def test_a_tool_that_says_so_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shortest wait of all is over when an answer comes; that of this tool is not."""
+    monkeypatch.setattr(turns, "TOOL_SECONDS", 0.0)
+    results: list[Result] = []
+
+    async def answer(turn: Turn) -> str:
+        results.extend(await turn.call([Call("slow", {})]))
+        return "end_turn"
+
+    async with working(answer) as (bus, _, _):
+        bus.hear("prompt", foragerTools=[{"name": "slow", "seconds": 660}])
+        (call,) = await bus.wait(1, "tool-call")
+        bus.hear("tool-result", callId=call.body["callId"], output="done")
+        await bus.ends(1)
+
+    assert results == [Result("done")]
+
+
 async def test_a_turn_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.0)
     async with working(never) as (bus, _, _):
