@@ -217,6 +217,7 @@ def test_asks_survive_the_death_of_every_process(home: Path) -> None:
                 decide(stack, before[1])
                 assert again.read_until("release-permit", askId="door")["decision"] == "allow"
 
+                stack.wait_bee("sidecar")
                 page_says(stack, "GET", "/api/asks")
                 stack.kill("sidecar")
                 stack.wait_for(lambda: "sidecar" not in stack.hives(), "that humd noticed")
