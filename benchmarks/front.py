@@ -213,11 +213,12 @@ def stack(base_url: str) -> Iterator[tuple[Target, dict[str, int], Path]]:
         running.wait_bee("openai")
         running.wait_bee("front")
         pids = {name: running.pid(name) for name in (*SERVICES, "openai")}
-        url = f"http://127.0.0.1:{_port(running)}"
+        url = f"http://127.0.0.1:{front_port(running)}"
         yield Target.parse("hum", url), pids, running.paths.thehum
 
 
-def _port(running: Stack) -> int:
+def front_port(running: Stack) -> int:
+    """The port that the front listens on."""
     for line in running.log("front").splitlines():
         entry = orjson.loads(line)
         if entry.get("event") == "front.listening":

@@ -1,13 +1,29 @@
 """Requests to one server, on connections that are kept alive between them.
 
-aiohttp does the work; what is here is its bounds, and its faults as the three that a caller handles
-differently. No redirects (a key would travel), no cookies, no proxy from the environment.
+No redirects (a key would travel), no cookies, no proxy from the environment. What a connection does
+is in `workers.answers`.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
-import aiohttp
+import anyio
+
+from nest.version import HUM_VERSION
+from workers.answers import (
+    HEAD_BYTES_MAX,
+    Answer,
+    BrokenResponse,
+    ClosedBefore,
+    Connection,
+    Silent,
+)
+
+if TYPE_CHECKING:
+    import ssl
 
 CONNECT_SECONDS = 10.0
 """Longest wait for a connection, TLS included."""
@@ -16,61 +32,44 @@ SILENCE_SECONDS = 120.0
 CONNECTIONS_MAX = 1_024
 """Connections at once; a further request waits for one."""
 IDLE_SECONDS = 15.0
-"""A connection idle for longer is not used again."""
-HEADER_BYTES_MAX = 64 * 1024
-"""Bytes of one header of an answer."""
+"""A connection idle for longer is closed."""
+_PLAIN = "/%:@!$&'()*+,;=~"
+"""What stays as it is in the path of a base URL."""
+
+__all__ = [
+    "HEAD_BYTES_MAX",
+    "SILENCE_SECONDS",
+    "Answer",
+    "BrokenResponse",
+    "Connections",
+    "Silent",
+    "Unreachable",
+]
 
 
 class Unreachable(ConnectionError):
     """There is no connection to the server."""
 
 
-class BrokenResponse(ConnectionError):
-    """The connection ended, or what came is no HTTP, before the answer was complete."""
-
-
-class Silent(TimeoutError):
-    """Nothing came for `SILENCE_SECONDS`."""
-
-
-class Answer:
-    """An answer whose head is here."""
-
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-
-    def header(self, name: str) -> str | None:
-        """The value of a header, whatever the case of its name."""
-        return self._response.headers.get(name)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the body was read to its end."""
-        return self._response.content.at_eof()
-
-    async def read(self) -> bytes:
-        """What has come of the body since the last read; empty at its end."""
-        with _translated():
-            return await self._response.content.readany()
-
-
 class Connections:
     """The connections to the server of a base URL. Made inside the event loop that uses it."""
 
-    def __init__(self, base_url: str, headers: dict[str, str]) -> None:
-        """Every request gets `headers`."""
-        self._base_url = base_url.rstrip("/")
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, keepalive_timeout=IDLE_SECONDS),
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_field_size=HEADER_BYTES_MAX,
-            trust_env=False,
-        )
+    def __init__(self, base_url: str, headers: Mapping[str, str]) -> None:
+        """Every request gets `headers`, which are checked: they have no line ends."""
+        parts = urlsplit(base_url)
+        is_tls = parts.scheme == "https"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if is_tls else 80)
+        self._path = quote(parts.path.rstrip("/"), safe=_PLAIN)
+        own = {"Host": parts.netloc, "Accept": "*/*", "User-Agent": f"hum/{HUM_VERSION}"}
+        lines = [f"{name}: {value}" for name, value in {**own, **headers}.items()]
+        self._headers = "\r\n".join((*lines, "")).encode()
+        self._tls = _tls() if is_tls else None
+        self._room = asyncio.Semaphore(CONNECTIONS_MAX)
+        self._idle: list[Connection] = []
+        """The one used last is the last."""
+        self._sweep: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     @asynccontextmanager
     async def exchange(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[Answer]:
@@ -82,64 +81,78 @@ class Connections:
 
         Raises `Unreachable`, `BrokenResponse`, `Silent`.
         """
-        with _translated():
+        head = f"{method} {self._path}{path} HTTP/1.1\r\n".encode() + self._headers
+        if body or method != "GET":
+            head += f"Content-Length: {len(body)}\r\n".encode()
+        head += b"\r\n"
+        async with self._room:
+            connection = await self._open()
             try:
-                response = await self._ask(method, path, body)
-            except aiohttp.ServerDisconnectedError:
-                response = await self._ask(method, path, body)
-        answer = Answer(response)
-        try:
-            with _ending_with_connection(response):
+                answer = connection.ask(head, body)
+                try:
+                    await answer.head()
+                except ClosedBefore:
+                    connection = await self._open()
+                    answer = connection.ask(head, body)
+                    await answer.head()
                 yield answer
-        finally:
-            if answer.is_complete:
-                response.release()
-            else:
-                response.close()
-
-    async def _ask(self, method: str, path: str, body: bytes) -> aiohttp.ClientResponse:
-        return await self._session.request(
-            method, self._base_url + path, data=body or None, allow_redirects=False
-        )
+            finally:
+                if answer.is_read and connection.is_open:
+                    self._keep(connection)
+                else:
+                    connection.close()
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._session.close()
+        """Close every connection that is not in use; one that is closes when its request ends."""
+        self._is_closed = True
+        if self._sweep is not None:
+            self._sweep.cancel()
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _open(self) -> Connection:
+        """A connection to ask. Raises `Unreachable`."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        loop = asyncio.get_running_loop()
+        try:
+            with anyio.fail_after(CONNECT_SECONDS):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(SILENCE_SECONDS), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError as late:
+            raise Unreachable(f"no connection within {CONNECT_SECONDS:.0f} s") from late
+        except OSError as problem:
+            raise Unreachable(
+                f"{self._host}:{self._port}: {problem.strerror or problem}"
+            ) from problem
+        return connection
+
+    def _keep(self, connection: Connection) -> None:
+        if self._is_closed:
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(IDLE_SECONDS, self._close_idle)
+
+    def _close_idle(self) -> None:
+        """Close what was not used for long; look again as long as something is kept."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() - IDLE_SECONDS
+        kept = [one for one in self._idle if one.is_open and one.idle_since > latest]
+        for connection in self._idle:
+            if connection not in kept:
+                connection.close()
+        self._idle = kept
+        self._sweep = loop.call_later(IDLE_SECONDS / 2, self._close_idle) if kept else None
 
 
-@contextmanager
-def _ending_with_connection(response: aiohttp.ClientResponse) -> Iterator[None]:
-    """Have the body end when its connection does.
+def _tls() -> "ssl.SSLContext":
+    import ssl  # here, because a service on this machine needs none
 
-    When what comes is no chunk, aiohttp closes the connection and forgets to tell who reads the
-    body: that would wait for ever.
-    """
-    protocol = response.connection.protocol if response.connection is not None else None
-    closed = protocol.closed if protocol is not None else None
-    content = response.content
-
-    def end(_: object) -> None:
-        if not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError("what came is no HTTP"))
-
-    if closed is not None:
-        closed.add_done_callback(end)
-    try:
-        yield
-    finally:
-        if closed is not None:
-            closed.remove_done_callback(end)  # the connection may serve many more
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except aiohttp.ConnectionTimeoutError as late:
-        raise Unreachable(f"no connection within {CONNECT_SECONDS:.0f} s") from late
-    except aiohttp.ClientConnectorError as problem:
-        raise Unreachable(str(problem)) from problem
-    except TimeoutError as late:
-        raise Silent from late
-    except (aiohttp.ClientError, ValueError) as problem:
-        raise BrokenResponse(str(problem) or "the connection was closed") from problem
+    return ssl.create_default_context()

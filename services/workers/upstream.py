@@ -221,7 +221,7 @@ class Upstream:
         try:
             while not completion.is_done and (piece := await response.read()):
                 await _tell(hear, completion.take(parser.feed(piece)))
-            if not response.is_complete:
+            if not response.is_read:
                 with anyio.move_on_after(LINGER_SECONDS):
                     await response.read()  # a body read to its end leaves a usable connection
         except BrokenResponse:

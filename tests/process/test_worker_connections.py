@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from workers import connections
+from workers import answers, connections
 from workers.connections import (
     BrokenResponse,
     Connections,
@@ -157,7 +157,10 @@ async def test_bodies_end_where_http_says(head: bytes, body: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi",
         CHUNKED,
         b"nonsense\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"y" * connections.HEADER_BYTES_MAX + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nhi",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * (connections.HEAD_BYTES_MAX // 10),
+        b"HTTP/1.1 200 OK\r\nX: " + b"y" * connections.HEAD_BYTES_MAX + b"\r\n\r\n",
     ],
 )
 async def test_an_answer_that_breaks_off_or_is_no_http_is_broken(answer: bytes) -> None:
@@ -169,6 +172,42 @@ async def test_an_answer_that_breaks_off_or_is_no_http_is_broken(answer: bytes) 
     async with served(handle) as pool:
         with pytest.raises(BrokenResponse):
             await whole(pool)
+
+
+async def test_what_nobody_asked_for_is_not_taken_for_the_next_answer() -> None:
+    async def handle(reader: Reader, writer: Writer, number: int) -> None:
+        await request_of(reader)
+        writer.write(OK + OK.replace(b"hi", b"no") if number == 1 else OK)
+        await reader.read()
+
+    async with served(handle) as pool:
+        assert await whole(pool) == (200, b"hi")
+        assert await whole(pool) == (200, b"hi")
+
+
+async def test_a_server_is_read_from_only_as_fast_as_its_answer_is_read() -> None:
+    size, written = 32 * 1024 * 1024, 0
+
+    async def handle(reader: Reader, writer: Writer, number: int) -> None:
+        nonlocal written
+        await request_of(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        while written < size:
+            writer.write(bytes(65_536))
+            written += 65_536
+            await writer.drain()
+
+    async with served(handle) as pool, pool.exchange("POST", "/x", bytes(1_000_000)) as response:
+        await response.read()
+        await anyio.wait_all_tasks_blocked()
+        assert response.unread_bytes < 2 * answers.UNREAD_BYTES_MAX
+        assert written < size
+        read = 0
+        while piece := await response.read():
+            read += len(piece)
+
+    assert read > size // 2
+    assert response.is_read
 
 
 async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
