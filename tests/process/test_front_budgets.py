@@ -169,8 +169,7 @@ async def test_a_budget_holds_while_humd_is_killed_in_the_middle(
         )
 
     async def storm() -> None:
-        while admitted() < 10:
-            await asyncio.sleep(0)
+        await asyncio.to_thread(stack.wait_for, lambda: admitted() >= 10, "some of them")
         await asyncio.to_thread(stack.kill, "humd")
         await asyncio.to_thread(stack.start, "humd")
 
