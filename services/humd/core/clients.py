@@ -45,6 +45,10 @@ _ONLY_PROVEN = frozenset({"door", "log", "operator", "sidecar", ENSEMBLE})
 """Roles that need a proven hid; nobody behind a door has them."""
 
 
+SEE_ASKS = frozenset({"operator", "sidecar"})
+"""Roles that may list every permission-ask."""
+
+
 @dataclass(slots=True)
 class Client:
     """One connection of a bee, or what is left of it while adrift."""
@@ -74,6 +78,8 @@ class Client:
     """Its roots, when it shares tools of files with others that have some (`core.sharing`)."""
     asked_seq: int = 0
     """Of one with `files`: log seq of the last call that went to it."""
+    is_late: bool = False
+    """Whether a call of it ran out of time, and it has answered none since."""
     alias: str | None = None
     """What a peer is called here, in `hum://` addresses."""
     manifest: Body = field(default_factory=dict)
@@ -103,7 +109,7 @@ class Client:
     @property
     def sees_asks(self) -> bool:
         """Whether it may list every permission-ask: the operator, and the page that shows them."""
-        return bool(self.roles & {"operator", "sidecar"})
+        return bool(self.roles & SEE_ASKS)
 
     @property
     def peer(self) -> str | None:
