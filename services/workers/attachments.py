@@ -19,13 +19,14 @@ class Attachments:
         """The base64 text with this digest. Raises `TurnFailed`."""
         try:
             handle = os.open(self._directory / digest, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(handle, "rb") as file:
-                text = file.read(BYTES_MAX + 1)
+            with os.fdopen(handle, "rb", buffering=0) as file:
+                size = os.fstat(handle).st_size
+                text = file.read(size) if size <= BYTES_MAX else b""
         except OSError as problem:
             raise TurnFailed(
                 f"an attachment of the prompt is not on this machine ({problem.strerror}); send it "
                 "again", code=400,
             ) from problem  # fmt: skip
-        if len(text) > BYTES_MAX:
+        if size > BYTES_MAX:
             raise TurnFailed(f"an attachment is longer than {BYTES_MAX} bytes", code=400)
         return text

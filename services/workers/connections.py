@@ -72,8 +72,10 @@ class Connections:
         self._is_closed = False
 
     @asynccontextmanager
-    async def exchange(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[Answer]:
+    async def exchange(self, method: str, path: str, *body: bytes) -> AsyncIterator[Answer]:
         """Send one request; the head of its answer is here, and its body can be read.
+
+        The parts of `body` go out one behind the other, without being copied into one.
 
         A connection whose answer was not read to its end is closed, also when the task is
         cancelled. A server may close an idle connection at any moment: a request that meets this
@@ -82,18 +84,19 @@ class Connections:
         Raises `Unreachable`, `BrokenResponse`, `Silent`.
         """
         head = f"{method} {self._path}{path} HTTP/1.1\r\n".encode() + self._headers
-        if body or method != "GET":
-            head += f"Content-Length: {len(body)}\r\n".encode()
+        size = sum(map(len, body))
+        if size or method != "GET":
+            head += f"Content-Length: {size}\r\n".encode()
         head += b"\r\n"
         async with self._room:
             connection = await self._open()
             try:
-                answer = connection.ask(head, body)
+                answer = connection.ask(head, *body)
                 try:
                     await answer.head()
                 except ClosedBefore:
                     connection = await self._open()
-                    answer = connection.ask(head, body)
+                    answer = connection.ask(head, *body)
                     await answer.head()
                 yield answer
             finally:

@@ -205,8 +205,8 @@ class Upstream:
         self, request: Body, completion: Completion, hear: Hear, marks: Mapping[str, bytes]
     ) -> None:
         """Ask once; `completion` has its finish reason then, or this raises `UpstreamFailed`."""
-        body = splice(orjson.dumps(request), marks, self._attachments.read)
-        async with self._exchange("POST", self._wire.path, body) as response:
+        parts = splice(orjson.dumps(request), marks, self._attachments.read)
+        async with self._exchange("POST", self._wire.path, *parts) as response:
             if (response.header("content-type") or "").startswith("application/json"):
                 whole = await self._whole(response, WHOLE_BYTES_MAX)
                 await _tell(hear, completion.take([whole]))
@@ -229,12 +229,12 @@ class Upstream:
                 raise
 
     @contextlib.asynccontextmanager
-    async def _exchange(self, method: str, path: str, body: bytes = b"") -> AsyncIterator[Answer]:
+    async def _exchange(self, method: str, path: str, *body: bytes) -> AsyncIterator[Answer]:
         """One request; the response has status 200. Every fault is an `UpstreamFailed`."""
         status = "none"
         started = time.monotonic()
         try:
-            async with self._connections.exchange(method, path, body) as response:
+            async with self._connections.exchange(method, path, *body) as response:
                 status = str(response.status)
                 self._answered.observe(time.monotonic() - started)
                 if response.status != 200:
