@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
 
     # --- for whoever asks
 
-    def ask(self, *parts: bytes) -> Answer:
+    def ask(self, *parts: bytes | memoryview) -> Answer:
         """Send a request; the connection is open and its last answer complete."""
         self._answer = answer = Answer(self._resume)
         self._parser = httptools.HttpResponseParser(self)

@@ -72,7 +72,9 @@ class Connections:
         self._is_closed = False
 
     @asynccontextmanager
-    async def exchange(self, method: str, path: str, *body: bytes) -> AsyncIterator[Answer]:
+    async def exchange(
+        self, method: str, path: str, *body: bytes | memoryview
+    ) -> AsyncIterator[Answer]:
         """Send one request; the head of its answer is here, and its body can be read.
 
         The parts of `body` go out one behind the other, without being copied into one.

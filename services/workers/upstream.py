@@ -229,7 +229,9 @@ class Upstream:
                 raise
 
     @contextlib.asynccontextmanager
-    async def _exchange(self, method: str, path: str, *body: bytes) -> AsyncIterator[Answer]:
+    async def _exchange(
+        self, method: str, path: str, *body: bytes | memoryview
+    ) -> AsyncIterator[Answer]:
         """One request; the response has status 200. Every fault is an `UpstreamFailed`."""
         status = "none"
         started = time.monotonic()

@@ -12,6 +12,8 @@ from typing import Any
 from thrum.attachments import read_reference
 from thrum.tones import Body
 
+Part = bytes | memoryview
+
 
 def marked(messages: Iterable[Body], nonce: str) -> tuple[list[Body], dict[str, bytes]]:
     """Messages with marks in place of references, and the mark of each digest."""
@@ -19,11 +21,11 @@ def marked(messages: Iterable[Body], nonce: str) -> tuple[list[Body], dict[str, 
     return [_message(message, nonce, marks) for message in messages], marks
 
 
-def splice(body: bytes, marks: Mapping[str, bytes], read: Callable[[str], bytes]) -> list[bytes]:
+def splice(body: bytes, marks: Mapping[str, bytes], read: Callable[[str], Part]) -> list[Part]:
     """The parts of the body, with the text of each attachment in place of its marks."""
     if not marks:
         return [body]
-    parts = re.split(b"(%b)" % b"|".join(map(re.escape, marks.values())), body)
+    parts: list[bytes] = re.split(b"(%b)" % b"|".join(map(re.escape, marks.values())), body)
     texts = {mark: read(digest) for digest, mark in marks.items() if mark in parts}
     return [texts.get(part, part) for part in parts]
 

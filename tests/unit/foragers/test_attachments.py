@@ -57,9 +57,9 @@ class Put:
     def __init__(self) -> None:
         self.texts: dict[str, bytes] = {}
 
-    def __call__(self, told: bytes) -> str:
+    def __call__(self, told: bytes | memoryview) -> str:
         digest = digest_of(told)
-        self.texts[digest] = told
+        self.texts[digest] = bytes(told)
         return digest
 
 
