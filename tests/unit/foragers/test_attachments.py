@@ -181,7 +181,7 @@ def test_a_body_without_its_texts_is_the_body_with_marks(value: Any) -> None:
     raw = orjson.dumps(value)
     lifted = lift(raw, NONCE)
     whole = lifted.thin
-    for number, told in enumerate(lifted.texts):
+    for number, told in enumerate(map(bytes, lifted.texts)):
         mark = told[:16] + f"{lifted.mark}{number}@".encode()
         whole = whole.replace(mark, told, 1)
 
