@@ -58,6 +58,8 @@ def mint_private(path: Path, content: bytes) -> bool:
     Whatever is there stays: of two processes that mint at once, one wins and the other must read.
     Once this returns the file is on disk, whole. The folder must exist.
     """
+    if os.path.lexists(path):
+        return False  # a full disk must not keep a service from what it has
     beside = _write_beside(path, content)
     try:
         os.link(beside, path)

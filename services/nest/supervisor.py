@@ -162,8 +162,15 @@ def _read_answer(body: bytes) -> Value:
     except expat.ExpatError as error:
         raise SupervisorFault("supervisord's answer is no XML") from error
     if reader.is_fault:
-        raise SupervisorFault(f"supervisord refused: {reader.result}")
+        raise _fault(reader.result)
     return reader.result
+
+
+def _fault(fault: Mapping[str, Value]) -> SupervisorFault:
+    said = str(fault.get("faultString"))
+    if said == "SHUTDOWN_STATE":
+        return SupervisorFault("hum is being stopped", hint="when it is down: hum up")
+    return SupervisorFault(f"supervisord refused: {said}", hint="hum status; hum ctl status")
 
 
 class _Reader:

@@ -10,6 +10,7 @@ Exit status: 78 when the spec cannot be used, 111 when the service failed too of
 before every start, so it imports little and nothing but the standard library.
 """
 
+import errno
 import json
 import os
 import resource
@@ -24,6 +25,9 @@ from orch.core.starts import STARTS_KEPT_MAX, Policy, Start, wait_seconds
 SETTINGS = 78
 GAVE_UP = 111
 UMASK = 0o077
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+UNNOTED_SECONDS = 5.0
+"""Least wait before a start that could not be noted for want of room on the disk."""
 
 PARENT_PID = "HUM_PARENT_PID"
 MARK = "HUM_SUPERVISOR"
@@ -91,11 +95,12 @@ def _hold_back(service: str, starts: Mapping[str, Any]) -> None:
             f"{service} was started {policy.burst} times within {policy.interval} s and gave up;"
             f" read its log, then: hum ctl start {service}",
         )
-    kept = [*earlier, Start(now, wait)][-STARTS_KEPT_MAX:]
-    beside = f"{history}.tmp"
-    with open(beside, "w", encoding="ascii") as file:
-        file.writelines(f"{start.at} {start.waited}\n" for start in kept)
-    os.replace(beside, history)
+    try:
+        _write_starts(history, [*earlier, Start(now, wait)][-STARTS_KEPT_MAX:])
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        wait = max(wait, UNNOTED_SECONDS)  # a service must come back when the disk is full, too
     if wait:
         sys.stderr.write(f"orch.launch: {service} waits {wait:.1f} s before its next start\n")
         time.sleep(wait)
@@ -111,13 +116,22 @@ def _read(path: str) -> str:
         return file.read()
 
 
+def _write_starts(history: str, starts: Sequence[Start]) -> None:
+    beside = f"{history}.tmp"
+    with open(beside, "w", encoding="ascii") as file:
+        file.writelines(f"{start.at} {start.waited}\n" for start in starts)
+    os.replace(beside, history)
+
+
 def _read_starts(history: str, now: float) -> list[Start]:
-    """The starts in `history`, without those of another boot: their times lie ahead."""
+    """The starts in `history`, without those of another boot: their times lie ahead.
+
+    A history that a crash left in pieces is none: it must not keep a service from starting.
+    """
     try:
-        lines = _read(history).splitlines()
-    except FileNotFoundError:
+        starts = [Start(*map(float, line.split(" "))) for line in _read(history).splitlines()]
+    except (FileNotFoundError, TypeError, ValueError):
         return []
-    starts = [Start(*map(float, line.split(" "))) for line in lines]
     return [start for start in starts if start.at <= now]
 
 

@@ -3,20 +3,26 @@
 import time
 from collections.abc import Callable, Sequence
 
+import anyio
 import orjson
 
 from thrum.tones import Body
+from workers.core.cache import AnswerCache, Heard, cache_key
 from workers.core.completions import Completion, Delta, ToolCall, Usage, read_arguments
-from workers.core.conversation import definitions_of, messages_of, sampling_of
+from workers.core.conversation import definitions_of, messages_of, sampling_of, thinking_in
+from workers.core.defaults import Defaults, with_defaults
 from workers.core.embeddings import grouped, wanted_of
 from workers.core.memory import Memory
 from workers.core.offers import Choice, Cooling, Offers
+from workers.core.retries import RETRY_AFTER_SECONDS_MAX, RetryBudget
 from workers.turns import Call, Result, Turn
 from workers.upstream import Upstream, UpstreamFailed
 
 ROUNDS_MAX = 32
 """Completions of one turn; a model that still wants tools then has its turn ended with `length`."""
 
+
+Hits = Callable[[], None]
 
 _OWN_FAULTS = frozenset({400, 413, 422})
 """A request that one model refuses with these, another would refuse as well."""
@@ -30,10 +36,18 @@ class ModelAgent:
         upstreams: Sequence[Upstream],
         offers: Offers,
         *,
+        defaults: Sequence[Defaults] = (),
+        cache: AnswerCache | None = None,
+        hits: Hits = lambda: None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`hits` counts answers that were given before."""
         self._upstreams = upstreams
         self._offers = offers
+        self._defaults = defaults
+        self._cache = cache or AnswerCache(0, 0)
+        self._hits = hits
+        self._retries = RetryBudget()
         self._cooling = Cooling()
         self._memory = Memory()
         self._now = now
@@ -93,6 +107,7 @@ class ModelAgent:
         """
         for choice, following in zip(choices, [*choices[1:], None], strict=True):
             try:
+                await self._obey(choice, is_patient=following is None)
                 completion = await self._complete(
                     choice, turn, request, usage, is_patient=following is None
                 )
@@ -112,21 +127,70 @@ class ModelAgent:
     ) -> Completion:
         upstream = self._upstreams[choice.service]
         request["model"] = turn.model = choice.model
-        if upstream.cuts(request):
+        asked = with_defaults(request, self._defaults)
+        is_cut = upstream.cuts(asked)
+        if is_cut:
             await turn.warn_truncated()
+        if not upstream.takes_thinking and (blocks := thinking_in(asked["messages"])):
+            await turn.drop_thinking(blocks)
+        heard = Heard()
+        key = self._key(choice, turn, asked)
+        if key is not None and (kept := self._cache.get(key, self._now())) is not None:
+            self._hits()
+            await turn.tell_cached()
+            for delta in kept.deltas:
+                await _tell(turn, delta)
+            return kept.completion
 
         async def hear(delta: Delta) -> None:
-            if delta.reasoning:
-                await turn.think(delta.reasoning)
-            if delta.signature:
-                await turn.sign(delta.signature)
-            if delta.text:
-                await turn.say(delta.text)
+            if key is not None:
+                heard.add(delta)
+            await _tell(turn, delta)
 
         try:
-            return await upstream.complete(request, hear, usage, is_patient=is_patient)
+            completion = await upstream.complete(
+                asked, hear, usage, is_patient=is_patient,
+                may_retry=lambda: self._retries.take(turn.sid, self._now()),
+            )  # fmt: skip
         finally:
             turn.usage = usage.body()
+        if not is_cut and upstream.was_cut(asked, completion.usage):
+            await turn.warn_truncated()
+        elif key is not None:
+            self._cache.put(key, completion, heard, self._now())
+        return completion
+
+    def _key(self, choice: Choice, turn: Turn, request: Body) -> bytes | None:
+        """By what an answer is kept; None when the asker wants a fresh one, or none are kept."""
+        if not self._cache.is_on or turn.prompt.get("cache") is False:
+            return None
+        return cache_key(choice.service, request, turn.prompt.get("account"))
+
+    async def _obey(self, choice: Choice, *, is_patient: bool) -> None:
+        """Wait as long as a service wants to be left alone; raise `UpstreamFailed` when too long.
+
+        Without patience any wait is too long.
+        """
+        wait = self._cooling.asked_seconds(choice, self._now())
+        if not wait:
+            return
+        if not is_patient or wait > RETRY_AFTER_SECONDS_MAX:
+            raise UpstreamFailed(
+                f"the service of {choice.model} wants to be left alone for {wait:.0f} s more",
+                code=429, retry_after=str(wait),
+            )  # fmt: skip
+        await anyio.sleep(wait)
+
+
+async def _tell(turn: Turn, delta: Delta) -> None:
+    if delta.reasoning:
+        await turn.think(delta.reasoning)
+    if delta.signature:
+        await turn.sign(delta.signature)
+    for data in delta.redacted:
+        await turn.redact(data)
+    if delta.text:
+        await turn.say(delta.text)
 
 
 def _request(turn: Turn, messages: list[Body]) -> Body:

@@ -62,8 +62,8 @@ class Connections:
         self._port = parts.port or (443 if is_tls else 80)
         self._path = quote(parts.path.rstrip("/"), safe=_PLAIN)
         own = {"Host": parts.netloc, "Accept": "*/*", "User-Agent": f"hum/{HUM_VERSION}"}
-        lines = [f"{name}: {value}" for name, value in {**own, **headers}.items()]
-        self._headers = "\r\n".join((*lines, "")).encode()
+        self._named = {**own, **headers}
+        self._headers = _lines(self._named)
         self._tls = _tls() if is_tls else None
         self._room = asyncio.Semaphore(CONNECTIONS_MAX)
         self._idle: list[Connection] = []
@@ -73,11 +73,16 @@ class Connections:
 
     @asynccontextmanager
     async def exchange(
-        self, method: str, path: str, *body: bytes | memoryview
+        self,
+        method: str,
+        path: str,
+        *body: bytes | memoryview,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Answer]:
         """Send one request; the head of its answer is here, and its body can be read.
 
-        The parts of `body` go out one behind the other, without being copied into one.
+        The parts of `body` go out one behind the other, without being copied into one. `headers`,
+        which are checked too, stand in place of those of the same name that every request has.
 
         A connection whose answer was not read to its end is closed, also when the task is
         cancelled. A server may close an idle connection at any moment: a request that meets this
@@ -85,7 +90,8 @@ class Connections:
 
         Raises `Unreachable`, `BrokenResponse`, `Silent`.
         """
-        head = f"{method} {self._path}{path} HTTP/1.1\r\n".encode() + self._headers
+        named = _lines({**self._named, **headers}) if headers else self._headers
+        head = f"{method} {self._path}{path} HTTP/1.1\r\n".encode() + named
         size = sum(map(len, body))
         if size or method != "GET":
             head += f"Content-Length: {size}\r\n".encode()
@@ -155,6 +161,10 @@ class Connections:
                 connection.close()
         self._idle = kept
         self._sweep = loop.call_later(IDLE_SECONDS / 2, self._close_idle) if kept else None
+
+
+def _lines(headers: Mapping[str, str]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
 
 
 def _tls() -> "ssl.SSLContext":

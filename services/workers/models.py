@@ -10,11 +10,13 @@ import anyio
 
 from nest.lifecycle import Context
 from nest.logs import register_secret
-from nest.settings import FurtherService, ServiceKind, ServiceSettings, service_key
+from nest.settings import FurtherService, ModelSettings, ServiceKind, ServiceSettings, service_key
 from nest.stop import Stop
 from thrum.errors import SettingsRefused
 from workers.agent import ModelAgent
 from workers.attachments import Attachments
+from workers.core.cache import AnswerCache
+from workers.core.defaults import Defaults
 from workers.core.offers import offers_of
 from workers.core.wires import Wire
 from workers.service import offer
@@ -74,9 +76,32 @@ async def serve_models(
         )
         for alias, model in offers.unknown:
             log.warning("worker.alias_unknown", extra={"alias": alias, "model": model})
-        agent = ModelAgent([service.upstream for service in known], offers)
+        hits = context.metrics.counter(
+            "hum_worker_cache_hits_total",
+            "Completions that were answered before, and cost nothing.",
+        )
+        agent = ModelAgent(
+            [service.upstream for service in known],
+            offers,
+            defaults=[_defaults(chosen) for chosen in settings.per_model],
+            cache=AnswerCache(settings.cache.bytes_max, settings.cache.seconds),
+            hits=hits.inc,
+        )
         propensity = {"statefulness": "stateless", "wire": speaks}
         await offer(context, agent, hive=kind, models=offers.names, propensity=propensity)
+
+
+def _defaults(chosen: ModelSettings) -> Defaults:
+    """What settings say of some models, by the names that a request has for it."""
+    told = {
+        "temperature": None if chosen.temperature is None else float(chosen.temperature),
+        "top_p": None if chosen.top_p is None else float(chosen.top_p),
+        "reasoning_effort": chosen.reasoning_effort,
+        "num_ctx": chosen.context_tokens,
+        "max_tokens": chosen.answer_tokens,
+    }
+    parameters = {name: value for name, value in told.items() if value is not None}
+    return Defaults(chosen.model, parameters, chosen.answer_tokens_max)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from math import isfinite
 from typing import Protocol
 
 import anyio
@@ -69,6 +70,10 @@ class TurnFailed(HumError):
         super().__init__(message)
         self.code = code
         self.qualifier = qualifier
+        self.retry_seconds: float | None = None
+        """When asking again may help, as far as somebody said so."""
+        self.told: Body | None = None
+        """What the model's service said, word for word: `{wire, body}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,8 @@ class Turn:
         """Tokens so far; whatever stands here when the turn ends is reported."""
         self.model: str | None = None
         """The model that answers, as its service calls it; None when nobody said."""
+        self.is_cached = False
+        """Whether some of the answer was given before, and cost nothing now."""
         self._worker = worker
         self._send = worker.bee.send
         self._block = ""
@@ -181,11 +188,26 @@ class Turn:
         await self._chunk("reasoning_delta", blockIdx=self._block_index, delta=text)
 
     async def sign(self, signature: str) -> None:
-        """The model's service signed the reasoning so far, and wants it back with that."""
-        if self._block == "reasoning":
-            await self._chunk(
-                "reasoning_signature", blockIdx=self._block_index, signature=signature
-            )
+        """The model's service signed the reasoning so far, and wants it back with that.
+
+        Some sign reasoning that they show to nobody.
+        """
+        await self._open("reasoning")
+        await self._chunk("reasoning_signature", blockIdx=self._block_index, signature=signature)
+
+    async def redact(self, data: str) -> None:
+        """A piece of reasoning that nobody can read, and that its service wants back."""
+        await self._close()
+        await self._chunk("reasoning_redacted", data=data)
+
+    async def drop_thinking(self, blocks: int) -> None:
+        """Reasoning of another service stays out of the request: this one could not read it."""
+        await self._chunk("thinking_dropped", blocks=blocks)
+
+    async def tell_cached(self) -> None:
+        """What follows was answered before."""
+        self.is_cached = True
+        await self._chunk("cache_hit")
 
     async def warn_truncated(self) -> None:
         """The prompt is longer than the model's context: it does not see all of it."""
@@ -242,7 +264,12 @@ class Turn:
                 return self._finish(reason)
         except TurnFailed as failed:
             await self._close()
-            return self.error(failed.message, code=failed.code, qualifier=failed.qualifier)
+            ended = self.error(failed.message, code=failed.code, qualifier=failed.qualifier)
+            if failed.retry_seconds is not None and isfinite(failed.retry_seconds):
+                ended.body["retryMs"] = round(failed.retry_seconds * 1_000)
+            if failed.told is not None:
+                ended.body["told"] = failed.told
+            return ended
         except Exception:
             log.exception("turn.failed", extra={"sid": self.sid})
             await self._close()
@@ -289,6 +316,8 @@ class Turn:
 
     def _finish(self, reason: str) -> Tone:
         body: Body = {"finishReason": reason, "usage": self.usage}
+        if self.is_cached:
+            body["cached"] = True
         if self.model is not None:
             body["model"] = self.model
         return Tone(chi=Chi.FINISH, sid=self.sid, body=body)

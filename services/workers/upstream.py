@@ -50,6 +50,8 @@ LINGER_SECONDS = 0.2
 """How long a service that said that it is done may take to end the body."""
 ERROR_BYTES_MAX = 64 * 1024
 """Of an error's body, the part that is read."""
+TOLD_CHARS_MAX = 8_192
+"""Of an error's body that is passed on word for word; a longer one is told in our words alone."""
 WHOLE_BYTES_MAX = 4 * EVENT_BYTES_MAX
 """Bytes of an answer that is not streamed, or of a list of models."""
 EMBEDDINGS_BYTES_MAX = 16 * EVENT_BYTES_MAX
@@ -62,6 +64,7 @@ GATEWAY_TIMEOUT = 504
 log = logging.getLogger(__name__)
 
 Hear = Callable[[Delta], Awaitable[None]]
+MayRetry = Callable[[], bool]
 
 
 class UpstreamFailed(TurnFailed):
@@ -74,8 +77,10 @@ class UpstreamFailed(TurnFailed):
         code: int | str,
         is_passing: bool = False,
         retry_after: str | None = None,
+        told: Body | None = None,
     ) -> None:
         super().__init__(message, code=code, qualifier=Qualifier.UPSTREAM_FAILED)
+        self.told = told
         self.is_passing = is_passing
         """Whether the same request may work later."""
         self.retry_after = retry_after
@@ -86,7 +91,7 @@ class UpstreamFailed(TurnFailed):
 
 
 async def _tell(hear: Hear, delta: Delta) -> None:
-    if delta.text or delta.reasoning or delta.signature:
+    if delta.text or delta.reasoning or delta.signature or delta.redacted:
         await hear(delta)
 
 
@@ -155,12 +160,28 @@ class Upstream:
         """Whether the service would read only a part of the prompt, and say nothing of it."""
         return self._wire.cuts(request)
 
+    def was_cut(self, request: Body, usage: Usage) -> bool:
+        """Whether the service counted less than the prompt has for certain."""
+        return self._wire.was_cut(request, usage)
+
+    @property
+    def takes_thinking(self) -> bool:
+        """Whether the service wants back what it thought."""
+        return self._wire.takes_thinking
+
     async def complete(
-        self, request: Body, hear: Hear, usage: Usage, *, is_patient: bool = True
+        self,
+        request: Body,
+        hear: Hear,
+        usage: Usage,
+        *,
+        may_retry: MayRetry = lambda: True,
+        is_patient: bool = True,
     ) -> Completion:
         """Have the service complete `request`, telling `hear` what comes as it comes.
 
-        Without patience nothing is asked twice: there is another service to ask.
+        Without patience nothing is asked twice: there is another service to ask. `may_retry` has
+        the last word on each further try.
 
         Returns when the answer is complete; what it cost is added to `usage`, also when it fails.
         Raises `UpstreamFailed`.
@@ -173,7 +194,8 @@ class Upstream:
             completion = self._wire.completion()
             variant = self._wire.body(request)
             try:
-                await self._attempt(variant, completion, hear, marks)
+                headers = self._wire.request_headers(request)
+                await self._attempt(variant, completion, hear, marks, headers)
             except UpstreamFailed as failed:
                 if completion.has_begun:
                     failed.has_begun = True
@@ -183,30 +205,37 @@ class Upstream:
                 if not is_patient:
                     raise
                 tries += 1
-                await self._pause(failed, tries)
+                await self._pause(failed, tries, may_retry)
             else:
                 self._wire.accepted(variant)
                 return completion
             finally:
                 usage.add(completion.usage)
 
-    async def _pause(self, failed: UpstreamFailed, tries: int) -> None:
+    async def _pause(
+        self, failed: UpstreamFailed, tries: int, may_retry: MayRetry = lambda: True
+    ) -> None:
         """Wait until the same may be asked again; raises `failed` when that would not help."""
         wait = wait_seconds(
             tries, retry_after=failed.retry_after, now=time.time(), jitter=random.random()
         )
-        if not failed.is_passing or wait is None:
+        if not failed.is_passing or wait is None or not may_retry():
             raise failed
         self._retries.inc()
         log.info("upstream.retry", extra={"code": failed.code, "wait_seconds": wait})
         await anyio.sleep(wait)
 
     async def _attempt(
-        self, request: Body, completion: Completion, hear: Hear, marks: Mapping[str, bytes]
+        self,
+        request: Body,
+        completion: Completion,
+        hear: Hear,
+        marks: Mapping[str, bytes],
+        headers: Mapping[str, str],
     ) -> None:
         """Ask once; `completion` has its finish reason then, or this raises `UpstreamFailed`."""
         parts = splice(orjson.dumps(request), marks, self._attachments.read)
-        async with self._exchange("POST", self._wire.path, *parts) as response:
+        async with self._exchange("POST", self._wire.path, *parts, headers=headers) as response:
             if (response.header("content-type") or "").startswith("application/json"):
                 whole = await self._whole(response, WHOLE_BYTES_MAX)
                 await _tell(hear, completion.take([whole]))
@@ -220,7 +249,8 @@ class Upstream:
         parser = self._wire.parser()
         try:
             while not completion.is_done and (piece := await response.read()):
-                await _tell(hear, completion.take(parser.feed(piece)))
+                for events in self._wire.grouped(parser.feed(piece)):
+                    await _tell(hear, completion.take(events))
             if not response.is_read:
                 with anyio.move_on_after(LINGER_SECONDS):
                     await response.read()  # a body read to its end leaves a usable connection
@@ -230,13 +260,18 @@ class Upstream:
 
     @contextlib.asynccontextmanager
     async def _exchange(
-        self, method: str, path: str, *body: bytes | memoryview
+        self,
+        method: str,
+        path: str,
+        *body: bytes | memoryview,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Answer]:
         """One request; the response has status 200. Every fault is an `UpstreamFailed`."""
         status = "none"
         started = time.monotonic()
         try:
-            async with self._connections.exchange(method, path, *body) as response:
+            exchange = self._connections.exchange(method, path, *body, headers=headers)
+            async with exchange as response:
                 status = str(response.status)
                 self._answered.observe(time.monotonic() - started)
                 if response.status != 200:
@@ -252,7 +287,7 @@ class Upstream:
             raise self._failed(f"broke off: {problem}", is_passing=True) from problem
         except CompletionFailed as problem:
             code = problem.code if isinstance(problem.code, int) else BAD_GATEWAY
-            raise self._failed(f"failed: {problem}", code=code) from problem
+            raise self._failed(f"failed: {problem}", code=code, told=problem.body) from problem
         except (EventTooLarge, orjson.JSONDecodeError) as problem:
             raise self._failed(f"sent what is no answer: {problem}") from problem
         finally:
@@ -275,6 +310,7 @@ class Upstream:
             code=status,
             is_passing=is_passing(status),
             retry_after=response.header("retry-after"),
+            told=None if body is None or status in (401, 403) else text.decode("utf-8", "replace"),
         )
 
     async def _whole(self, response: Answer, bytes_max: int, *, cut: bool = False) -> bytes:
@@ -295,6 +331,12 @@ class Upstream:
         code: int = BAD_GATEWAY,
         is_passing: bool = False,
         retry_after: str | None = None,
+        told: str | None = None,
     ) -> UpstreamFailed:
         message = f"the model service at {self._host} {what}"
-        return UpstreamFailed(message, code=code, is_passing=is_passing, retry_after=retry_after)
+        passed = None
+        if told is not None and self._wire.passes_errors and len(told) <= TOLD_CHARS_MAX:
+            passed = {"wire": self._wire.hive, "body": told}
+        return UpstreamFailed(
+            message, code=code, is_passing=is_passing, retry_after=retry_after, told=passed
+        )

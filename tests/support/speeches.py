@@ -23,6 +23,9 @@ def _message_events(answer: Answer, request: Mapping[str, Any]) -> Iterator[byte
     yield _event("message_start", message={**message, "model": "m", "usage": usage})
     yield _event("ping")
     index = 0
+    if answer.redacted:
+        yield from _block(index, {"type": "redacted_thinking", "data": answer.redacted}, [])
+        index += 1
     if answer.reasoning:
         block: dict[str, Any] = {"type": "thinking", "thinking": "", "signature": ""}
         deltas = [{"type": "thinking_delta", "thinking": text} for text in answer.reasoning]

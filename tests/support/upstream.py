@@ -87,6 +87,8 @@ class Answer:
 
     pieces: Sequence[str] = ("pong",)
     reasoning: Sequence[str] = ()
+    redacted: str = ""
+    """Reasoning that nobody can read, in front of the other; where the dialect has a word."""
     calls: Sequence[WantedCall] = ()
     finish: str | None = None
     """None: `tool_calls` with calls, else `stop`."""

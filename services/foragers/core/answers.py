@@ -55,6 +55,8 @@ class Answer(ABC):
         """Whether nothing more is to be said in this answer."""
         self.fallback = ""
         """The model that answers in place of the first choice."""
+        self.is_cached = False
+        """Whether some of the answer was given before, and cost nothing now."""
         self.is_truncated = False
         """Whether the model does not see the whole prompt."""
         self.id = answer_id
@@ -123,6 +125,11 @@ class Answer(ABC):
             self.is_truncated = True
         elif kind == "fallback":
             self.fallback = str(body.get("to") or "")
+        elif kind == "cache_hit":
+            self.is_cached = True
+        elif kind == "reasoning_redacted":
+            if type(data := body.get("data")) is str:
+                self._redacted(data, said)
         elif kind == "reasoning_signature":
             if type(signature := body.get("signature")) is str:
                 self._signed(signature, said)
@@ -167,6 +174,10 @@ class Answer(ABC):
 
     def _signed(self, signature: str, said: list[bytes]) -> None:
         """The model's service signed the reasoning so far; most dialects have no place for it."""
+        return
+
+    def _redacted(self, data: str, said: list[bytes]) -> None:
+        """Reasoning that only the service can read; most dialects have no place for it."""
         return
 
     @abstractmethod

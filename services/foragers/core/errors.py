@@ -45,8 +45,11 @@ class ApiError(PeerError):
         param: str | None = None,
         code: str | None = None,
         retry_seconds: int | None = None,
+        told: tuple[str, str] | None = None,
     ) -> None:
         super().__init__(message)
+        self.told = told
+        """What a model's service said itself: its dialect, and its words."""
         self.status = status
         self.param = param
         self.code = code
@@ -77,7 +80,13 @@ def error_of(body: Mapping[str, Any]) -> ApiError:
         text[:MESSAGE_CHARS_MAX],
         code=name,
         retry_seconds=-(-retry // 1_000) if type(retry) is int and retry >= 0 else None,
+        told=_told(body.get("told")),
     )
+
+
+def _told(value: object) -> tuple[str, str] | None:
+    wire, words = (value.get("wire"), value.get("body")) if type(value) is dict else (None, None)
+    return (wire, words) if type(wire) is str and type(words) is str else None
 
 
 def no_worker(model: str | None, models: tuple[str, ...]) -> ApiError:

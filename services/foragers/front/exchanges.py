@@ -61,6 +61,8 @@ CLIENT_GONE = 499
 MODELS_COUNTED_MAX = 128
 """Models that metrics tell apart; others, and those that nobody offers, count as `OTHER_MODEL`."""
 OTHER_MODEL = "other"
+FRESH = frozenset({b"no-cache", b"no-store"})
+"""Values of `Cache-Control` by which a client wants an answer that was not given before."""
 SMALL_BODY_BYTES = 8 * 1024
 """A request up to this size cannot become a prompt that is too large to travel."""
 
@@ -124,6 +126,8 @@ class Exchanges:
             request, size = await self._read(dialect, raw, asked, held)
             require_model(key, request.model)
             account = account_of(key, asked.headers)
+            if asked.headers.get(b"cache-control", b"").lower() in FRESH:
+                request.prompt["cache"] = False
             request.prompt["account"] = {**account, "tokens": estimate(request.prompt, size)}
             self._require_fit(request.prompt, size)
             model = request.model
@@ -407,6 +411,8 @@ class _Exchange:
             self.complete()
         if self.answer.is_truncated:
             self._reply.warn_truncated()
+        if self.answer.is_cached:
+            self._reply.tell_cached()
         if self.answer.fallback:
             self._reply.tell_fallback(self.answer.fallback)
         await self._reply.write(piece, is_last=is_last)

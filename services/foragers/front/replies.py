@@ -12,6 +12,7 @@ TEXT = b"text/plain; charset=utf-8"
 EVENT_STREAM = b"text/event-stream"
 
 FALLBACK = b"x-hum-fallback"
+CACHED = (b"x-hum-cache", b"hit")
 TRUNCATED = (b"x-hum-truncated", b"prompt")
 
 _STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
@@ -82,6 +83,11 @@ class Reply:
         """Tell with the status that the model does not see the whole prompt."""
         if not self.has_begun:
             self._headers.append(TRUNCATED)
+
+    def tell_cached(self) -> None:
+        """Tell with the status that the answer was given before, and cost nothing now."""
+        if not self.has_begun:
+            self._headers.append(CACHED)
 
     def tell_time(self, own_seconds: float, total_seconds: float) -> None:
         """Tell with the status how long it took to get there."""

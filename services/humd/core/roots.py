@@ -18,6 +18,9 @@ PATHS_MAX = 64
 PATH_CHARS_MAX = 4_096
 """Longest path that is looked at; a longer one is no path of any system."""
 
+_ADDRESS = "hum://"
+"""How an address begins; on its host it stands for the path behind the name of the host."""
+
 
 class Root(NamedTuple):
     """A folder with everything below it."""
@@ -52,6 +55,8 @@ class Files:
         named = args.get(self.paths.get(tool, "")) if isinstance(args, Mapping) else None
         asked = named if isinstance(named, str) and named else "."
         cwd = arrival.text("cwd")
+        if cwd and cwd.startswith(_ADDRESS):
+            cwd = f"/{cwd.removeprefix(_ADDRESS).partition('/')[2]}"
         return self._absolute(asked) or (self._absolute(f"{cwd}/{asked}") if cwd else None)
 
     def _absolute(self, path: str) -> str | None:

@@ -206,8 +206,9 @@ def cancel(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         effects += steer(state, arrival, client)
         if session.worker is not None:
             callers[session.worker] = None
-    calls = [call for caller in callers for call in state.calls.of_caller(caller)]
-    effects += [said.call_cancel(one, "cancelled") for one in calls if one.sid == session.sid]
+    for call in [call for caller in callers for call in state.calls.of_caller(caller)]:
+        if call.sid == session.sid and call.callee != client:
+            effects.append(said.call_cancel(call, "cancelled"))
     return effects
 
 

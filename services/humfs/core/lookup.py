@@ -28,7 +28,6 @@ NEAREST_NAMES_MAX = 20_000
 _SEGMENT = re.compile(r"(?:`([^`]*)`|((?:[^.:`]|:(?!:))+?))(?:#([0-9]{1,9}))?(?=\.|::|$)")
 _SEPARATOR = re.compile(r"\.|::")
 _WORD = re.compile(r"\w+")
-_NO_WORD = bytes(code for code in range(128) if not (chr(code).isalnum() or code == ord("_")))
 _NOT_SURE = aliases.WORDS | {IMPORTS}
 """Words that lead somewhere without standing there."""
 
@@ -97,7 +96,7 @@ def _is_row(symbol: Symbol, path: str) -> bool:
 
 
 def words_of(path: str) -> list[bytes]:
-    """Words that stand in every file that holds `path`, for `holds_words`; empty: nothing is sure.
+    """Words that stand in every file that holds `path`, for `holds_each`; empty: nothing is sure.
 
     A name in quotes, with spaces or with signs of its own may be written otherwise in a file.
     """
@@ -106,21 +105,6 @@ def words_of(path: str) -> list[bytes]:
     names = (segment.name.split("#")[0] for segment in _parse(path))
     parts = (part for name in names if name not in _NOT_SURE for part in _WORD.findall(name))
     return [part.encode() for part in parts]
-
-
-def holds_words(source: bytes, words: Iterable[bytes]) -> bool:
-    """Whether each word stands somewhere by itself, and not only inside a longer one."""
-    return all(_holds(source, word) for word in words)
-
-
-def _holds(source: bytes, word: bytes) -> bool:
-    at = source.find(word)
-    while at >= 0:
-        end = at + len(word)
-        if not (source[at - 1 : at] + source[end : end + 1]).translate(None, _NO_WORD):
-            return True
-        at = source.find(word, end)
-    return False
 
 
 def nearest(asked: str, known: Iterable[tuple[str, str]]) -> list[str]:

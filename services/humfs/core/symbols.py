@@ -7,7 +7,7 @@ what an edit replaces.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -28,20 +28,27 @@ PART_KINDS = frozenset({"script", "template", "style"})
 """The blocks of a component file; the language numbers them."""
 
 
+Extend = Callable[[Span], Span]
+"""From a declaration to its full span."""
+
+
 @dataclass(slots=True, eq=False)
 class Symbol:
-    """A named declaration."""
+    """A named declaration.
+
+    Of the many in a file few are shown, so full span and signature are made out when asked for.
+    """
 
     kind: str
     name: str
     declaration: Span
-    full: Span
+    extend: Extend
     node: Node
     """The declaration in the syntax tree, without wrappers: where sub-symbol walks start."""
     syntax: Syntax
     """Of the tree that `node` is in."""
-    signature: str = ""
-    """Parameters and return type, for callables."""
+    signed: Callable[[], str] | str = ""
+    """The signature, or what makes it out."""
     is_overload: bool = False
     """A stub that forms one set with the same-named symbols after it."""
     owner: str = ""
@@ -58,6 +65,21 @@ class Symbol:
     """Full path of the symbol that holds this one; empty at the top."""
     depth: int = 0
     """How many symbols hold this one."""
+    _full: Span | None = None
+
+    @property
+    def full(self) -> Span:
+        """The declaration with what belongs to it: see the module's docstring."""
+        if self._full is None:
+            self._full = self.extend(self.declaration)
+        return self._full
+
+    @property
+    def signature(self) -> str:
+        """Parameters and return type, for callables."""
+        if not isinstance(self.signed, str):
+            self.signed = self.signed()
+        return self.signed
 
     @property
     def label(self) -> str:

@@ -6,17 +6,20 @@ counted from 1 and end with LF or CRLF.
 """
 
 import bisect
-import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import accumulate
 
 BINARY_PROBE_BYTES = 8_192
 """A NUL among the first so many bytes makes a file binary."""
 
 UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
-_LINE_END = re.compile(rb"\n")
+_NO_WORD = bytes(code for code in range(128) if not (chr(code).isalnum() or code == ord("_")))
+_FOREIGN = bytes(range(128, 256))
+"""In UTF-8, all that is not ASCII: it may be a letter or a space."""
 
 
 class Encoding(StrEnum):
@@ -56,7 +59,9 @@ class Text:
 
     @cached_property
     def _starts(self) -> list[int]:
-        starts = [0, *(match.end() for match in _LINE_END.finditer(self.source))]
+        lines = self.source.split(b"\n")
+        starts = [0, *accumulate(map((1).__add__, map(len, lines)))]
+        starts.pop()  # where a line after the last would begin
         if starts[-1] == len(self.source):
             starts.pop()
         return starts
@@ -95,6 +100,35 @@ class Text:
     def last_line(self, span: Span) -> int:
         """The line a span ends on."""
         return self.line_of(max(span.start, span.end - 1))
+
+
+def holds_each(source: bytes, words: Iterable[bytes]) -> bool:
+    """Whether each word stands somewhere by itself, and not only inside a longer one."""
+    for word in words:
+        for at in _places(source, word, 0, len(source)):
+            around = source[at - 1 : at] + source[at + len(word) : at + len(word) + 1]
+            if not around.translate(None, _NO_WORD):
+                break
+        else:
+            return False
+    return True
+
+
+def holds_any(source: bytes, words: Iterable[bytes], start: int, end: int) -> bool:
+    """Whether a word stands in a range with no ASCII letter, digit or `_` beside it."""
+    for word in words:
+        for at in _places(source, word, start, end):
+            around = source[at - 1 : at] + source[at + len(word) : at + len(word) + 1]
+            if not around.translate(None, _NO_WORD).strip(_FOREIGN):
+                return True
+    return False
+
+
+def _places(source: bytes, word: bytes, start: int, end: int) -> Iterator[int]:
+    at = source.find(word, start, end)
+    while at >= 0:
+        yield at
+        at = source.find(word, at + len(word), end)
 
 
 def is_binary(head: bytes) -> bool:

@@ -10,7 +10,7 @@ from humfs.core.edits.importing import create_imports
 from humfs.core.edits.inserting import insert
 from humfs.core.edits.removing import delete
 from humfs.core.languages import extension_of, is_code, language_of
-from humfs.core.languages.language import Language, ParseStopped
+from humfs.core.languages.language import Language, ParseStopped, Revision
 from humfs.core.lookup import Match
 from humfs.core.memory import WHOLE
 from humfs.core.symbols import Outline
@@ -114,7 +114,7 @@ class DoCode:
                 hint="Replace the whole file: leave symbol out.",
             )
         parse = _parser(args.file_path, language, watch)
-        file = CodeFile(args.file_path, text, language, parse(text.source), parse)
+        file = CodeFile(args.file_path, text, language, parse(text.source, None), parse)
         return self._symbol(args, call, held, file, content)
 
     def _symbol(
@@ -234,9 +234,9 @@ class DoCode:
 
 
 def _parser(path: str, language: Language, watch: Watch) -> Parse:
-    def parse(source: bytes) -> Outline:
+    def parse(source: bytes, since: Revision | None = None) -> Outline:
         try:
-            return language.outline(source, watch.wants_stop)
+            return language.outline(source, watch.wants_stop, since=since)
         except ParseStopped:
             watch.check()
             message = f"{path} takes too long to parse; nothing was written."
@@ -276,7 +276,7 @@ def _one(matches: list[Match], args: CodeArgs, file: CodeFile) -> Match:
 
 
 def _require_clean(path: str, text: Text, language: Language, watch: Watch) -> None:
-    faults = gate.faults(_parser(path, language, watch)(text.source).trees)
+    faults = gate.faults(_parser(path, language, watch)(text.source, None).trees)
     if faults:
         raise gate.refusal(faults[0], text, path)
     if language.name == "python" and (fault := gate.compiled(text.source)) is not None:
@@ -286,9 +286,9 @@ def _require_clean(path: str, text: Text, language: Language, watch: Watch) -> N
 def _require_no_worse(path: str, old: Text, new: Text, language: Language, watch: Watch) -> str:
     """As `_require_clean`, unless the whole file had errors before; then a note about them."""
     parse = _parser(path, language, watch)
-    faults = gate.faults(parse(new.source).trees)
+    faults = gate.faults(parse(new.source, None).trees)
     if faults:
-        before = gate.faults(parse(old.source).trees)
+        before = gate.faults(parse(old.source, None).trees)
         change = report.line_change(old.source, new.source)
         worse = gate.new_faults(before, faults, change)
         if worse:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from humfs.core import anchors, lookup, ranking, views
 from humfs.core.languages import is_code, is_parsed, language_of
-from humfs.core.text import Span
+from humfs.core.text import Span, holds_each
 from humfs.edge.targets import Resolved
 from humfs.edge.walks import Target
 from humfs.errors import Code, Refusal
@@ -130,7 +130,7 @@ def _sections(sources: Sources, path: str) -> Iterator[tuple[Target, views.Secti
             for one in anchors.find(anchors.anchors_of(target.path, text), path):
                 header = f"{target.path} — '{one.label}'"
                 yield target, views.Section(header, text, one.span, key=one.label)
-        elif lookup.holds_words(text.source, needed):
+        elif holds_each(text.source, needed):
             outline = sources.outline(target, text, language)
             for match in lookup.find(outline, path):
                 header = f"{target.path} — '{match.path}'"

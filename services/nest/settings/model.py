@@ -362,6 +362,7 @@ KeyVariable = Annotated[
 ]
 KeyFile = Annotated[str, Text(r"(/|~/).+", "the path of a file, not the key", secret=True)]
 Model = Annotated[str, Text(r"\S+", "a model's name")]
+Decimal = Annotated[str, Text(r"[0-9](\.[0-9]{1,6})?", "a number from 0 to 9.999999, as text")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -391,6 +392,40 @@ class Alias:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """What is asked of some models when the asker does not say; the first that fits counts."""
+
+    model: Pattern = "*"
+    """Which: a model's name as its service has it, or a pattern."""
+    temperature: Decimal | None = None
+    """As text, such as `0.2`."""
+    top_p: Decimal | None = None
+    """As text."""
+    reasoning_effort: Annotated[str, Text(r"[a-z]{1,16}", "a word such as low")] | None = None
+    """Where the service takes one."""
+    context_tokens: Annotated[int, Range(256, 16_777_216)] | None = None
+    """Of Ollama: the context that is asked for."""
+    answer_tokens: Annotated[int, Range(1, 1_000_000)] | None = None
+    """The bound on an answer."""
+    answer_tokens_max: Annotated[int, Range(1, 1_000_000)] | None = field(
+        default=None, metadata={"json": "answerTokensMax"}
+    )
+    """No answer may be longer, whatever is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
+    """Answers that are given again to the same request. Off without bytes."""
+
+    bytes_max: Annotated[int, Range(0, 1024 * MIB)] = field(
+        default=0, metadata={"json": "maxBytes"}
+    )
+    """Memory for them. 0: none are kept."""
+    seconds: Annotated[int, Range(1, 31_536_000)] = 3_600
+    """How long one may be given again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenaiSettings:
     """A model service that speaks the OpenAI dialect."""
 
@@ -408,6 +443,9 @@ class OpenaiSettings:
     """Further services of this dialect behind the same worker."""
     aliases: tuple[Alias, ...] = ()
     """Further names for models, each with the order in which models are asked."""
+    per_model: tuple[ModelSettings, ...] = ()
+    """What is asked of single models when the asker does not say."""
+    cache: CacheSettings = CacheSettings()
 
     @property
     def upstream(self) -> str:
@@ -433,6 +471,9 @@ class AnthropicSettings:
     """Further services of this dialect behind the same worker."""
     aliases: tuple[Alias, ...] = ()
     """Further names for models, each with the order in which models are asked."""
+    per_model: tuple[ModelSettings, ...] = ()
+    """What is asked of single models when the asker does not say."""
+    cache: CacheSettings = CacheSettings()
     answer_tokens_max: Annotated[int, Range(1, 1_000_000)] = field(
         default=8_192, metadata={"json": "answerTokensMax"}
     )
@@ -462,6 +503,9 @@ class OllamaSettings:
     """Further services of this dialect behind the same worker."""
     aliases: tuple[Alias, ...] = ()
     """Further names for models, each with the order in which models are asked."""
+    per_model: tuple[ModelSettings, ...] = ()
+    """What is asked of single models when the asker does not say."""
+    cache: CacheSettings = CacheSettings()
     context_tokens: Annotated[int, Range(256, 16_777_216)] | None = None
     """Context that is asked for, in tokens. Absent: what the model can take, at most 32,768."""
 

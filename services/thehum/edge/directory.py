@@ -205,8 +205,7 @@ def _lock(path: Path) -> int:
 
 def _claim(path: Path, author: str, public: bytes) -> None:
     """Write down whose log this is, or see that it is ours."""
-    if not path.exists():  # on a full disk, what is there can still be read
-        mint_private(path, dumps({"hid": author, "pubkey": public.hex()}) + b"\n")
+    mint_private(path, dumps({"hid": author, "pubkey": public.hex()}) + b"\n")
     try:
         found = orjson.loads(read_private(path))
         hid, pubkey = found["hid"], found["pubkey"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import orjson
 
@@ -17,14 +17,12 @@ from workers.core.completions import (
     error_message,
     read_arguments,
 )
-from workers.core.conversation import file_note, file_text
+from workers.core.conversation import OUR_SIGNATURE, file_note, file_text
 from workers.core.wires import Wire, names_of
 
 VERSION = "2023-06-01"
 ANSWER_TOKENS = 8_192
 """The bound on an answer when the asker names none: the dialect insists on one."""
-OUR_SIGNATURE = "hum"
-"""What our front signs the thinking of other services with; this one would refuse it."""
 ERROR_STATUS: Mapping[str, int] = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -34,6 +32,9 @@ ERROR_STATUS: Mapping[str, int] = {
     "rate_limit_error": 429,
     "overloaded_error": 529,
 }
+HEADER_CHARS_MAX = 2_048
+"""Of a version or betas that an asker names; a longer one is as if it were not there."""
+BLOCK_START = b"content_block_start"
 _JSON_ONLY = "Answer with one JSON value and nothing else."
 
 
@@ -78,7 +79,9 @@ class MessageCompletion(Completion):
             self._whole(event, said)
         elif kind == "error":
             code = error_code(event)
-            raise CompletionFailed(error_message(event), code=ERROR_STATUS.get(str(code), code))
+            raise CompletionFailed(
+                error_message(event), code=ERROR_STATUS.get(str(code), code), body=_json(event)
+            )
 
     def _whole(self, message: Mapping[str, Any], said: Said) -> None:
         for index, block in enumerate(message.get("content") or ()):
@@ -99,6 +102,8 @@ class MessageCompletion(Completion):
         elif kind in ("thinking", "redacted_thinking"):
             self.thinking[index] = dict(block)
             self._add(block.get("thinking"), said.reasoning)
+            self._add(block.get("data"), said.redacted)
+            said.signature = str(block.get("signature") or "") or said.signature
         elif kind == "text":
             self._add(block.get("text"), said.text)
 
@@ -145,6 +150,8 @@ class AnthropicWire(Wire):
     path = "/v1/messages"
     models_path = "/v1/models?limit=1000"
     key_variable = "ANTHROPIC_API_KEY"
+    takes_thinking = True
+    passes_errors = True
 
     def __init__(self, answer_tokens: int = ANSWER_TOKENS) -> None:
         self._answer_tokens = answer_tokens
@@ -153,6 +160,12 @@ class AnthropicWire(Wire):
         """The key, and the version of the dialect."""
         keyed = {} if key is None else {"x-api-key": key}
         return {"anthropic-version": VERSION, **keyed}
+
+    def request_headers(self, request: Mapping[str, Any]) -> dict[str, str]:
+        """The version and the betas that the asker named, as it named them."""
+        own = request.get("anthropic") or {}
+        told = {f"anthropic-{name}": own.get(name) for name in ("version", "beta")}
+        return {name: value for name, value in told.items() if _is_header(value)}
 
     def body(self, request: Mapping[str, Any]) -> Body:
         """The request, system text apart and messages in turn."""
@@ -178,15 +191,50 @@ class AnthropicWire(Wire):
             body["tools"] = [_tool(tool["function"]) for tool in tools]
             if choice := _choice(request):
                 body["tool_choice"] = choice
+        own = request.get("anthropic") or {}
+        if isinstance(fields := own.get("fields"), dict):
+            body |= {name: fields[name] for name in fields if name not in body}
+        if isinstance(mark := own.get("cache"), dict):
+            _mark(body, mark)
         return body
 
     def completion(self) -> Completion:
         """A message."""
         return MessageCompletion()
 
+    def grouped(self, events: list[bytes]) -> list[list[bytes]]:
+        """Each block by itself: text and thinking take turns, and keep their order."""
+        groups: list[list[bytes]] = [[]]
+        for event in events:
+            if BLOCK_START in event:
+                groups.append([])
+            groups[-1].append(event)
+        return groups
+
     def models(self, body: object) -> tuple[str, ...]:
         """The ids of `data`."""
         return names_of(body, "data", "id")
+
+
+def _is_header(value: object) -> TypeGuard[str]:
+    """Whether a value can travel in a header: whoever asks, no line ends there."""
+    if not isinstance(value, str) or not 0 < len(value) <= HEADER_CHARS_MAX:
+        return False
+    return value.isascii() and value.isprintable()
+
+
+def _mark(body: Body, mark: Body) -> None:
+    """Have the service keep what comes again: system text, tools, and all up to the newest words.
+
+    The marks that the client set stood somewhere in these; the service finds the longest prefix.
+    """
+    if text := body.get("system"):
+        body["system"] = [{"type": "text", "text": text, "cache_control": mark}]
+    if tools := body.get("tools"):
+        tools[-1]["cache_control"] = mark
+    content = body["messages"][-1]["content"] if body["messages"] else []
+    if content and content[-1].get("type") not in ("thinking", "redacted_thinking"):
+        content[-1] = {**content[-1], "cache_control": mark}
 
 
 def _messages(messages: Sequence[Body]) -> list[Body]:

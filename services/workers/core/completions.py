@@ -32,9 +32,13 @@ TEXT_CHARS_MAX = 8 * 1024 * 1024
 class CompletionFailed(PeerError):
     """The service said so inside its stream, or sent what is no completion."""
 
-    def __init__(self, message: str, *, code: int | str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: int | str | None = None, body: str | None = None
+    ) -> None:
         super().__init__(message)
         self.code = code
+        self.body = body
+        """What the service said, word for word, where it matters."""
 
 
 @dataclass(slots=True)
@@ -93,6 +97,8 @@ class Delta:
     text: str
     signature: str = ""
     """What the service signed its reasoning with, when the reasoning is complete."""
+    redacted: tuple[str, ...] = ()
+    """Reasoning that the service shows to nobody, and wants back."""
 
 
 @dataclass(slots=True)
@@ -102,6 +108,7 @@ class Said:
     text: list[str] = field(default_factory=list)
     reasoning: list[str] = field(default_factory=list)
     signature: str = ""
+    redacted: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -130,7 +137,9 @@ class Completion(ABC):
                 self.is_done = True
                 break
             self._event(_object(event), said)
-        delta = Delta("".join(said.reasoning), "".join(said.text), said.signature)
+        delta = Delta(
+            "".join(said.reasoning), "".join(said.text), said.signature, tuple(said.redacted)
+        )
         self.chars += len(delta.text) + len(delta.reasoning)
         if self.chars > TEXT_CHARS_MAX:
             raise CompletionFailed(f"an answer longer than {TEXT_CHARS_MAX} characters")

@@ -7,6 +7,8 @@ from typing import Any
 from thrum.tones import Body
 from workers.core.catalogue import Catalogue
 
+OUR_SIGNATURE = "hum"
+"""What our front signs the thinking of services with that sign nothing; none takes it back."""
 ROLES = frozenset({"system", "user", "assistant", "tool"})
 SAMPLING: Mapping[str, str] = {
     "temperature": "temperature",
@@ -23,6 +25,7 @@ SAMPLING: Mapping[str, str] = {
     "contextTokens": "num_ctx",
     "thinking": "thinking",
     "think": "think",
+    "anthropic": "anthropic",
 }
 """Sampling parameters by their name on the wire; each dialect leaves out what it does not have."""
 
@@ -87,6 +90,14 @@ def definitions_of(catalogue: Catalogue) -> list[Body]:
         }
         for tool in catalogue.values()
     ]
+
+
+def thinking_in(messages: Iterable[Body]) -> int:
+    """How many blocks of a service's own thinking are in a conversation."""
+    blocks = (block for message in messages for block in message.get("thinking") or ())
+    return sum(
+        isinstance(block, dict) and block.get("signature") != OUR_SIGNATURE for block in blocks
+    )
 
 
 def _is_message(entry: object) -> bool:

@@ -79,15 +79,22 @@ class Cooling:
 
     def __init__(self) -> None:
         self._until: dict[Choice, float] = {}
+        self._is_asked: dict[Choice, bool] = {}
 
     def failed(self, choice: Choice, now: float, *, seconds: float | None) -> None:
         """It failed; `seconds` is what its service wants us to wait."""
         wait = COOLING_SECONDS if seconds is None else min(seconds, COOLING_SECONDS_MAX)
         self._until[choice] = now + wait
+        self._is_asked[choice] = seconds is not None
 
     def answered(self, choice: Choice) -> None:
         """It answers again."""
         self._until.pop(choice, None)
+        self._is_asked.pop(choice, None)
+
+    def asked_seconds(self, choice: Choice, now: float) -> float:
+        """For how long its service still wants to be left alone; 0 when it does not."""
+        return max(0.0, self._until.get(choice, now) - now) if self._is_asked.get(choice) else 0.0
 
     def order(self, choices: Sequence[Choice], now: float) -> list[Choice]:
         """The same choices; those that cool behind the others, the soonest ready first."""

@@ -120,6 +120,14 @@ class OllamaWire(Wire):
         chars = sum(len(_text(message.get("content"))) for message in request["messages"])
         return chars > self.context_of(request) * CHARS_PER_TOKEN
 
+    def was_cut(self, request: Mapping[str, Any], usage: Usage) -> bool:
+        """Whether the service evaluated fewer tokens than the prompt's characters could be.
+
+        A service that keeps a prompt from before counts it all the same, or counts nothing.
+        """
+        chars = sum(len(_text(message.get("content"))) for message in request["messages"])
+        return 0 < usage.input_tokens * CHARS_PER_TOKEN < chars
+
     def body(self, request: Mapping[str, Any]) -> Body:
         """The request, sampling among the options."""
         options: Body = {name: request[name] for name in _OPTIONS if request.get(name) is not None}

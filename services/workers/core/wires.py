@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from thrum.tones import Body
-from workers.core.completions import ChatCompletion, Completion
+from workers.core.completions import ChatCompletion, Completion, Usage
 from workers.core.conversation import file_note, file_text
 from workers.core.embeddings import OPENAI, Embedding
 from workers.core.sse import SseParser
@@ -37,12 +37,20 @@ class Wire(ABC):
     """How embeddings are asked for; None when the service makes none."""
     key_variable: str
     """The variable that people keep the key in."""
+    takes_thinking = False
+    """Whether the service wants the thinking back that it signed."""
+    passes_errors = False
+    """Whether what the service says of an error goes to clients of its dialect word for word."""
     needs_place = True
     """Whether a key or a base URL must be there: nobody answers at the usual place without."""
 
     @abstractmethod
     def headers(self, key: str | None) -> dict[str, str]:
         """What every request carries beside the type of its body."""
+
+    def request_headers(self, request: Mapping[str, Any]) -> dict[str, str]:
+        """What one request carries beside that."""
+        return {}
 
     @abstractmethod
     def body(self, request: Mapping[str, Any]) -> Body:
@@ -55,6 +63,10 @@ class Wire(ABC):
     def parser(self) -> Parser:
         """What cuts an answer into events."""
         return SseParser()
+
+    def grouped(self, events: list[bytes]) -> list[list[bytes]]:
+        """Events that arrived together, in groups within which the order of kinds is known."""
+        return [events]
 
     @abstractmethod
     def models(self, body: object) -> tuple[str, ...]:
@@ -72,6 +84,10 @@ class Wire(ABC):
         """Whether the service reads only a part of such a prompt, and says nothing of it."""
         return False
 
+    def was_cut(self, request: Mapping[str, Any], usage: Usage) -> bool:
+        """Whether what the service counted is less than the prompt has for certain."""
+        return False
+
 
 class OpenaiWire(Wire):
     """Chat completions."""
@@ -81,7 +97,7 @@ class OpenaiWire(Wire):
     models_path = "/models"
     embedding = OPENAI
     key_variable = "OPENAI_API_KEY"
-    _FOREIGN = ("top_k", "num_ctx", "thinking", "think")
+    _FOREIGN = ("top_k", "num_ctx", "thinking", "think", "anthropic")
     _FOREIGN_TO_MESSAGES = ("thinking", "is_error")
 
     def __init__(self) -> None:

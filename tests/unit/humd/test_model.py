@@ -144,6 +144,10 @@ class Model:
             talk.queue.clear()
             assert talk.worker is not None
             self.tell([talk.worker], "cancel")
+        callers = {who, talk.worker} if talk.is_open else {who}
+        for call in self.calls:
+            if call.sid == sid and call.caller in callers and call.callee != who:
+                self.later.append(partial(self.tell, [call.callee], "cancel"))
         return True
 
     def attach(self, who: str, sid: str, hear_only: bool) -> None:

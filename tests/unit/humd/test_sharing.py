@@ -125,6 +125,8 @@ class TestACallThatNamesAPath:
             ("a.md", "/notes/..", "tool.outside-roots"),
             ("a.md", None, "F"),
             ("a.md", "notes", "F"),
+            ("a.md", "hum://here/notes", "G"),
+            ("a.md", "hum://here", "tool.outside-roots"),
             ("/code/x", "/notes", "F"),
             ("~/a", "/notes", "tool.outside-roots"),
         ],

@@ -40,6 +40,15 @@ def test_minting_never_replaces_what_is_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["seed"]
 
 
+def test_minting_what_is_there_needs_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mint_private(tmp_path / "seed", b"first")
+    monkeypatch.setattr("nest.private.PRIVATE_FILE_MODE", None)  # whatever is written now fails
+
+    assert mint_private(tmp_path / "seed", b"second") is False
+
+
 def test_a_file_that_is_not_there_is_told_apart_from_a_refused_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_private(tmp_path / "missing")

@@ -75,14 +75,17 @@ def test_arguments_are_escaped(tmp_path: Path) -> None:
     assert b"<boolean>1</boolean>" in said[0]
 
 
-def test_a_fault_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"), [(b"BAD_NAME", "BAD_NAME"), (b"SHUTDOWN_STATE", "is being stopped")]
+)
+def test_a_fault_is_told(tmp_path: Path, name: bytes, told: str) -> None:
     fault = (
         HEAD + b"<methodResponse><fault><value><struct><member><name>faultString</name>"
-        b"<value><string>BAD_NAME</string></value></member></struct></value></fault>"
+        b"<value><string>" + name + b"</string></value></member></struct></value></fault>"
         b"</methodResponse>"
     )
 
-    with supervisord(tmp_path / "s", fault), pytest.raises(SupervisorFault, match="BAD_NAME"):
+    with supervisord(tmp_path / "s", fault), pytest.raises(SupervisorFault, match=told):
         Supervisor(tmp_path / "s").call("a.b")
 
 

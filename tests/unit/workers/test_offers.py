@@ -66,3 +66,14 @@ def test_what_failed_is_asked_last_until_its_time_is_over_or_it_answers() -> Non
     assert cooling.order([first, second], 100.0 + COOLING_SECONDS) == [first, second]
     cooling.answered(first)
     assert cooling.order([first, second], 101.0) == [first, second]
+
+
+def test_only_a_service_that_named_a_time_is_left_alone_for_it() -> None:
+    one, other = Choice(0, "a"), Choice(0, "b")
+    cooling = Cooling()
+    cooling.failed(one, 100.0, seconds=None)
+    cooling.failed(other, 100.0, seconds=2.0)
+
+    assert cooling.asked_seconds(one, 101.0) == 0
+    assert cooling.asked_seconds(other, 101.0) == 1
+    assert cooling.asked_seconds(other, 103.0) == 0

@@ -90,3 +90,12 @@ def test_reasoning_that_is_not_wanted_is_off() -> None:
     body = OllamaWire().body({**request(user(IMAGE)), "reasoning_effort": "none"})
 
     assert body["think"] is False
+
+
+def test_what_an_asker_puts_into_headers_ends_no_line() -> None:
+    def told(beta: object) -> dict[str, str]:
+        return AnthropicWire().request_headers({"anthropic": {"beta": beta}})
+
+    assert told("a-1,b-2") == {"anthropic-beta": "a-1,b-2"}
+    for wrong in ("a\r\nx-api-key: b", "a\nb", "\u00e9", "", "x" * 9_000, 7, None):
+        assert told(wrong) == {}

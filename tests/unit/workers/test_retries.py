@@ -2,7 +2,15 @@
 
 import pytest
 
-from workers.core.retries import RETRIES_MAX, RETRY_AFTER_SECONDS_MAX, is_passing, wait_seconds
+from workers.core.retries import (
+    RETRIES_MAX,
+    RETRIES_OF_SID_MAX,
+    RETRY_AFTER_SECONDS_MAX,
+    RETRY_WINDOW_SECONDS,
+    RetryBudget,
+    is_passing,
+    wait_seconds,
+)
 
 NOW = 1_700_000_000.0
 """Tue, 14 Nov 2023 22:13:20 GMT."""
@@ -46,3 +54,15 @@ def test_only_passing_troubles_are_worth_another_try() -> None:
         *(False, False, False),
         *(True, True, True, True),
     ]
+
+
+def test_a_conversation_has_so_many_further_tries_in_a_time() -> None:
+    """Features D14."""
+    budget = RetryBudget()
+
+    taken = [budget.take("a", NOW) for _ in range(RETRIES_OF_SID_MAX + 3)]
+
+    assert taken == [True] * RETRIES_OF_SID_MAX + [False] * 3
+    assert budget.take("b", NOW)
+    assert not budget.take("a", NOW + RETRY_WINDOW_SECONDS - 1)
+    assert budget.take("a", NOW + RETRY_WINDOW_SECONDS)

@@ -91,9 +91,18 @@ class Streamed(_Message):
         said.append(self._before + orjson.dumps(text) + b"}}\n\n")
 
     def _signed(self, signature: str, said: list[bytes]) -> None:
-        if self._open == "thinking":
-            self._sign(signature, said)
-            self._open = "signed"
+        if not self._thinks:
+            return
+        if self._open != "thinking":  # of thinking that its service shows to nobody
+            block = {"type": "thinking", "thinking": "", "signature": ""}
+            self._begin("thinking", block, "thinking_delta", "thinking", said)
+        self._sign(signature, said)
+        self._open = "signed"
+
+    def _redacted(self, data: str, said: list[bytes]) -> None:
+        if self._thinks:
+            block = {"type": "redacted_thinking", "data": data}
+            self._begin("redacted_thinking", block, "none", "none", said)
 
     def _called(self, call: Call, said: list[bytes]) -> None:
         block = {"type": "tool_use", "id": call.shown_id, "name": call.name, "input": {}}
@@ -161,8 +170,19 @@ class Folded(_Message):
             self._keep("thinking", "thinking", text)
 
     def _signed(self, signature: str, said: list[bytes]) -> None:
-        if self._content and self._content[-1]["type"] == "thinking":
-            self._content[-1]["signature"] = signature
+        if not self._thinks:
+            return
+        last = self._content[-1] if self._content else None
+        if last is None or last["type"] != "thinking" or "signature" in last:
+            self._close()
+            last = {"type": "thinking", "thinking": ""}
+            self._content.append(last)
+        last["signature"] = signature
+
+    def _redacted(self, data: str, said: list[bytes]) -> None:
+        if self._thinks:
+            self._close()
+            self._content.append({"type": "redacted_thinking", "data": data})
 
     def _called(self, call: Call, said: list[bytes]) -> None:
         self._close()

@@ -27,7 +27,12 @@ def status_of(status: int) -> int:
 
 
 def error_body(error: ApiError, request_id: str = "") -> bytes:
-    """The JSON object, with the request's id when there is one."""
+    """The JSON object, with the request's id when there is one.
+
+    What a service of this dialect said is passed on word for word: clients read it.
+    """
+    if error.told is not None and error.told[0] == "anthropic":
+        return error.told[1].encode()
     fallback = "api_error" if error.status >= 500 else "invalid_request_error"
     inner = {"type": _TYPES.get(error.status, fallback), "message": error.message}
     body: dict[str, object] = {"type": "error", "error": inner}

@@ -1,7 +1,7 @@
 """A messages request, read whole or refused with the name of the parameter that is wrong.
 
-What we do not know is ignored: `context_management`, `output_config`, cache marks and betas come
-with every request of some clients.
+What we do not know is ignored. `context_management`, `output_config`, cache marks and betas come
+with every request of some clients; they travel to a service of this dialect, and to no other.
 """
 
 from collections.abc import Mapping
@@ -35,6 +35,10 @@ _SAMPLING: Mapping[str, str] = {
     "stop_sequences": "stop",
     "thinking": "thinking",
 }
+_OWN = ("context_management", "metadata", "output_config", "service_tier")
+"""Parameters that travel to a service of this dialect as they are, and to no other."""
+HEADER_CHARS_MAX = 2_048
+"""Of `anthropic-beta`; a longer one is as if it were not there."""
 _CHOICES: Mapping[str, str] = {"auto": "auto", "any": "required", "none": "none"}
 
 
@@ -47,7 +51,10 @@ def read_message_request(raw: bytes | bytearray, asked_at: Asked) -> Request:
     prompt["modelId"] = model
     if offered := tools_of(asked.get("tools")):
         prompt["tools"] = offered
-    if sampling := _sampling(asked):
+    sampling = _sampling(asked)
+    if own := _own(asked, asked_at.headers):
+        sampling["anthropic"] = own
+    if sampling:
         prompt["sampling"] = sampling
     return Request(
         model=model,
@@ -88,6 +95,33 @@ def _prompt(asked: Mapping[str, Any], messages: list[Mapping[str, Any]]) -> Body
     if system := system_of(asked.get("system"), messages):
         prompt["systemPrompt"] = system
     return prompt
+
+
+def _own(asked: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> Body:
+    """What only a service of this dialect understands, as it came."""
+    own: Body = {}
+    for name in ("version", "beta"):
+        told = headers.get(f"anthropic-{name}".encode(), b"").decode("latin-1")
+        if told and told.isascii() and told.isprintable() and len(told) <= HEADER_CHARS_MAX:
+            own[name] = told
+    if fields := {name: asked[name] for name in _OWN if asked.get(name) is not None}:
+        own["fields"] = fields
+    if (mark := _cache_mark(asked)) is not None:
+        own["cache"] = mark
+    return own if own.keys() - {"version"} else {}
+
+
+def _cache_mark(asked: Mapping[str, Any]) -> Body | None:
+    """The newest mark by which the client has the service keep what comes again."""
+    messages = asked.get("messages")
+    last = messages[-1] if type(messages) is list and messages else {}
+    newest = last.get("content") if type(last) is dict else None
+    for blocks in (newest, asked.get("system"), asked.get("tools")):
+        for block in reversed(blocks if type(blocks) is list else []):
+            mark = block.get("cache_control") if type(block) is dict else None
+            if type(mark) is dict:
+                return mark
+    return None
 
 
 def _sampling(asked: Mapping[str, Any]) -> Body:

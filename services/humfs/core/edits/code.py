@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tree_sitter import Node
 
-from humfs.core.edits import gate
+from humfs.core.edits import gate, statements
 from humfs.core.edits.draft import CodeFile, Draft, spliced
 from humfs.core.edits.fitting import (
     Fitted,
@@ -67,14 +67,14 @@ def fitted_in(
         raise Refusal(Code.BAD_ARGS, "new_source is blank.", hint='Use "operation": "delete".')
     fitted = fit(new, place, file.source)
     source, change, region = splice(fitted)
-    outline = file.parse(source)
+    outline = file.changed(source, change)
     found = _literals(outline, syntax, region, source) if b"\n" in fitted.text else []
     if found:
         again = fit(new, place, file.source, found)
         if again.lines != fitted.lines:
             fitted = again
             source, change, region = splice(fitted)
-            outline = file.parse(source)
+            outline = file.changed(source, change)
     notes = []
     if fitted.is_moved:
         notes.append("indentation fitted to its place")
@@ -120,6 +120,8 @@ def no_change(path: str) -> Refusal:
 
 
 def _check_compiled(file: CodeFile, draft: Draft, text: Text) -> None:
+    if statements.compiles(file, draft):
+        return
     fault = gate.compiled(draft.source)
     if fault is None or gate.compiled(file.source) is not None:
         return

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from humfs.core.edits.gate import Change
-from humfs.core.languages.language import Language
+from humfs.core.languages.language import Language, Revision
 from humfs.core.symbols import Outline, Symbol
 from humfs.core.text import Span, Text
 
-Parse = Callable[[bytes], Outline]
-"""Parses would-be content of the same file."""
+Parse = Callable[[bytes, Revision | None], Outline]
+"""Parses would-be content of the same file, which may be known from before a change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class CodeFile:
     def source(self) -> bytes:
         """Its content."""
         return self.text.source
+
+    def changed(self, source: bytes, change: Change) -> Outline:
+        """The outline it would have with this source."""
+        return self.parse(source, Revision(self.source, self.outline, change.old, change.new))
 
 
 @dataclass(frozen=True, slots=True)

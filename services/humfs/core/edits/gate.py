@@ -94,12 +94,15 @@ def _touches(span: Span, region: Span) -> bool:
     return span.start < region.end and span.end > region.start
 
 
-def compiled(source: bytes) -> Fault | None:
-    """What the Python compiler says of a module, or None; nothing is run."""
+def compiled(source: bytes, flags: int = 0) -> Fault | None:
+    """What the Python compiler says of a module, or None; nothing is run.
+
+    `flags` are those of the features that it takes as imported from `__future__`.
+    """
     try:
         with _COMPILING, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(source, "<edit>", "exec", dont_inherit=True)
+            compile(source, "<edit>", "exec", flags, dont_inherit=True)
     except SyntaxError as error:
         line, column = error.lineno or 1, error.offset or 1
         return Fault(Span(0, 0), error.msg, line=line, column=max(1, column))

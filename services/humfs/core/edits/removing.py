@@ -26,7 +26,7 @@ def delete(file: CodeFile, match: Match) -> Draft:
     source = file.source
     cut = removed(source, _with_comma(source, match))
     result, change = spliced(source, cut, b"")
-    return Draft(result, file.parse(result), change, change.new)
+    return Draft(result, file.changed(result, change), change, change.new)
 
 
 def removed(source: bytes, span: Span) -> Span:

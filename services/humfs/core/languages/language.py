@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from tree_sitter import Language as Grammar
-from tree_sitter import Parser, Range, Tree
+from tree_sitter import Parser, Point, Range, Tree
 
 from humfs.core.languages.walk import ParseStopped, ShouldStop, Table, Walk, import_block
 from humfs.core.symbols import Outline, Symbol
 from humfs.core.syntax import Syntax
+from humfs.core.text import Span
 
 CHUNK_BYTES = 64 * 1024
 """Bytes handed to the parser at a time."""
@@ -19,7 +20,18 @@ TEXT_BYTES = 1024
 QUESTION_STEPS = 32
 """Of the times the parser asks whether to stop, each so many-th is answered; it asks each 10 us."""
 
-__all__ = ["Language", "ParseStopped", "ShouldStop", "TreeLanguage", "parse"]
+__all__ = ["Language", "ParseStopped", "Revision", "ShouldStop", "TreeLanguage", "parse"]
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a source was before one span of it changed. Nothing outside the span differs."""
+
+    source: bytes
+    outline: Outline
+    old: Span
+    new: Span
+    """The same span now."""
 
 
 class Language(Protocol):
@@ -29,8 +41,17 @@ class Language(Protocol):
     def name(self) -> str:
         """As shown: `python`."""
 
-    def outline(self, source: bytes, should_stop: ShouldStop = lambda: False) -> Outline:
-        """Parse and outline; broken source gives what can be made out. Raises `ParseStopped`."""
+    def outline(
+        self,
+        source: bytes,
+        should_stop: ShouldStop = lambda: False,
+        *,
+        since: Revision | None = None,
+    ) -> Outline:
+        """Parse and outline; broken source gives what can be made out. Raises `ParseStopped`.
+
+        With the revision before, the outline is the same, and sooner there.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +69,19 @@ class TreeLanguage:
         """As shown."""
         return self.syntax.name
 
-    def outline(self, source: bytes, should_stop: ShouldStop = lambda: False) -> Outline:
+    def outline(
+        self,
+        source: bytes,
+        should_stop: ShouldStop = lambda: False,
+        *,
+        since: Revision | None = None,
+    ) -> Outline:
         """Parse and outline one file."""
         text = self.prepare(source) if self.prepare is not None else source
-        tree = parse(self.grammar, text, should_stop)
+        is_known = since is not None and self.prepare is None
+        tree = reparse(self.grammar, text, since, should_stop) if since and is_known else None
+        if tree is None:
+            tree = parse(self.grammar, text, should_stop)
         outline = Outline(self.name, trees=[tree])
         outline.imports = import_block(tree.root_node.named_children, self.syntax)
         outline.symbols = self.symbols(tree, source, should_stop)
@@ -63,13 +93,47 @@ class TreeLanguage:
         return Walk(source, tree.root_node, self.syntax, self.table).run(should_stop)
 
 
+def reparse(
+    grammar: Grammar, source: bytes, since: Revision, should_stop: ShouldStop
+) -> Tree | None:
+    """Parse what changed, and take the rest from the tree before; raises `ParseStopped`.
+
+    None when there are errors before or after: how a parser gets over one depends on the way it
+    comes, so a source with errors is parsed as if it was never seen before.
+    """
+    (before,) = since.outline.trees
+    if before.root_node.has_error:
+        return None
+    old, new = since.old, since.new
+    before = before.copy()
+    before.edit(
+        old.start,
+        old.end,
+        new.end,
+        _point(since.source, old.start),
+        _point(since.source, old.end),
+        _point(source, new.end),
+    )
+    tree = parse(grammar, source, should_stop, before=before)
+    return None if tree.root_node.has_error else tree
+
+
+def _point(source: bytes, offset: int) -> Point:
+    return Point(source.count(b"\n", 0, offset), offset - source.rfind(b"\n", 0, offset) - 1)
+
+
 def parse(
     grammar: Grammar,
     source: bytes,
     should_stop: ShouldStop = lambda: False,
     ranges: Sequence[Range] | None = None,
+    *,
+    before: Tree | None = None,
 ) -> Tree:
-    """Parse all of `source`, or only `ranges` of it; raises `ParseStopped`."""
+    """Parse all of `source`, or only `ranges` of it; raises `ParseStopped`.
+
+    `before` is a tree that was told what changed since.
+    """
     stopped, steps, is_parsed, buffer = False, 0, False, _buffer()
 
     def chunk(at: int, _: object) -> bytes | bytearray:
@@ -86,9 +150,10 @@ def parse(
 
     parser = Parser(grammar, included_ranges=ranges) if ranges else Parser(grammar)
     try:
-        return parser.parse(
-            cast("Callable[[int, object], bytes]", chunk), progress_callback=progress
-        )
+        reader = cast("Callable[[int, object], bytes]", chunk)
+        if before is not None:
+            return parser.parse(reader, before, progress_callback=progress)
+        return parser.parse(reader, progress_callback=progress)
     except ValueError:
         if stopped:
             raise ParseStopped from None

@@ -4,6 +4,7 @@ Only statements are visited, never expressions.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import tree_sitter_python
 from tree_sitter import Language as Grammar
@@ -44,13 +45,18 @@ def _definition(walk: Walk, node: Node) -> None:
     if node.type == "class_definition":
         walk.members(walk.add("class", walk.text(name), node), body)
         return
-    symbol = walk.add("fn", walk.text(name), node, signature=walk.signature(node) or "()")
+    signature = partial(_signature, walk, node)
+    symbol = walk.add("fn", walk.text(name), node, signature=signature)
     decorators = walk.source[symbol.declaration.start : node.start_byte]
     symbol.is_overload = any(
         line.lstrip(b"@ \t").split(b"#")[0].strip().decode("utf-8", "replace") in _OVERLOADS
         for line in decorators.splitlines()
     )
     walk.members(symbol, body)
+
+
+def _signature(walk: Walk, node: Node) -> str:
+    return walk.signature(node) or "()"
 
 
 def _bindings(walk: Walk, statement: Node) -> None:
@@ -106,6 +112,7 @@ LANGUAGE = TreeLanguage(
             match_statement case_clause ERROR
         """),
         wrappers=types("decorated_definition"),
+        local_words=(b"def", b"class"),
         results=(("return_type", " -> "),),
     ),
     Grammar(tree_sitter_python.language()),

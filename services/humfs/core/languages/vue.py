@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tree_sitter import Range, Tree
 
 from humfs.core.languages import css, html, javascript, scss, tsx, typescript
-from humfs.core.languages.language import ShouldStop, TreeLanguage, parse
+from humfs.core.languages.language import Revision, ShouldStop, TreeLanguage, parse
 from humfs.core.languages.sections import Section, maskable, sections
 from humfs.core.languages.walk import import_block
 from humfs.core.symbols import PART_KINDS, Outline, Symbol
@@ -37,8 +37,14 @@ class Vue:
 
     name: str = "vue"
 
-    def outline(self, source: bytes, should_stop: ShouldStop = lambda: False) -> Outline:
-        """Parse and outline a component file."""
+    def outline(
+        self,
+        source: bytes,
+        should_stop: ShouldStop = lambda: False,
+        *,
+        since: Revision | None = None,
+    ) -> Outline:
+        """Parse and outline a component file; each time as a whole, its blocks being small."""
         outline = Outline(self.name)
         found = list(sections(source))
         for section in found:
@@ -65,7 +71,7 @@ def _part(section: Section, source: bytes, should_stop: ShouldStop) -> tuple[Sym
         kind=section.tag if section.tag in PART_KINDS else "element",
         name=section.tag,
         declaration=section.span,
-        full=section.span,
+        extend=_whole,
         node=tree.root_node,
         syntax=inner.syntax,
     )
@@ -73,6 +79,10 @@ def _part(section: Section, source: bytes, should_stop: ShouldStop) -> tuple[Sym
         part.children = language.symbols(tree, source, should_stop)
         part.imports = import_block(tree.root_node.named_children, inner.syntax)
     return part, tree
+
+
+def _whole(declaration: Span) -> Span:
+    return declaration
 
 
 def _range(source: bytes, span: Span) -> Range:

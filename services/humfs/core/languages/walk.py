@@ -16,7 +16,7 @@ from tree_sitter import Node
 
 from humfs.core.symbols import CALLABLE_KINDS, SIGNATURE_CHARS_MAX, TYPE_KINDS, Symbol
 from humfs.core.syntax import Syntax
-from humfs.core.text import Span
+from humfs.core.text import Span, holds_any
 
 ShouldStop = Callable[[], bool]
 """Asked now and then; True ends the work with `ParseStopped`."""
@@ -67,6 +67,9 @@ class Table:
     """Siblings that belong to the declaration after them."""
     closed: frozenset[str] = frozenset()
     """Declarations a `;` behind which belongs to them."""
+    local_words: tuple[bytes, ...] = ()
+    """A callable's body that holds none of these words holds no symbol, and is not looked into.
+    Empty where that cannot be told from words."""
     results: tuple[tuple[str, str], ...] = (("return_type", ""),)
     """Fields with the result of a callable, each with what is written before it."""
 
@@ -101,6 +104,13 @@ class Walk:
 
     def run(self, should_stop: ShouldStop = lambda: False) -> list[Symbol]:
         """The symbols below the root, in file order. Raises `ParseStopped`."""
+        try:
+            self._visit_all(should_stop)
+            return self.symbols
+        finally:  # they know this walk: without it knowing them, they go when their last user does
+            self.symbols, self.parent, self._next = [], None, []
+
+    def _visit_all(self, should_stop: ShouldStop) -> None:
         self.enter(self.root)
         waiting, steps = self._next[::-1], 0
         while waiting:
@@ -112,7 +122,6 @@ class Walk:
             rule(self, node)
             if self._next:
                 waiting.extend(reversed(self._next))
-        return self.symbols
 
     def around(self, node: Node) -> Span:
         """The node at hand with its wrappers."""
@@ -135,7 +144,7 @@ class Walk:
         node: Node,
         *,
         span: Span | None = None,
-        signature: str = "",
+        signature: Callable[[], str] | str = "",
         parent: Symbol | None = None,
     ) -> Symbol:
         """Add a symbol below `parent` (by default, below the one that holds the node at hand).
@@ -153,10 +162,10 @@ class Walk:
             kind=kind,
             name=name,
             declaration=span,
-            full=self._full(span),
+            extend=self._full,
             node=node,
             syntax=self.syntax,
-            signature=signature,
+            signed=signature,
         )
         (self.symbols if parent is None else parent.children).append(symbol)
         return symbol
@@ -172,7 +181,10 @@ class Walk:
         holder = parent or self.parent
         where = self.level if level is None else level
         leading, steps, found = self.table.leading, self.table.steps, self._next
+        words = self.table.local_words if where is Level.LOCAL else ()
         for node in nodes:
+            if words and not holds_any(self.source, words, node.start_byte, node.end_byte):
+                continue
             first = -1
             for child in node.named_children:
                 kind = child.type
@@ -279,10 +291,12 @@ def declares(
             return
         if needs_body and inner is None:
             return
-        signature = ""
+        symbol = walk.add(kind, walk.text(named), node)
         if has_signature:
-            signature = walk.signature(node, node.child_by_field_name(parameters)) or bare
-        walk.members(walk.add(kind, walk.text(named), node, signature=signature), inner)
+            symbol.signed = lambda: (
+                walk.signature(node, node.child_by_field_name(parameters)) or bare
+            )
+        walk.members(symbol, inner)
 
     return rule
 
