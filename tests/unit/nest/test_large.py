@@ -1,8 +1,15 @@
 """Memory for what is large and soon gone."""
 
+import random
 import re
 
-from nest.large import bound_free_memory, large_buffer
+import psutil
+
+from nest.large import KEPT_BYTES_MAX, bound_free_memory, large_buffer
+
+
+def resident_bytes() -> int:
+    return int(psutil.Process().memory_info().rss)
 
 
 def test_a_large_buffer_is_zeros_that_can_be_written_searched_and_shared() -> None:
@@ -18,6 +25,11 @@ def test_a_large_buffer_is_zeros_that_can_be_written_searched_and_shared() -> No
     assert bytes(memoryview(buffer)[5:8]) == b'a"b'
 
 
-def test_bounding_free_memory_can_be_done_again() -> None:
+def test_free_memory_is_given_back_when_it_is_bounded() -> None:
     bound_free_memory()
-    bound_free_memory()
+    held = [random.randbytes(KEPT_BYTES_MAX // 4) for _ in range(16)]
+    before = resident_bytes()
+
+    held.clear()
+
+    assert before - resident_bytes() >= KEPT_BYTES_MAX
