@@ -89,7 +89,7 @@ def _run(paths: Paths) -> "list[Ask]":
     from nest.operator import operator
 
     async def listed() -> "list[Ask]":
-        async with operator(paths) as session:
+        async with operator(paths, visits=True) as session:
             return await session.asks()
 
     return anyio.run(listed)

@@ -1,13 +1,19 @@
-"""`hum run` and `hum env`: clients that find hum by their usual variables. Nothing is written."""
+"""`hum run` and `hum env`: clients that find hum by their usual variables. Nothing is written.
+
+Some clients read no variable for the place of their service, or not only: `start_of` knows what
+these take instead, as arguments or as a whole configuration in a variable. What a person gives
+himself comes behind it and wins.
+"""
 
 import os
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import click
+import orjson
 
-from hum.bees import Address, address, read_bees
+from hum.bees import Address, address, read_bees, read_manifests
 from hum.errors import absent
 from hum.found import OWN_KEY
 from hum.output import data, data_json
@@ -25,10 +31,56 @@ def client_environment(front: Address, environ: Mapping[str, str]) -> dict[str, 
     """The variables that point a client at `front`. A key that is set stays what it is."""
     places = {
         "OPENAI_BASE_URL": f"{front.url}/v1",
+        "OPENAI_API_BASE": f"{front.url}/v1",
         "ANTHROPIC_BASE_URL": front.url,
         "OLLAMA_HOST": front.url,
+        "OLLAMA_API_BASE": front.url,
     }
     return places | {name: environ.get(name) or OWN_KEY for name in _key_names(environ)}
+
+
+def start_of(
+    client: str, front: Address, environ: Mapping[str, str], models: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """Arguments and variables beside the usual ones that point `client` at `front`."""
+    if client == "codex":
+        provider = (
+            f'{{name="hum",base_url={_json(f"{front.url}/v1")},'
+            f'env_key="OPENAI_API_KEY",wire_api="responses"}}'
+        )
+        return ["-c", 'model_provider="hum"', "-c", f"model_providers.hum={provider}"], {}
+    if client == "opencode":
+        return [], {"OPENCODE_CONFIG_CONTENT": _opencode(front, environ, models)}
+    return [], {}
+
+
+def _opencode(front: Address, environ: Mapping[str, str], models: Sequence[str]) -> str:
+    """A provider for opencode, beside whatever the variable configures already."""
+    given = environ.get("OPENCODE_CONFIG_CONTENT", "")
+    try:
+        config = orjson.loads(given or "{}")
+    except orjson.JSONDecodeError:
+        return given  # with comments, or broken: it is the client's to read
+    if not isinstance(config, dict) or not isinstance(config.get("provider", {}), dict):
+        return given
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "hum",
+        "options": {"baseURL": f"{front.url}/v1", "apiKey": "{env:OPENAI_API_KEY}"},
+        "models": {model: {"name": model} for model in models},
+    }
+    return _json({**config, "provider": {"hum": provider, **config.get("provider", {})}})
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _models(paths: Paths) -> list[str]:
+    """What the workers offer now."""
+    offered = [manifest.get("models") for manifest in read_manifests(paths)]
+    names = [name for models in offered if isinstance(models, list) for name in models]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
 
 def _key_names(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -93,5 +145,8 @@ def run(*, client: str, arguments: tuple[str, ...]) -> None:
         raise NoClient(f"there is no program {client} on PATH", hint=f"install {client}")
     if not Supervisor(paths.supervisor_socket).is_there():
         raise absent(f"hum is not running, so {client} would have nobody to ask")
-    environ = {**os.environ, **client_environment(front_address(paths, os.environ), os.environ)}
-    os.execve(program, [client, *arguments], environ)  # noqa: S606 - it becomes the client
+    front = front_address(paths, os.environ)
+    name = os.path.basename(client)
+    first, more = start_of(name, front, os.environ, _models(paths))
+    environ = {**os.environ, **client_environment(front, os.environ), **more}
+    os.execve(program, [client, *first, *arguments], environ)  # noqa: S606 - it becomes the client

@@ -29,18 +29,19 @@ class NoConversation(LocalError):
 
 
 @click.command("hum")
-@click.argument("sid", required=False)
+@click.argument("sid", required=False, metavar="[SID or REQUEST]")
 @click.option("--events", "listed", is_flag=True, help="List its events too, one line each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; the fields stay.")
 def conversation(*, sid: str | None, listed: bool, as_json: bool) -> None:
     """Show one conversation: who, which model and tools, how long, what it spent.
 
-    It is read from the log, with or without a daemon. Without SID: the newest conversations.
+    It is read from the log, with or without a daemon. In place of a SID the id of a request will
+    do, as the front tells it with every answer. Without either: the newest conversations.
     """
     if sid is None:
         _print_newest(as_json=as_json)
         return
-    found, events = read(sid)
+    found, events = read(sid_of(sid))
     if as_json:
         shown = [
             {"seq": one.seq, "ts_ms": one.at_ms, "chi": one.chi, "client": one.client}
@@ -54,6 +55,30 @@ def conversation(*, sid: str | None, listed: bool, as_json: bool) -> None:
         data("")
         for one in events:
             data(printable(f"{one.seq:>8}  {_clock(one.at_ms)}  {one.chi}  {one.client or 'humd'}"))
+
+
+def sid_of(name: str) -> str:
+    """The sid of a name that is one, or that is the id of a request in the log; else the name."""
+    import orjson
+
+    from hum.log_files import Files
+    from thehum.core.pages import has_sid
+    from thrum.canonical import dumps
+
+    log = Files()
+    sid, rid = (f',"{key}":'.encode() + dumps(name) for key in ("sid", "rid"))
+    found = name
+    for _, line in log.lines_from(log.firsts[0]):
+        if has_sid(line, sid + b',"sig":'):
+            return name
+        if rid + b',"seq":' in line:
+            try:
+                event = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue
+            if event["rid"] == name and event["sid"]:
+                found = event["sid"]
+    return found
 
 
 def read(sid: str) -> "tuple[dict[str, Any], deque[Said]]":

@@ -233,7 +233,7 @@ def _described(plan: Plan) -> dict[str, Any]:
         "log": str(paths.thehum),
         "log_keeps": settings.humd.thehum.bound,
         "door": str(paths.thrum_socket),
-        "roots": [f"{root.path} ({root.mode})" for root in settings.fs.roots],
+        "roots": [f"{root.path} ({root.mode})" for root in settings.fs.all_roots],
         "services": [service.name for service in plan.stack.started],
         "found": {
             kind: {"base_url": service.place, "key": service.has_key}

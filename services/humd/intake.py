@@ -32,10 +32,6 @@ UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
 Unlogged = Callable[[Connection, Header, bytes], None]
 
 
-class Full(Exception):
-    """Nothing more can be held: the bee must offer again later."""
-
-
 class Intake:
     """See the module. `excluded` are kinds of tone that are routed and never logged."""
 
@@ -60,12 +56,13 @@ class Intake:
     ) -> None:
         """Judge, apply and record every tone of one frame of a joined connection.
 
-        Raises `MalformedTone` for one that its sender may not write so, `Full` when no more can be
-        held; what came before it in the frame is taken.
+        Raises `MalformedTone` for one that its sender may not write so; what came before it in the
+        frame is taken.
         """
         instance, is_door = connection.instance, connection.is_door
         assert instance is not None
         now, ledger, congested = now_ms(), self._ledger, self._bus.congested
+        refusal = self._log_link.refusal
         for header, start, body, end in spans:
             chi = header.chi
             if chi in UNLOGGED:
@@ -82,6 +79,9 @@ class Intake:
                 client = f"{instance}/{header.client}"
             if chi in self._excluded:
                 self._pass_by(connection, client, header, frame[body:end])
+                continue
+            if refusal is not None:
+                self._refuse(connection, Arrival(0, 0, client, header, frame[body:end]), refusal)
                 continue
             batch = ledger.batch(now, end - start)
             arrival = Arrival(ledger.next_seq, batch.at_ms, client, header, frame[body:end])
@@ -123,8 +123,6 @@ class Intake:
         if header.dusk is not None and is_past_dusk(header.dusk, now):
             self._settle(connection, header.seq, "past dusk")
             return False
-        if self._ledger.is_over:
-            raise Full
         if header.chi in WORK and not self._log_link.takes_work:
             verdict: Refusal | Duplicate | None = AWAY
         else:
@@ -132,12 +130,16 @@ class Intake:
         if verdict is None:
             return True
         if isinstance(verdict, Refusal):
-            self._metrics.refused.labels(verdict.qualifier).inc()
-            self._settle(connection, header.seq, verdict.message)
-            self._answer(arrival, verdict)
+            self._refuse(connection, arrival, verdict)
         else:
             self._settle(connection, header.seq)
         return False
+
+    def _refuse(self, connection: Connection, arrival: Arrival, refusal: Refusal) -> None:
+        """Settle a tone that goes no further, and say why."""
+        self._metrics.refused.labels(refusal.qualifier).inc()
+        self._settle(connection, arrival.header.seq, refusal.message)
+        self._answer(arrival, refusal)
 
     def _settle(self, connection: Connection, number: int, refused: str | None = None) -> None:
         """Note that a link number needs nothing more, once everything before it is on disk."""

@@ -1,6 +1,6 @@
 """A connection before its hello is believed: challenge, proof, and what a role needs besides."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from humd.core.arrivals import Arrival
@@ -12,7 +12,7 @@ from humd.loglink import LogLink
 from humd.recording import Recorder, now_ms
 from nest.identity import load_identity
 from thrum import frames
-from thrum.chi import THRUM_VERSION, Chi
+from thrum.chi import THRUM_VERSION, Chi, LinkChi
 from thrum.errors import Qualifier, SettingsRefused
 from thrum.frames import Header
 
@@ -36,10 +36,16 @@ class Joins:
         self._log_link = log_link
         self._metrics = metrics
         self._keys = keys
+        self.asked: Callable[[Connection, Header, bytes], None] = lambda *_: None
+        """What to do with a question of one that only asks."""
 
     def greeting(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Anything before a believed hello."""
         if connection.instance is not None:
+            return
+        if connection.visits_as is not None:
+            if header.chi == LinkChi.VITALS:
+                self.asked(connection, header, raw)
             return
         if header.chi != Chi.HELLO:
             self._bus.reset(connection, "say hello first")
@@ -60,6 +66,12 @@ class Joins:
             self._deny(connection, f"you are not the {wanted} of this humd")
         elif wanted == "log":
             self._log_link.joins(connection, proof, body)
+        elif self._log_link.refusal is not None and not body.get("visit"):
+            connection.is_ensemble = ENSEMBLE in proof.roles
+            self._log_link.visit(connection, proof, is_door=bool(_DOORS & proof.roles))
+        elif body.get("visit") is True and (self._log_link.is_booted or self._log_link.refusal):
+            connection.visits_as = proof.roles
+            self._log_link.welcome_visitor(connection)
         elif not self._log_link.is_booted or not self._log_link.takes_work:
             self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
         else:

@@ -2,8 +2,11 @@
 
     booting --everything is replayed--> live --gone--> away --back--> live
                            live --no room--> full --a batch is taken--> live
+    booting, away --back, and read-only--> reading --back, and writable--> booting, live
 
-While it is away or full for longer than `AWAY_SECONDS`, no new work is taken.
+While it is away or full for longer than `AWAY_SECONDS`, no new work is taken. While it is only
+read, every tone that would be logged is refused with what is wrong and what mends it, and bees are
+guests: they may ask what can be answered, and say hello again once something can be written.
 """
 
 import logging
@@ -12,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from humd.core import router
-from humd.core.arrivals import Arrival
+from humd.core.arrivals import Arrival, Refusal
 from humd.core.basis import Basis
 from humd.edge.boot import Boot
 from humd.edge.bus import Bus
@@ -69,6 +72,8 @@ class LogLink:
         """What else has to be done when the log goes."""
         self.connection: Connection | None = None
         self.is_booted = False
+        self.refusal: Refusal | None = None
+        """Why nothing can be logged, while the log is only read."""
         self._away_since = time.monotonic()
         self._full_since: float | None = None
         """When thehum began to refuse batches for want of room; None while it takes them."""
@@ -78,6 +83,8 @@ class LogLink:
     @property
     def takes_work(self) -> bool:
         """Whether what is taken now can be expected to reach the disk."""
+        if self.refusal is not None:
+            return False
         since = self._away_since if self.connection is None else self._full_since
         return since is None or time.monotonic() - since < AWAY_SECONDS
 
@@ -90,13 +97,17 @@ class LogLink:
         is_second = self.connection is not None
         author = str(body.get("author"))
         is_other = self._release.humd not in ("", author) or not is_humd(author)
-        if is_second or is_other or body.get("state") != "writable":
+        if is_second or is_other:
             self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
             return
+        self._end_reading()
         connection.instance, connection.is_log, connection.is_joined = proof.instance, True, True
         self.connection, self._release.humd = connection, author
         self._release.welcome(connection, settled=0)
         self._bus.write()
+        if body.get("state") != "writable":
+            self._begin_reading(body)
+            return
         if not self.is_booted:
             self.boot.begin()
             return
@@ -110,10 +121,46 @@ class LogLink:
                 hint="humd starts again and replays what the log has",
             )
 
+    def visit(self, connection: Connection, proof: Proof, *, is_door: bool) -> None:
+        """A bee joins while the log is only read: nothing of it is recorded."""
+        known = self._recorder.state.clients.get(proof.instance)
+        connection.is_guest, connection.is_resumed = True, known is not None
+        self._bus.admit(connection, proof.instance, is_door=is_door)
+        if self._bus.resume(connection, proof.cursor):
+            self._release.welcome(connection, settled=known.links.settled if known else 0)
+
+    def welcome_visitor(self, connection: Connection) -> None:
+        """Answer the hello of one that only asks."""
+        self._release.welcome(connection, settled=0)
+
+    def _begin_reading(self, body: Body) -> None:
+        trouble = body.get("trouble") or {}
+        reason, hint = body.get("reason"), trouble.get("hint")
+        message = f"the log is read-only: {reason or 'it does not say why'}"
+        self.refusal = Refusal(
+            Qualifier.LOG_UNAVAILABLE, f"{message} (mend: {hint})" if hint else message
+        )
+        log.error("log.read_only", extra={"reason": reason, "hint": hint})
+
+    def _end_reading(self) -> None:
+        """Guests say hello again, to be recorded this time."""
+        if self.refusal is None:
+            return
+        self.refusal = None
+        for guest in [one for one in self._bus.connections.values() if one.is_guest]:
+            self.guest_left(guest)
+            self._bus.reset(guest, Qualifier.LOG_UNAVAILABLE)
+
+    def guest_left(self, guest: Connection) -> None:
+        """Owe nothing to one that humd knows nothing else of."""
+        if guest.instance is not None and not self._recorder.state.knows(guest.instance):
+            self._bus.forget(guest.instance)
+
     def gone(self, connection: Connection) -> None:
         """A connection of the log ended; if it was the one in use, everything unconfirmed waits."""
         if self.connection is connection:
             self.connection, self._away_since = None, time.monotonic()
+            self._end_reading()
             self._ledger.lost()
             self._catch_ups.log_lost()
             self.snapshots.log_lost()
@@ -122,7 +169,7 @@ class LogLink:
 
     def retry(self) -> None:
         """Offer again what the log had no room for."""
-        if self._full_since is not None and self._ledger.send is None:
+        if self._full_since is not None and self.refusal is None and self._ledger.send is None:
             self._ledger.back(self.send, None, 0)
 
     def durable(self, body: Body) -> None:

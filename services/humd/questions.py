@@ -4,12 +4,13 @@ import time
 
 from humd.core import costs
 from humd.core.arrivals import Deliver, Refusal
-from humd.core.clients import door_of
+from humd.core.clients import SEE_ASKS, door_of
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, CatchUps
 from humd.edge.greeting import Connection
 from humd.edge.metrics import Metrics
+from humd.edge.parked import Parked
 from humd.edge.projections import Projections, asks_of
 from humd.edge.said_logs import BeeLogs
 from humd.intake import AWAY
@@ -47,6 +48,7 @@ class Questions:
         projections: Projections,
         catch_ups: CatchUps,
         bee_logs: BeeLogs,
+        parked: Parked,
     ) -> None:
         self._bus = bus
         self._recorder = recorder
@@ -56,6 +58,7 @@ class Questions:
         self._projections = projections
         self._catch_ups = catch_ups
         self._bee_logs = bee_logs
+        self._parked = parked
         self._open: dict[tuple[str, str], Header] = {}
         """Requests for events that the log has not answered, by asker and rid."""
         log_link.lost = self._log_lost
@@ -98,7 +101,7 @@ class Questions:
                 self._log_link.page(header.rid or "", frames.read_body(raw))
                 return
             self._open.pop((header.to or "", header.rid or ""), None)
-            if header.to is not None and self._state.knows(door_of(header.to) or header.to):
+            if header.to is not None and self._is_here(header.to):
                 self._bus.owe(Deliver(header.to, header._replace(to=None, seq=0), raw))
             return
         asker = str(connection.instance)
@@ -122,10 +125,15 @@ class Questions:
             self._refuse(asker, header, AWAY)
 
     def _refuse(self, asker: str, header: Header, refusal: Refusal) -> None:
-        if self._state.knows(door_of(asker) or asker):
+        if self._is_here(asker):
             body = {"message": refusal.message, "qualifier": str(refusal.qualifier)}
             answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
             self._bus.owe(Deliver(asker, answer, frames.pack_body(body)))
+
+    def _is_here(self, client: str) -> bool:
+        """Whether an answer can reach a client: humd knows its bee, or it is a guest."""
+        instance = door_of(client) or client
+        return self._state.knows(instance) or self._bus.connection_of(instance) is not None
 
     def _may_ask(self, connection: Connection, header: Header) -> bool:
         """Whether somebody may have the key of this hum sign, or be replaced.
@@ -149,32 +157,53 @@ class Questions:
                 self._bus.pass_on(asker, frames.pack_header(header) + raw)
             return
         reply = Header(LinkChi.VITALS, header.rid, to=connection.instance)
+        if not self._answers(connection, reply, raw):
+            self._ask_all(connection, header, raw)
+
+    def visited(self, connection: Connection, header: Header, raw: bytes) -> None:
+        """A question of one that only asks; other humds' bees and ours are not bothered."""
+        self._answers(connection, Header(LinkChi.VITALS, header.rid), raw)
+
+    def _answers(self, connection: Connection, reply: Header, raw: bytes) -> bool:
+        """Answer a question about our state; False when it is none."""
         question = frames.read_body(raw).get("ask")
+        refusal = self._log_link.refusal
+        if refusal is not None and question in ("asks", "costs"):
+            self._bus.control(connection, reply, {"refused": refusal.message})
+            return True
         if question == "bees":
             bees = [
                 {**bee.manifest, "connected": bee.is_connected}
                 for bee in self._state.clients.bees()
             ]
             self._bus.control(connection, reply, {"bees": bees, "humd": self._release.humd})
-            return
+            return True
         if question == "asks":
             known = self._state.clients.get(connection.instance or "")
             sees_asks = known is not None and known.sees_asks
+            sees_asks = sees_asks or bool(SEE_ASKS & (connection.visits_as or frozenset()))
             asks = asks_of(self._state.asks) if sees_asks else []
             self._bus.control(connection, reply, {"asks": asks})
-            return
+            return True
         if question == "costs":
             day_ms = frames.read_body(raw).get("day_ms")
             at_ms = now_ms()
             day_ms = day_ms if type(day_ms) is int and 0 < day_ms < DAY_MS_MAX else at_ms
             body = costs.view(self._state, at_ms=at_ms, day_ms=day_ms)
             self._bus.control(connection, reply, body)
-            return
+            return True
+        return False
+
+    def _ask_all(self, connection: Connection, header: Header, raw: bytes) -> None:
+        """Every bee says how it is, and so do we."""
+        reply = Header(LinkChi.VITALS, header.rid, to=connection.instance)
         passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
         for other in list(self._bus.connections.values()):
             if other.is_joined and other is not connection:
                 self._bus.pass_on(other, passed_on)
         self._projections.measure(self._state)
         ledger, catch_ups = self._recorder.ledger, len(self._catch_ups)
-        mine = self._metrics.vitals(self._state, ledger, self._bus, catch_ups=catch_ups)
+        mine = self._metrics.vitals(
+            self._state, ledger, self._bus, catch_ups=catch_ups, parked=self._parked
+        )
         self._bus.control(connection, reply, mine)

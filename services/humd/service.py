@@ -20,11 +20,12 @@ from humd.edge.catchups import CatchUps
 from humd.edge.greeting import Connection
 from humd.edge.ledger import Ledger
 from humd.edge.metrics import Metrics
+from humd.edge.parked import Parked
 from humd.edge.prices import bundled_prices
 from humd.edge.projections import Projections
 from humd.edge.said_logs import BeeLogs
 from humd.edge.snapshots import Taking
-from humd.intake import Full, Intake
+from humd.intake import Intake
 from humd.joins import Joins
 from humd.loglink import LogLink
 from humd.questions import Questions
@@ -72,6 +73,7 @@ class Hub:
         self._recorder = Recorder(State(), self._ledger)
         self._catch_ups = CatchUps(basis.permission_dusk_ms)
         self._release = Release(self._bus, self._recorder, self._catch_ups, self._projections)
+        self._parked = Parked()
         self._poll = Poll([self._stop.descriptor])
         self._log_link = LogLink(
             self._bus,
@@ -106,7 +108,9 @@ class Hub:
             projections=self._projections,
             catch_ups=self._catch_ups,
             bee_logs=BeeLogs(context.metrics),
+            parked=self._parked,
         )
+        self._joins.asked = self._questions.visited
         self._next_tick = 0.0
 
     def run(self) -> None:
@@ -140,6 +144,8 @@ class Hub:
             if received is None:
                 break
             self._on_frame(*received)
+        while self._parked and not self._ledger.is_over:
+            self._take(*self._parked.take())
         self._bus.probe()
         if time.monotonic() >= self._next_tick:
             self._tick()
@@ -150,6 +156,20 @@ class Hub:
         self._bus.write()
 
     def _on_frame(self, connection: Connection, frame: bytes) -> None:
+        """Take a frame, or let it wait while the log has too much to write before it."""
+        may_wait = connection.is_joined and not connection.is_log
+        if may_wait and (self._ledger.is_over or self._parked.holds(connection)):
+            if not self._parked.put(connection, frame):
+                self._metrics.refused.labels(Qualifier.LOG_UNAVAILABLE).inc()
+                self._cut(connection, Qualifier.LOG_UNAVAILABLE)
+        else:
+            self._take(connection, frame)
+
+    def _take(self, connection: Connection, frame: bytes) -> None:
+        """Read a frame; one that waited for its turn while its connection ended is nothing."""
+        if connection.id not in self._bus.connections:
+            return
+        connection.is_heard = connection.is_joined
         try:
             spans = frames.read_spans(frame)
             if connection.is_joined:
@@ -160,27 +180,29 @@ class Hub:
         except MalformedTone as problem:
             self._metrics.refused.labels(Qualifier.TONE_MALFORMED).inc()
             self._cut(connection, f"{Qualifier.TONE_MALFORMED}: {problem.message}")
-        except Full:
-            self._metrics.refused.labels(Qualifier.LOG_UNAVAILABLE).inc()
-            self._cut(connection, Qualifier.LOG_UNAVAILABLE)
 
     def _cut(self, connection: Connection, reason: str) -> None:
         """End a connection from our side. Its bee has a while to come back and offer again."""
         self._bus.reset(connection, reason)
         if connection.is_log:
             self._log_link.gone(connection)
+        elif connection.is_guest:
+            self._log_link.guest_left(connection)
         elif connection.instance is not None:
             self._recorder.say(router.cut(connection.instance))
 
     def _on_gone(self, connection: Connection) -> None:
         """A connection is over. A bee that is gone with it will not come back.
 
-        One whose hello we did not answer in time closes that connection and makes another: we
-        read of both at once, and must not give it up for the first.
+        One that did not hear our answer to its hello in time closes that connection and makes
+        another: we read of both at once, and must not give it up for the first. One that heard it
+        says so at once.
         """
         if connection.is_log:
             self._log_link.gone(connection)
-        elif connection.instance is not None and not connection.is_answered:
+        elif connection.is_guest:
+            self._log_link.guest_left(connection)
+        elif connection.instance is not None and not connection.is_heard:
             self._recorder.say(router.cut(connection.instance))
         elif connection.instance is not None:
             self._recorder.say(router.lost(connection.instance, is_door=connection.is_door))

@@ -295,6 +295,7 @@ class Link:
         settled = int(body.get("settled", 0))
         self._drop_settled(settled)
         self._unsent = deque(self.unsettled)
+        self._control.append(self._credit())  # it heard the answer: humd may call it gone now
         epoch, client, humd = (str(body[key]) for key in ("epoch", "client", "humd"))
         return Joined(epoch, client, humd, settled, body.get("resumed") is True)
 

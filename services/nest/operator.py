@@ -11,7 +11,7 @@ lock, and the next waits for it.
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from typing import Any
 
 import anyio
@@ -48,10 +48,11 @@ class AskOver(LocalError):
 class Operator:
     """A joined session; made by `operator`."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, *, visits: bool) -> None:
         identity = load_or_mint_identity(paths.operator_key, prefix="fbee")
         hello = Hello(roles=(ROLE,), hive=ROLE, version=HUM_VERSION)
-        self.bee = Bee(identity, hello, paths.bus_endpoint, Registry(), watcher=self)
+        body = {**hello.body(str(identity.hid)), "visit": visits}
+        self.bee = Bee(identity, lambda: body, paths.bus_endpoint, Registry(), watcher=self)
         self._refused: dict[int, str] = {}
 
     async def asks(self) -> list[Ask]:
@@ -60,8 +61,11 @@ class Operator:
         await self.bee.send(Tone(chi=LinkChi.VITALS, rid=rid, body={"ask": "asks"}))
         with anyio.move_on_after(ANSWER_SECONDS):
             async for tone in self.bee.inbox:
-                if tone.rid == rid and isinstance(found := tone.body.get("asks"), list):
+                if tone.rid != rid:
+                    continue
+                if isinstance(found := tone.body.get("asks"), list):
                     return found
+                raise LocalError(str(tone.body.get("refused")), hint="hum status")
         raise DaemonAbsent("humd did not answer", hint="hum status; hum logs humd")
 
     async def find(self, number: int) -> Ask | None:
@@ -110,15 +114,18 @@ def _over(ask: Ask) -> AskOver:
 
 
 @asynccontextmanager
-async def operator(paths: Paths) -> AsyncIterator[Operator]:
+async def operator(paths: Paths, *, visits: bool = False) -> AsyncIterator[Operator]:
     """Join as the operator for as long as the block runs.
+
+    One that only `visits` may ask and decides nothing: the log has nothing of it, and it need not
+    wait for others who speak as the operator.
 
     Raises `DaemonAbsent` when humd does not answer, `HelloRefused` when the key is not its own.
     """
     if not _is_served(paths):
         raise DaemonAbsent("humd does not run", hint="hum up")
-    async with _turn(paths):
-        session = Operator(paths)
+    async with nullcontext() if visits else _turn(paths):
+        session = Operator(paths, visits=visits)
         try:
             async with anyio.create_task_group() as tasks:
                 with anyio.move_on_after(JOIN_SECONDS) as joining:

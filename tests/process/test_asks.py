@@ -22,6 +22,7 @@ from tests.support.stack import CORE, Stack
 
 from nest.identity import load_identity
 from nest.operator import operator
+from thrum.tones import Tone
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
@@ -216,6 +217,7 @@ def test_asks_survive_the_death_of_every_process(home: Path) -> None:
                 decide(stack, before[1])
                 assert again.read_until("release-permit", askId="door")["decision"] == "allow"
 
+                stack.wait_bee("sidecar")
                 page_says(stack, "GET", "/api/asks")
                 stack.kill("sidecar")
                 stack.wait_for(lambda: "sidecar" not in stack.hives(), "that humd noticed")
@@ -328,3 +330,25 @@ def test_the_operators_key_is_private(stack: Stack) -> None:
 
     assert stack.paths.operator_key.stat().st_mode & 0o777 == 0o600
     assert stack.paths.operator_key.stat().st_uid == os.geteuid()
+
+
+def test_looking_at_the_asks_leaves_nothing_in_the_log(stack: Stack) -> None:
+    with turn(stack, "looked") as (worker, _):
+        asks_for(worker, "looked", "ask-1")
+        before = len(stack.events())
+
+        listed = run(stack, "asks", "--json")
+
+        assert listed.returncode == 0, listed.stderr
+        assert "looked" in [orjson.loads(line)["sid"] for line in listed.stdout.splitlines()]
+        assert len(stack.events()) == before
+
+
+async def test_one_that_only_visits_decides_nothing(stack: Stack) -> None:
+    async with operator(stack.paths, visits=True) as session:
+        number = await session.bee.send(Tone(chi="release-permit", sid="s", body={"askId": "a"}))
+
+        assert await session.asks() is not None
+
+    assert number == 1
+    assert "a" not in [event["body"].get("askId") for event in stack.events()]

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from tests.support.bees import bee_named
 from tests.support.humd import Humd
 from tests.support.stack import Stack
 
+from humd.edge.ledger import HELD_PARCELS_MAX
 from nest.bee import Bee
 from nest.link import UNSETTLED_PARCELS_MAX
 from thrum.chi import LinkChi
@@ -32,6 +34,8 @@ def stack() -> Iterator[Stack]:
 
 
 BEES = 20
+WINDOWS = 18
+"""Bees whose unsettled parcels together are more than humd holds for the log."""
 
 
 def descriptors() -> int:
@@ -181,3 +185,36 @@ async def test_a_lone_parcel_is_confirmed_though_nothing_else_is_said(home: Path
             credit = await anyio.to_thread.run_sync(humd.read, LinkChi.CREDIT)
             tasks.cancel_scope.cancel()
     assert credit.body == {"count": 1, "cursor": 7}
+
+
+async def test_a_log_that_stands_still_makes_full_windows_wait_and_nobody_reconnect(
+    stack: Stack,
+) -> None:
+    """More than humd holds for the log waits unread; whoever sent it is neither cut nor refused."""
+    assert WINDOWS * UNSETTLED_PARCELS_MAX > HELD_PARCELS_MAX
+    bees = [bee_named(stack, f"worker-{number}", "worker") for number in range(WINDOWS)]
+    async with anyio.create_task_group() as tasks:
+        for bee in bees:
+            await tasks.start(bee.run)
+        stack.send_signal("thehum", signal.SIGSTOP)
+        for bee in bees:
+            for _ in range(UNSETTLED_PARCELS_MAX):
+                bee.post(Tone(chi="perf-mark", body={"mark": "m"}))
+            await anyio.lowlevel.checkpoint()
+        late = bee_named(stack, "late", "asker")
+        tasks.start_soon(late.run)
+        stack.send_signal("thehum", signal.SIGCONT)
+        for bee in bees:
+            await bee.settled()
+        await late.joined()
+        tasks.cancel_scope.cancel()
+
+    marks = [event for event in stack.events() if event["chi"] == "perf-mark"]
+    assert len(marks) == WINDOWS * UNSETTLED_PARCELS_MAX
+    assert len({(event["body"]["@via"]["client"], event["rid"]) for event in marks}) == len(marks)
+    assert [joins(bee) for bee in bees] == [1] * WINDOWS
+    assert "log.unavailable" not in stack.log("humd")
+
+
+def joins(bee: Bee) -> int:
+    return int(bee._joins.value)

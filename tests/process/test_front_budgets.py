@@ -9,21 +9,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import anthropic
+import anyio
 import httpx
 import openai
 import orjson
 import pytest
 from tests.support.front import events_of, port_of, serving
 from tests.support.stack import QUIET_SETTINGS, Stack
-from tests.support.upstream import Answer, ScriptedUpstream
+from tests.support.upstream import Answer, Fault, ScriptedUpstream
 
 pytestmark = pytest.mark.process
 
-ALLOWED, ASKED = 50, 200
+ALLOWED, ASKED, LEFT = 50, 200, 5
 MODEL = "test-model"
 BUDGETS = [
     {"limit": f"{ALLOWED} requests/day", "agent": "crowd"},
     {"limit": f"{ALLOWED} requests/month", "agent": "killed"},
+    {"limit": f"{ALLOWED} requests/month", "agent": "storm"},
     {"limit": "0.5 usd/day", "agent": "rich", "each": "agent"},
     {"limit": "1 usd/day", "model": "unpriced"},
     {"limit": "1 requests/day", "schedule": "nightly"},
@@ -98,30 +100,41 @@ def request(number: int) -> tuple[str, dict[str, Any]]:
     return path, {"model": MODEL, "stream": stream, **body}
 
 
-async def crowd(url: str, agent: str, count: int) -> list[httpx.Response]:
-    """So many requests at once."""
+async def crowd(url: str, agent: str, count: int, *, leave: int = 0) -> list[httpx.Response]:
+    """So many requests at once; the last ones that have no answer are left. The other answers."""
     limits = httpx.Limits(max_connections=ASKED)
     headers = {"x-hum-agent": agent}
     async with httpx.AsyncClient(
         base_url=url, timeout=30, limits=limits, headers=headers
     ) as client:
+        answers: list[httpx.Response] = []
+        async with anyio.create_task_group() as tasks:
 
-        async def ask(number: int) -> httpx.Response:
-            path, body = request(number)
-            return await client.post(path, json=body)
+            async def ask(number: int) -> None:
+                path, body = request(number)
+                answers.append(await client.post(path, json=body))
+                if len(answers) == count - leave:
+                    tasks.cancel_scope.cancel()
 
-        return await asyncio.gather(*map(ask, range(count)))
+            for number in range(count):
+                tasks.start_soon(ask, number, name="crowd")
+        return answers
 
 
 async def test_of_200_at_once_exactly_those_that_the_budget_allows_are_admitted(
     stack: Stack, upstream: ScriptedUpstream
 ) -> None:
-    """Features D12: in all dialects, streamed and not, answered, failed and retried."""
+    """Features D12: in all dialects, streamed and not, answered, failed, retried and left."""
     upstream.forget()
-    upstream.script(*[Answer(status=500, message="no")] * 5)
+    upstream.script(
+        *[Answer(status=500, message="no") for _ in range(5)],
+        *[Answer(fault=Fault.HANG_IN_TEXT) for _ in range(LEFT)],
+        *[Answer(pieces=("a", "b"), fault=Fault.RESET_IN_TEXT) for _ in range(5)],
+    )
 
-    answers = await crowd(f"http://127.0.0.1:{port_of(stack)}", "crowd", ASKED)
+    answers = await crowd(f"http://127.0.0.1:{port_of(stack)}", "crowd", ASKED, leave=LEFT)
 
+    assert len(answers) == ASKED - LEFT
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses[429] == ASKED - ALLOWED
     refused = [answer for answer in answers if answer.status_code == 429]
@@ -135,8 +148,39 @@ async def test_of_200_at_once_exactly_those_that_the_budget_allows_are_admitted(
         if event["chi"] == "prompt" and event["body"]["account"].get("agent") == "crowd"
     ]  # fmt: skip
     assert len(prompts) == ALLOWED
+    stack.wait_for(lambda: shown(stack, "crowd")["running"] == 0, "end of all that ran")
     row = shown(stack, "crowd")
-    assert (row["requests"], row["running"], row["held_tokens"]) == (ALLOWED, 0, 0)
+    assert (row["requests"], row["cancelled"], row["held_tokens"]) == (ALLOWED, LEFT, 0)
+    told = hum(stack, "hum", prompts[0]["rid"])  # the id that the client was told
+    assert told["sid"] == prompts[0]["sid"]
+
+
+async def test_a_budget_holds_while_humd_is_killed_in_the_middle(
+    fresh: Stack, upstream: ScriptedUpstream
+) -> None:
+    """Features D12: the number shown is the number enforced."""
+    upstream.forget()
+    stack, url = fresh, f"http://127.0.0.1:{port_of(fresh)}"
+
+    def admitted() -> int:
+        return sum(
+            event["chi"] == "prompt" and event["body"]["account"].get("agent") == "storm"
+            for event in events_of(stack)
+        )
+
+    async def storm() -> None:
+        await asyncio.to_thread(stack.wait_for, lambda: admitted() >= 10, "some of them")
+        await asyncio.to_thread(stack.kill, "humd")
+        await asyncio.to_thread(stack.start, "humd")
+
+    answers, _ = await asyncio.gather(crowd(url, "storm", ASKED), storm())
+
+    assert {answer.status_code for answer in answers} <= {200, 429, 502, 503, 529}
+    stack.wait_for(lambda: is_answering(stack), "answer after humd was killed")
+    assert admitted() <= ALLOWED
+    assert shown(stack, "storm")["requests"] == admitted()
+    await crowd(url, "storm", ASKED)
+    assert shown(stack, "storm")["requests"] == admitted() == ALLOWED
 
 
 def test_each_dialect_is_refused_in_its_own_shape(stack: Stack) -> None:

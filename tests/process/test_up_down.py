@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 
 import orjson
@@ -225,12 +226,29 @@ def test_in_the_foreground_sigterm_ends_everything_with_0(home: Home) -> None:
     assert survivors(home) == []
 
 
+def pointed(home: Home, client: str) -> tuple[list[str], dict[str, str]]:
+    """What a client that `hum run` starts gets: its arguments, and its variables."""
+    program = home.directory / "clients" / client
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\n"
+        "print(json.dumps([sys.argv[1:], dict(os.environ)]))\n"
+    )
+    program.chmod(0o700)
+    path = f"{program.parent}:{home.environ['PATH']}"
+    started = home.hum("run", client, "exec", "x", PATH=path)
+    assert started.returncode == 0, started.stderr
+    arguments, environ = orjson.loads(started.stdout)
+    return arguments, environ
+
+
 def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> None:
     """Experience 2: up, ask, down, up again with the same identity, nothing left."""
     first = home.json("up", "--root", str(home.directory / "run"))
     begun = home.json("status")
     scout = home.json("bee", "scout")
     answer = home.hum("ask", "--model", "scout", "say hi")
+    clients = {name: pointed(home, name) for name in ("codex", "opencode", "aider")}
     door = subprocess.run(
         [sys.executable, "-P", "-c", "from hum.__main__ import humctl; humctl()", "health"],
         env=home.environ,
@@ -248,6 +266,20 @@ def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> 
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip()
     assert "scout" in answer.stderr
+    arguments, told = clients["codex"]
+    assert arguments[0::2] == ["-c", "-c", "exec"]
+    assert arguments[1] == 'model_provider="hum"'
+    provider = tomllib.loads(arguments[3])["model_providers"]["hum"]
+    assert provider == {
+        "name": "hum", "base_url": told["OPENAI_BASE_URL"], "env_key": "OPENAI_API_KEY",
+        "wire_api": "responses",
+    }  # fmt: skip
+    config = orjson.loads(clients["opencode"][1]["OPENCODE_CONFIG_CONTENT"])["provider"]["hum"]
+    assert (list(config["models"]), config["options"]["baseURL"]) == (
+        ["scout"], told["OPENAI_BASE_URL"],
+    )  # fmt: skip
+    assert clients["aider"][1]["OPENAI_API_BASE"] == told["OPENAI_BASE_URL"]
+    assert clients["aider"][0] == ["exec", "x"]
     assert door.returncode == 0, door.stderr
     assert {one["name"] for one in status["services"] if one["state"] == "running"} == {
         *SERVICES, "orch",

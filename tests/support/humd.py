@@ -45,6 +45,7 @@ class Humd:
             hello = self.read(Chi.HELLO)
         welcome = {"epoch": "e", "client": "c", "humd": hello.sender, "settled": 0}
         self.send(Header(Chi.BREATH), welcome)
+        assert self.read(LinkChi.CREDIT).body["count"] == 0
         self.hello = hello.body
         return hello.body
 

@@ -45,6 +45,10 @@ _ONLY_PROVEN = frozenset({"door", "log", "operator", "sidecar", ENSEMBLE})
 """Roles that need a proven hid; nobody behind a door has them."""
 
 
+SEE_ASKS = frozenset({"operator", "sidecar"})
+"""Roles that may list every permission-ask."""
+
+
 @dataclass(slots=True)
 class Client:
     """One connection of a bee, or what is left of it while adrift."""
@@ -103,7 +107,7 @@ class Client:
     @property
     def sees_asks(self) -> bool:
         """Whether it may list every permission-ask: the operator, and the page that shows them."""
-        return bool(self.roles & {"operator", "sidecar"})
+        return bool(self.roles & SEE_ASKS)
 
     @property
     def peer(self) -> str | None:

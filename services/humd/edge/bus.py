@@ -103,7 +103,6 @@ class Bus:
         False when some of what it has not seen is no longer here; then it is cut off.
         """
         assert connection.instance is not None
-        connection.is_answered = True
         outbox = self._outboxes.setdefault(connection.instance, Outbox())
         if not outbox.resume(cursor):
             self._overflow(connection)

@@ -27,12 +27,17 @@ class Connection:
     """Set once the hello was believed."""
     is_joined: bool = False
     """Set once the hello is durable and answered."""
-    is_answered: bool = False
-    """Whether its hello was ever answered: if not, its bee may have given up waiting, and live."""
+    is_heard: bool = False
+    """Whether its bee said anything after its hello was answered: if not, it may have given up
+    waiting, and live."""
     is_log: bool = False
     is_door: bool = False
     is_ensemble: bool = False
     """Whether the others that it speaks for are humds."""
+    is_guest: bool = False
+    """Whether it joined while the log is read-only: it may ask, and is in no state and no log."""
+    visits_as: frozenset[str] | None = None
+    """Roles of one that only asks something and goes: it never joins."""
     is_resumed: bool = False
     """Whether humd still knew the instance when it said hello."""
     feeds: str | None = None

@@ -3,7 +3,7 @@
 Batches are numbered within this start of humd (`epoch`) and pipelined: while one is being written
 the next fills up. thehum appends each (epoch, batch) exactly once, however often it is offered, so
 after a loss we simply offer again what it has not confirmed. Holds at most `HELD_PARCELS_MAX`;
-then new work is refused, and at the end connections are reset, so that bees offer again later.
+then what comes waits unread (`parked`).
 """
 
 from collections import deque

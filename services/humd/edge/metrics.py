@@ -3,6 +3,7 @@
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.ledger import Ledger
+from humd.edge.parked import Parked
 from nest.metrics import Registry
 from thrum.tones import Body
 
@@ -17,6 +18,9 @@ class Metrics:
         self.refused = registry.counter("hum_tones_refused_total", "Tones refused.", ("reason",))
         self._overflows = registry.counter(
             "hum_outbox_overflows_total", "Bees cut off as too slow."
+        )
+        self._parked = registry.counter(
+            "hum_frames_parked_total", "Frames that waited because the log was too far behind."
         )
         self._undelivered = registry.counter(
             "hum_undelivered_total", "Parcels that their bee will not get.", ("reason",)
@@ -33,12 +37,15 @@ class Metrics:
         """One more tone of this chi was taken."""
         self._counts[chi] = self._counts.get(chi, 0) + 1
 
-    def vitals(self, state: State, ledger: Ledger, bus: Bus, *, catch_ups: int) -> Body:
+    def vitals(
+        self, state: State, ledger: Ledger, bus: Bus, *, catch_ups: int, parked: Parked
+    ) -> Body:
         """The snapshot that goes to the sidecar."""
         for chi, count in self._counts.items():
             self._tones.labels(chi).inc(count)
         self._counts.clear()
         self._overflows.inc(bus.overflows - self._overflows.value)
+        self._parked.inc(parked.count - self._parked.value)
         for reason, count in bus.undelivered.items():
             self._undelivered.labels(reason).inc(count)
         bus.undelivered.clear()
@@ -55,6 +62,7 @@ class Metrics:
             "links": state.clients.links_known,
             "numbers": state.sessions.numbers_known,
             "outboxes": bus.outbox_count,
+            "parked": len(parked),
             "owed": bus.owed_parcels,
             "rids": state.clients.rids_known,
             "sessions": len(state.sessions.by_sid),

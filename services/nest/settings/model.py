@@ -296,6 +296,12 @@ class FsSettings:
     instances: tuple[FsInstance, ...] = ()
     """Further processes of the file tools, each with its roots; at most 16."""
 
+    @property
+    def all_roots(self) -> tuple[Root, ...]:
+        """The roots of all processes, each once."""
+        further = (root for one in self.instances for root in one.roots)
+        return tuple(dict.fromkeys((*self.roots, *further)))
+
     def of(self, instance: str) -> "FsSettings | None":
         """What one of `instances` may touch; None when there is none of that name."""
         for one in self.instances:

@@ -18,7 +18,7 @@ WRITE_BYTES_HIGH = 256 * 1024
 """Bytes handed to the transport before lines wait in the outbox instead."""
 READ_BYTES_MAX = 16 * 1024
 """Bytes taken from one client at once; one buffer serves all, its bytes are copied out."""
-LINES_PER_TURN = 64
+LINES_PER_TURN = 40
 """Lines of one client handled before others get their turn."""
 BYTES_PER_TURN = 64 * 1024
 """Bytes of them: the line that reaches it is the last of its turn."""
@@ -150,12 +150,14 @@ class Connection(asyncio.BufferedProtocol):
         """Hand some of the waiting lines to the door; then read on, or wait for the next turn."""
         self._is_turn_due = False
         noise = size = 0
+        went_on = True
         for _ in range(min(LINES_PER_TURN, len(self._lines))):
-            if not self._door.has_room:
+            if went_on and not self._door.has_room:  # what leads nowhere needs none
                 self._wait(self._door.wait_for_room)
                 return
             line = self._lines.popleft()
-            noise += not self._door.take(self, line)
+            went_on = self._door.take(self, line)
+            noise += not went_on
             size += len(line or b"")
             if size >= BYTES_PER_TURN:
                 break

@@ -53,12 +53,17 @@ def numbers(link: Link) -> list[int]:
 
 
 def join(link: Link, settled: int = 0, **more: Any) -> list[object]:
-    """Open a connection and have humd answer both greetings."""
+    """Open a connection, have humd answer both greetings, and pass over the word that says so."""
     link.opened()
     taken(link)
     link.receive(parcel("breath", {"nonce": "n"}))
     taken(link)
-    return list(link.receive(parcel("breath", {**WELCOME, "settled": settled, **more})))
+    joined: list[object] = list(
+        link.receive(parcel("breath", {**WELCOME, "settled": settled, **more}))
+    )
+    ((heard, body),) = parcels(link._control.pop())
+    assert (heard.chi, body["count"]) == ("credit", 0)
+    return joined
 
 
 def offer(link: Link, count: int = 1) -> None:

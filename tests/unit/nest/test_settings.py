@@ -402,6 +402,7 @@ def test_an_instance_of_the_file_tools_has_what_it_says_and_else_what_all_have(
     assert wide is not None
     assert wide.shell.hosts == ("pypi.org",)
     assert fs.of("nobody") is None
+    assert [root.path for root in fs.all_roots] == ["/code", "/run", f"{paths.home}/notes"]
 
 
 @pytest.mark.parametrize(
