@@ -43,9 +43,14 @@ class Reader:
             self._enter(place.root, directory)
         handle = os.open(name, READ_FLAGS, dir_fd=self._handle)
         try:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.ENXIO, "not a regular file", place.path)
-            return os.read(handle, BLOCK_BYTES)
+            expected = min(status.st_size + 1, BLOCK_BYTES)
+            content = os.read(handle, expected)
+            if len(content) == expected:  # it is longer than it said
+                content += os.read(handle, BLOCK_BYTES - expected)
+            return content
         finally:
             os.close(handle)
 

@@ -130,6 +130,11 @@ class Roots:
         """The roots, in the order of the settings."""
         return self._roots
 
+    @property
+    def handles(self) -> list[int]:
+        """The descriptors that all opening starts from."""
+        return [root.handle for root in self._roots]
+
     def absolute(self, asked: str, cwd: str | None = None) -> str:
         """The absolute path a call means, as text."""
         if not self._roots:
@@ -219,6 +224,12 @@ class Roots:
     def is_denied(self, resolved: str) -> bool:
         """Whether an absolute path equals or lies below a denied entry."""
         return any(paths.contains(entry, resolved) for entry in self._denied)
+
+    def denied_names(self, directory: str) -> Iterator[str]:
+        """The names in a directory that is not denied itself which are denied entries."""
+        for entry in self._denied:
+            if paths.parent(entry) == directory:
+                yield entry.rpartition("/")[2]
 
     def is_denied_id(self, device: int, inode: int) -> bool:
         """Whether an object is itself a denied entry, whatever name it was reached by."""

@@ -32,14 +32,20 @@ class Resolved:
         return self.found.targets
 
 
-def resolve(roots: Roots, asked: str, cwd: str | None, *, watch: Watch) -> Resolved:
-    """Find the files; an existing path wins over a glob. Raises `Refusal`."""
+def resolve(
+    roots: Roots, asked: str, cwd: str | None, *, watch: Watch, with_sizes: bool = True
+) -> Resolved:
+    """Find the files; an existing path wins over a glob. Raises `Refusal`.
+
+    Those of a directory have no size unless asked for.
+    """
     try:
         with roots.open(asked, cwd) as opened:
             if not opened.is_directory:
                 return Resolved(Found([_target(asked, opened)]), True, asked)
             shown = asked.rstrip("/") or "/"
-            return Resolved(walks.walk(roots, opened, shown=shown, watch=watch), False, shown)
+            found = walks.walk(roots, opened, shown=shown, watch=watch, with_sizes=with_sizes)
+            return Resolved(found, False, shown)
     except Refusal as refusal:
         if refusal.code is not Code.NOT_FOUND:
             raise

@@ -7,9 +7,9 @@ may be touched.
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import attrgetter
 
 from humfs.core import paths
 from humfs.core.globs import Glob, State
@@ -22,6 +22,8 @@ FILES_MAX = 50_000
 ENTRIES_MAX = 100_000
 """Entries read of one directory."""
 DEPTH_MAX = 30
+ENTRIES_PER_QUESTION = 64
+"""Entries of a directory between two questions whether the time is over."""
 
 SKIPPED = frozenset(("node_modules", "dist", "build", "target", "coverage", "venv", "__pycache__"))
 """Directories not entered on the way, besides those whose name starts with a dot."""
@@ -29,15 +31,16 @@ SKIPPED = frozenset(("node_modules", "dist", "build", "target", "coverage", "ven
 _STEP_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double what a walk takes to make one
 class Target:
     """A file that a call's path means."""
 
     path: str
     """As shown: what was asked for, and the way from there."""
     place: Place
-    size: int
-    changed_ns: int
+    size: int = 0
+    """In bytes; this and the next 0 when the walk was not asked for them."""
+    changed_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -49,15 +52,17 @@ class Found:
     """Why the walk ended early; empty when it is complete."""
 
 
-def walk(roots: Roots, opened: Opened, *, shown: str, watch: Watch) -> Found:
+def walk(
+    roots: Roots, opened: Opened, *, shown: str, watch: Watch, with_sizes: bool = True
+) -> Found:
     """Every file below a directory, by path."""
-    return _Walk(roots, watch, None).run(opened, shown, frozenset())
+    return _Walk(roots, watch, None, with_sizes).run(opened, shown, frozenset())
 
 
 def glob(roots: Roots, opened: Opened, pattern: Glob, *, watch: Watch) -> Found:
     """The files below a directory that a glob takes, newest first, ties by path."""
     shown = pattern.base if pattern.base == "/" else pattern.base.rstrip("/")
-    found = _Walk(roots, watch, pattern).run(opened, shown, pattern.start())
+    found = _Walk(roots, watch, pattern, with_sizes=True).run(opened, shown, pattern.start())
     found.targets.sort(key=lambda target: (-target.changed_ns, target.path))
     return found
 
@@ -69,6 +74,7 @@ class _Walk:
     roots: Roots
     watch: Watch
     glob: Glob | None
+    with_sizes: bool
     found: Found = field(default_factory=Found)
 
     def run(self, opened: Opened, shown: str, state: State) -> Found:
@@ -78,33 +84,44 @@ class _Walk:
     def _directory(
         self, handle: int, place: Place, shown: str, *, state: State, depth: int
     ) -> None:
-        for entry in self._entries(handle, place):
-            if self._is_over():
+        root, targets = place.root, self.found.targets
+        below = "" if place.relative == "." else f"{place.relative}/"
+        here = paths.join(shown, "")
+        for number, entry in enumerate(self._entries(handle, place)):
+            is_asked = number % ENTRIES_PER_QUESTION == 0 or len(targets) >= FILES_MAX
+            if is_asked and self._is_over():
                 return
-            inner = Place(
-                place.root, paths.below(place.root.path, paths.join(place.path, entry.name))
-            )
-            path = paths.join(shown, entry.name)
+            name = entry.name
+            inner, path = Place(root, below + name), here + name
             if entry.is_dir(follow_symlinks=False):
-                self._enter(handle, entry.name, inner, path, state=state, depth=depth + 1)
-            elif self.glob is None or self.glob.takes(state, entry.name):
+                self._enter(handle, name, inner, path, state=state, depth=depth + 1)
+                if self._is_over():
+                    return
+            elif self.glob is None or self.glob.takes(state, name):
                 self._take(entry, inner, path)
 
-    def _entries(self, handle: int, place: Place) -> Iterator[os.DirEntry[str]]:
+    def _entries(self, handle: int, place: Place) -> list[os.DirEntry[str]]:
+        """What is in a directory and not denied, by name."""
         with os.scandir(handle) as listed:
             entries = list(islice(listed, ENTRIES_MAX + 1))
         if len(entries) > ENTRIES_MAX:
             entries.pop()
             self._stop(f"a directory has more than {ENTRIES_MAX} entries")
+        denied = frozenset(self.roots.denied_names(place.path))
         inodes = self.roots.denied_inodes
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if self.roots.is_denied(paths.join(place.path, entry.name)):
-                continue
-            if entry.inode() in inodes:
-                status = entry.stat(follow_symlinks=False)
-                if self.roots.is_denied_id(status.st_dev, status.st_ino):
-                    continue
-            yield entry
+        if denied or inodes:
+            entries = [one for one in entries if not self._is_denied(one, denied, inodes)]
+        return sorted(entries, key=attrgetter("name"))
+
+    def _is_denied(
+        self, entry: os.DirEntry[str], names: frozenset[str], inodes: frozenset[int]
+    ) -> bool:
+        if entry.name in names:
+            return True
+        if entry.inode() not in inodes:
+            return False
+        status = entry.stat(follow_symlinks=False)
+        return self.roots.is_denied_id(status.st_dev, status.st_ino)
 
     def _enter(
         self, handle: int, name: str, place: Place, shown: str, *, state: State, depth: int
@@ -128,6 +145,9 @@ class _Walk:
             os.close(inner)
 
     def _take(self, entry: os.DirEntry[str], place: Place, shown: str) -> None:
+        if not self.with_sizes and entry.is_file(follow_symlinks=False):
+            self.found.targets.append(Target(shown, place))
+            return
         try:
             if entry.is_symlink():
                 place = self.roots.place(place.path)

@@ -1,7 +1,7 @@
 """Searches by content: the lines that match a pattern, each with the symbol it is in."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 from humfs.core import patterns, views
 from humfs.core.languages import is_parsed, language_of
@@ -9,10 +9,11 @@ from humfs.core.languages.language import ParseStopped
 from humfs.core.symbols import Outline
 from humfs.core.text import UTF8_MARK, Text, decode, is_binary, is_utf16
 from humfs.edge import files
+from humfs.edge.copies import Said
 from humfs.edge.roots import refused_by_system
 from humfs.edge.walks import Target
 from humfs.errors import Refusal
-from humfs.tools.sources import SYMBOL_BYTES_MAX, Binary, Sources
+from humfs.tools.sources import Binary, Sources
 from thrum.tones import Body
 
 UTF16_BYTES_MAX = 20 * 1024 * 1024
@@ -29,13 +30,22 @@ ENDING_CHARS = 300
 
 def show_pattern(sources: Sources, pattern: str, *, cap: int) -> tuple[views.Page, Body]:
     """Show the lines that match; none is no error. Raises `Refusal` for a bad pattern."""
-    page, search = views.Page(cap), _Search(sources, patterns.compiled(pattern))
-    for at in sources.each():
-        search.file(at)
-    search.flush()
-    hits = search.counts.total()
-    page.add(f"[{hits} match(es) across {len(search.counts)} file(s)]")
-    _show(page, _Places(sources, search.kept), total=hits)
+    page, expression = views.Page(cap), patterns.compiled(pattern)
+
+    def work(own: Sources, part: range) -> Said:
+        search = _Search(own, expression)
+        for at in own.each(part):
+            search.file(at)
+        search.flush()
+        kept = [[at, *astuple(hit)] for at, hit in search.kept]
+        return [kept, search.counts.total(), len(search.counts)]
+
+    kept, hits, files_hit = list[tuple[int, patterns.Hit]](), 0, 0
+    for some, count, files_count in sources.shared(range(len(sources.targets)), work):
+        kept += [(at, patterns.Hit(*hit)) for at, *hit in some[: HITS_KEPT_MAX - len(kept)]]
+        hits, files_hit = hits + count, files_hit + files_count
+    page.add(f"[{hits} match(es) across {files_hit} file(s)]")
+    _show(page, _Places(sources, kept), total=hits)
     return sources.end(page, hits)
 
 
@@ -56,9 +66,7 @@ class _Search:
         target = self.sources.targets[at]
         try:
             head = self.sources.reader.head(target.place)
-            if is_utf16(head) and target.size <= UTF16_BYTES_MAX:
-                with self.sources.roots.open_place(target.place) as opened:
-                    content = files.read_whole(opened, bytes_max=2 * UTF16_BYTES_MAX)
+            if is_utf16(head) and (content := self._utf16(target)) is not None:
                 self._add(at, 1, decode(content).source)
             elif is_binary(head):
                 self.sources.skipped.add(target.path)
@@ -70,6 +78,13 @@ class _Search:
             if self.sources.resolved.is_single:
                 raise refused_by_system(target.path, trouble) from trouble
             self.sources.skipped.add(target.path)
+
+    def _utf16(self, target: Target) -> bytes | None:
+        """A file's content, which cannot be searched in pieces; None when it is too large."""
+        with self.sources.roots.open_place(target.place) as opened:
+            if opened.status.st_size > UTF16_BYTES_MAX:
+                return None
+            return files.read_whole(opened, bytes_max=2 * UTF16_BYTES_MAX)
 
     def flush(self) -> None:
         """Search what is gathered."""
@@ -160,8 +175,7 @@ class _Places:
         return f" [{views.clean_name(symbol.described)}]" if symbol else ""
 
     def _parsed(self, target: Target) -> tuple[Text | None, Outline | None]:
-        too_large = target.size > SYMBOL_BYTES_MAX
-        if not is_parsed(target.path) or too_large or self.sources.watch.wants_stop():
+        if not is_parsed(target.path) or self.sources.watch.wants_stop():
             return None, None
         try:
             text = self.sources.decoded(target)

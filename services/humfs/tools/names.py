@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from humfs.core import anchors, lookup, ranking, views
 from humfs.core.languages import is_code, is_parsed, language_of
 from humfs.core.text import Span, holds_each
+from humfs.edge.copies import Said
 from humfs.edge.targets import Resolved
 from humfs.edge.walks import Target
 from humfs.errors import Code, Refusal
@@ -51,8 +52,7 @@ def show_query(sources: Sources, query: str, *, cap: int) -> tuple[views.Page, B
             if is_full and found.better(rank) >= min(shown, MANY_RESULTS):
                 page.note(f"[{left} file(s) were not parsed: they hold weaker results only]")
                 return sources.end(page, found.count)
-        for ranked in _ranked(sources, groups[rank], query):
-            found.add(ranked)
+        _rank(sources, groups[rank], query, found)
     if not found.count:
         raise _not_found(sources, "query", query)
     page, _ = _page(sources, found, cap=cap)
@@ -64,7 +64,8 @@ def _page(sources: Sources, found: "_Found", *, cap: int) -> tuple[views.Page, i
     page, best, shown = views.Page(cap), found.sorted(), 0
     for ranked in best:
         section = _section(sources, ranked)
-        if section is None or not _shows(sources, ranked.target, page, section, cap // 4):
+        target = sources.targets[ranked.at]
+        if section is None or not _shows(sources, target, page, section, cap // 4):
             break
         shown += 1
     rows = [f"{one.path} — {one.label} L{one.line}" for one in best[shown:]]
@@ -78,7 +79,8 @@ class _Ranked:
     score: ranking.Score
     path: str
     line: int
-    target: Target = field(compare=False)
+    at: int = field(compare=False)
+    """The position of its file."""
     span: Span = field(compare=False)
     label: str = field(compare=False)
 
@@ -137,43 +139,59 @@ def _sections(sources: Sources, path: str) -> Iterator[tuple[Target, views.Secti
                 yield target, views.Section(header, text, match.span, match.symbol, match.path)
 
 
-def _by_rank(sources: Sources, query: str) -> dict[int, list[Target]]:
-    """The files that are parsed, by the best rank that a symbol in them can have."""
-    hint, groups = ranking.hint(query), {rank: list[Target]() for rank in ranking.RANKS}
+def _by_rank(sources: Sources, query: str) -> dict[int, list[int]]:
+    """The positions of files that are parsed, by the best rank a symbol in them can have."""
+    hint, groups = ranking.hint(query), {rank: list[int]() for rank in ranking.RANKS}
     for at in sources.each():
         target = sources.targets[at]
         text = sources.text(target) if is_parsed(target.path) else None
         if text is not None:
-            groups[hint.best(text.source)].append(target)
+            groups[hint.best(text.source)].append(at)
+            language_of(target.path, text.source)  # is there before this process is copied
     return groups
 
 
-def _ranked(sources: Sources, targets: list[Target], query: str) -> Iterator[_Ranked]:
-    """The symbols of some files that fit; until the time is over."""
-    for number, target in enumerate(targets):
-        if sources.watch.is_over:
-            left = len(targets) - number
-            reason = f"[incomplete: out of time with {left} file(s) left]"
-            sources.out_of_time = sources.out_of_time or reason
-            return
-        text = sources.text(target)
-        language = language_of(target.path, text.source) if text is not None else None
-        if text is None or language is None:
-            continue
+def _rank(sources: Sources, files: list[int], query: str, found: _Found) -> None:
+    """Take the symbols of some files that fit; until the time is over."""
+
+    def work(own: Sources, part: range) -> Said:
+        best = _Found()
+        for at in own.each(part):
+            for one in _ranked(own, files[at], query):
+                best.add(one)
+        kept = [
+            [one.score, one.path, one.line, one.at, one.span.start, one.span.end, one.label]
+            for one in best.sorted()
+        ]
+        return [best.count, kept]
+
+    for count, kept in sources.shared(range(len(files)), work):
+        for score, path, line, at, start, end, label in kept:
+            found.add(_Ranked(tuple(score), path, line, at, Span(start, end), label))
+        found.count += count - len(kept)
+
+
+def _ranked(sources: Sources, at: int, query: str) -> Iterator[_Ranked]:
+    """The symbols of a file that fit."""
+    target = sources.targets[at]
+    text = sources.text(target)
+    language = language_of(target.path, text.source) if text is not None else None
+    if text is not None and language is not None:
         for symbol in sources.outline(target, text, language):
             score = ranking.score(query, symbol)
             if score is not None:
                 line = text.first_line(symbol.full)
-                yield _Ranked(score, target.path, line, target, symbol.full, symbol.described)
+                yield _Ranked(score, target.path, line, at, symbol.full, symbol.described)
 
 
 def _section(sources: Sources, ranked: _Ranked) -> views.Section | None:
     """A result with its source, read again; None when the file has changed since."""
-    text = sources.text(ranked.target)
-    language = language_of(ranked.target.path, text.source) if text is not None else None
+    target = sources.targets[ranked.at]
+    text = sources.text(target)
+    language = language_of(target.path, text.source) if text is not None else None
     if language is None or text is None:
         return None
-    for symbol in sources.outline(ranked.target, text, language):
+    for symbol in sources.outline(target, text, language):
         if symbol.full == ranked.span:
             header = f"{ranked.path} — {ranked.label}"
             return views.Section(header, text, ranked.span, symbol, symbol.address)

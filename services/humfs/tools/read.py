@@ -106,17 +106,26 @@ class Read:
     def run(self, call: Call, watch: Watch) -> Result:
         """See `Tool.run`."""
         args = read_args(call.args)
-        resolved = resolve(self.roots, args.file_path, call.cwd, watch=watch)
-        page, metadata = self._answer(args, resolved, call.sid, watch)
+        is_search = bool(args.symbol or args.query or args.pattern)
+        resolved = resolve(
+            self.roots, args.file_path, call.cwd, watch=watch, with_sizes=not is_search
+        )
+        page, metadata = self._answer(args, resolved, call.sid, watch, is_search=is_search)
         if args.ignored:
             metadata["ignoredArgs"] = list(args.ignored)
         metadata["truncated"] = page.truncated
         return Result(output=page.text(), title=views.clean_name(args.title), metadata=metadata)
 
     def _answer(
-        self, args: ReadArgs, resolved: Resolved, sid: str | None, watch: Watch
+        self,
+        args: ReadArgs,
+        resolved: Resolved,
+        sid: str | None,
+        watch: Watch,
+        *,
+        is_search: bool,
     ) -> tuple[views.Page, Body]:
-        if not (args.symbol or args.query or args.pattern):
+        if not is_search:
             if resolved.is_single:
                 return self._file(resolved.targets[0], sid, watch)
             return self._files(resolved, watch)

@@ -1,6 +1,6 @@
 """The files of one search: read one after the other, until the time is over."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from humfs.core import views
@@ -8,7 +8,8 @@ from humfs.core.languages import is_parsed, language_of
 from humfs.core.languages.language import Language, ParseStopped
 from humfs.core.symbols import Outline
 from humfs.core.text import Text, decode, is_binary
-from humfs.edge import files
+from humfs.edge import copies, files
+from humfs.edge.copies import Said, processors
 from humfs.edge.reader import Reader
 from humfs.edge.roots import Roots, refused_by_system
 from humfs.edge.targets import Resolved
@@ -19,6 +20,10 @@ from thrum.tones import Body
 
 SYMBOL_BYTES_MAX = 5 * 1024 * 1024
 """Largest file that is parsed, or read for anchors."""
+FILES_PER_QUESTION = 8
+"""Files read between two questions whether the time is over."""
+SHARED_FILES_MIN = 500
+"""Fewer are not worth a copy of this process."""
 
 
 class Binary(Exception):
@@ -36,6 +41,8 @@ class Sources:
     skipped: set[str] = field(default_factory=set)
     """Binary, unreadable or too large files."""
     out_of_time: str = ""
+    left: int = 0
+    """Files left when the time was over."""
     shown: list[tuple[Target, str, bytes]] = field(default_factory=list)
     """What the answer shows in full: a file, the path of a place in it, and its bytes."""
 
@@ -49,15 +56,45 @@ class Sources:
         """Why the search is not complete; empty when it is."""
         return self.out_of_time or self.resolved.found.stopped
 
-    def each(self) -> Iterator[int]:
-        """The positions of the files, until the time is over."""
-        for at in range(len(self.targets)):
-            if self.watch.is_over:
-                every = len(self.targets)
-                reason = f"[incomplete: out of time after {at} of {every} files]"
-                self.out_of_time = self.out_of_time or reason
+    def each(self, part: range | None = None) -> Iterator[int]:
+        """The positions of the files, or of a part of them, until the time is over."""
+        positions = range(len(self.targets)) if part is None else part
+        for number, at in enumerate(positions):
+            if number % FILES_PER_QUESTION == 0 and self.watch.is_over:
+                self.ran_out(len(positions) - number)
                 return
             yield at
+
+    def ran_out(self, left: int) -> None:
+        """Note that the time was over with so many files left."""
+        self.left += left
+        self.out_of_time = f"[incomplete: out of time with {self.left} file(s) left]"
+
+    def shared(self, positions: range, work: Callable[["Sources", range], Said]) -> list[Said]:
+        """What `work` brings for the parts of some positions, by several processes if many.
+
+        Each works with sources of its own; what they had to leave out is noted here.
+        """
+        every = processors() if len(positions) >= SHARED_FILES_MIN else 1
+        size = -(-len(positions) // every) or 1
+        parts = [positions[at : at + size] for at in range(0, len(positions), size)]
+
+        def one(part: range) -> Said:
+            with Reader(self.roots) as reader:
+                own = Sources(self.roots, reader, self.resolved, self.watch)
+                said = work(own, part)
+            return [said, list(own.skipped), own.left, own.out_of_time]
+
+        brought = []
+        for said, skipped, left, out_of_time in copies.shared(
+            parts, one, keep=self.roots.handles, watch=self.watch
+        ):
+            brought.append(said)
+            self.skipped.update(skipped)
+            if left:
+                self.ran_out(left)
+            self.out_of_time = self.out_of_time or out_of_time
+        return brought
 
     def is_out_of_time(self, target: Target) -> bool:
         """Whether the time is over in the middle of a file; then the answer says so."""
