@@ -70,7 +70,8 @@ async def serve(context: Context, instance: str | None = None) -> None:
     memory = Memory()
     leases = LeaseFile(context.paths.leases)
     changes = Changes(roots, Writer(roots, journal), memory, landed, leases)
-    tools: list[Tool] = [Read(roots, memory), DoCode(changes), DoNoncode(changes)]
+    read = Read(roots, memory, output_chars_max=fs.output_chars_max)
+    tools: list[Tool] = [read, DoCode(changes), DoNoncode(changes)]
     lease = LeaseTool(roots, leases)
     way_out = context.paths.shell_proxy(instance) if fs.shell.hosts else None
     sandbox = Sandbox(roots, Masks(context.paths.masks), denied=fs.denied, way_out=way_out)

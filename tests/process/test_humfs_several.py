@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
 
 CALLS = 8
 """Calls at once; each of a conversation of its own, so that they are spread."""
+OUTPUT_CHARS = 2_000
 _NUMBERS = count()
 
 
@@ -40,6 +41,7 @@ def three(home: Path) -> Iterator[Stack]:
     """Two humfs with the same roots, and one with another that may only be read."""
     fs = {
         "roots": [{"path": str(home / "code")}],
+        "maxOutputChars": OUTPUT_CHARS,
         "instances": [
             {"name": "second"},
             {"name": "notes", "roots": [{"path": str(home / "notes"), "mode": "ro"}]},
@@ -254,6 +256,20 @@ def test_the_manifests_tell_who_has_which_roots(stack: Stack, home: Path) -> Non
         "humfs-second": [{"path": code, "mode": "rw"}],
         "humfs-notes": [{"path": notes, "mode": "ro"}],
     }
+
+
+@pytest.mark.parametrize("folder", ["code", "notes"])
+def test_an_answer_has_as_many_characters_as_the_settings_say(
+    client: Client, home: Path, folder: str
+) -> None:
+    """Humfs 5.5."""
+    path = home / folder / "long.txt"
+    path.write_text("a line of a file that is long\n" * 1_000)
+
+    found = [call(client, "humfs_read", file_path=str(path), pattern=p) for p in ("", "line")]
+
+    assert all(OUTPUT_CHARS // 4 < len(one["output"]) <= OUTPUT_CHARS for one in found)
+    assert [one["metadata"]["truncated"] for one in found] == [True, True]
 
 
 def test_an_instance_that_the_settings_do_not_name_says_so(stack: Stack) -> None:

@@ -14,6 +14,7 @@ import logging
 import secrets
 import time
 from functools import partial
+from mmap import mmap
 from typing import TYPE_CHECKING
 
 import anyio
@@ -105,6 +106,12 @@ class Exchanges:
             "hum_front_own_seconds", "Time in a request that the front itself worked."
         )
 
+        self._input_tokens = metrics.counter(
+            "hum_front_input_tokens_total",
+            "Input tokens of complete turns: reserved by our estimate, and as services reported.",
+            ("by",),
+        )
+
     async def post(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> int:
         """Serve one request in `dialect`; returns the status that was told. Raises `ClientGone`."""
         began = time.perf_counter()
@@ -117,7 +124,7 @@ class Exchanges:
         status = CLIENT_GONE
         room = Room(self._bodies)
         try:
-            raw = await room.read(receive)
+            raw = await _body(room, scope, receive)
             read_at = time.perf_counter()
             key = scope[KEY]
             client = key.id if key is not None else ""
@@ -143,6 +150,7 @@ class Exchanges:
             )
             if request.keeps is not None:
                 exchange.keep = partial(self._keep, exchange, request.keeps, request.kept_as)
+            exchange.expects = request.prompt["account"]["tokens"][0]
             turn, tones = await self._begin(exchange, request, request_id)
             turn.held.append(held)
             del raw, request  # a turn may be long, and they large
@@ -165,16 +173,17 @@ class Exchanges:
             self._count(dialect, model, status)
 
     async def _read(
-        self, dialect: Dialect, raw: bytes, asked: Asked, held: Held
+        self, dialect: Dialect, raw: bytes | mmap, asked: Asked, held: Held
     ) -> tuple[Request, int]:
         """What a body asks for, its large images put aside; and the length of the rest.
 
         Raises `ApiError`.
         """
-        if len(raw) < LARGE_BYTES:
+        if type(raw) is bytes and len(raw) < LARGE_BYTES:
             return dialect.read(raw, asked), len(raw)
         lifted = await to_thread.run_sync(lift, raw, secrets.token_hex(8))
-        for body in (lifted, Lifted(raw)):
+        for is_whole in (False, True):
+            body = Lifted(raw[:]) if is_whole else lifted
             request = dialect.read(body.thin, asked)
             bodies = (request.prompt, {"history": list(request.keeps or ())})
             if await to_thread.run_sync(place, bodies, body, held.put):
@@ -204,6 +213,7 @@ class Exchanges:
             exchange.gone.tell(None)
             if turn.holder is exchange and exchange.told_calls and exchange.answer.can_wait:
                 turn.trails = exchange.trails
+                turn.spent = exchange.answer.spent or turn.spent
                 self._turns.wait(turn, exchange.answer.calls)
             elif turn.holder is exchange:
                 self._turns.abort(turn, "client-abort")
@@ -221,6 +231,7 @@ class Exchanges:
         if resumed is not None:
             turn, tones = resumed
             tones[0].rid = request_id
+            exchange.answer.spent_before = turn.spent
             return turn, tones
         after = trail_after(request.hints.after, exchange.client) if request.hints.after else None
         sid, trails = self._sessions.begin(trail, after, request_id)
@@ -248,6 +259,7 @@ class Exchanges:
                 await exchange.hear(tones)
             elif answer.calls:
                 if answer.can_wait:
+                    turn.spent = answer.spent or turn.spent
                     self._turns.wait(turn, answer.calls)
                 else:
                     self._turns.abort(turn, "client-tools")
@@ -335,6 +347,9 @@ class Exchanges:
         self._own_seconds.observe(exchange.own_seconds)
         if exchange.first_seconds is not None:
             self._first_bytes.observe(exchange.first_seconds)
+        if exchange.answer.input_tokens:
+            self._input_tokens.labels("estimate").inc(exchange.expects)
+            self._input_tokens.labels("service").inc(exchange.answer.input_tokens)
 
 
 class _Exchange:
@@ -355,6 +370,8 @@ class _Exchange:
         self.gone = gone
         self.client = client
         """The id of the client's key; empty when it has none. What is its own is found with it."""
+        self.expects = 0
+        """Input tokens that were reserved, by our estimate."""
         self.first_seconds: float | None = None
         self.own_seconds = 0.0
         self.keep: Callable[[], None] | None = None
@@ -428,6 +445,14 @@ def _nothing() -> None:
 
 def _cannot_travel(problem: MalformedTone) -> ApiError:
     return ApiError(400, f"the request cannot travel: {problem.message}", code="invalid_value")
+
+
+async def _body(room: Room, scope: Scope, receive: Receive) -> bytes | mmap:
+    """The body of a request. The guard has seen its length, if it tells one."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) >= LARGE_BYTES:
+            return await room.read_large(receive, int(value))
+    return await room.read(receive)
 
 
 async def _next(tones: Tones, patience: float) -> list[Tone]:

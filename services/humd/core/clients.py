@@ -78,6 +78,8 @@ class Client:
     """Its roots, when it shares tools of files with others that have some (`core.sharing`)."""
     asked_seq: int = 0
     """Of one with `files`: log seq of the last call that went to it."""
+    is_late: bool = False
+    """Whether a call of it ran out of time, and it has answered none since."""
     alias: str | None = None
     """What a peer is called here, in `hum://` addresses."""
     manifest: Body = field(default_factory=dict)

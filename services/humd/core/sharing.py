@@ -6,9 +6,9 @@ a model sees each tool once, however many there are. A call goes
 1. by the path that it names, to who holds it below the longest root; of one that may write there
    and one that may only read, to the one that may;
 2. without a path, or with one that begins nowhere, to the first by name and those with its roots;
-3. of several to one that is connected; then to who served the conversation last, because only that
-   one knows what it was shown; then to the one with the fewest calls open, and of these to the
-   one that was asked longest ago.
+3. of several to one that is connected and let no call run out of time; then to who served the
+   conversation last, because only that one knows what it was shown; then to the one with the
+   fewest calls open, and of these to the one that was asked longest ago.
 
 Nobody asks about the roots of a forager that is alone: it refuses what is not its own.
 """
@@ -51,6 +51,7 @@ def chosen(
         able,
         key=lambda bee: (
             not bee.is_connected,
+            bee.is_late,
             -hands.index(bee.id) if bee.id in hands else 1,
             state.calls.open_of(bee.id),
             bee.asked_seq,

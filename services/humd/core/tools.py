@@ -112,7 +112,16 @@ def reach(state: State, session: Session, arrival: Arrival, worker: ClientId) ->
 def result(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     """An answer of who was asked."""
     asked = state.calls.get(client, arrival.text("callId") or "")
-    return answer(state, arrival, asked) if asked is not None else []
+    if asked is None:
+        return []
+    _note_late(state, client, is_late=False)
+    return answer(state, arrival, asked)
+
+
+def _note_late(state: State, client: ClientId, *, is_late: bool) -> None:
+    callee = state.clients.get(client)
+    if callee is not None:
+        callee.is_late = is_late
 
 
 def answer(state: State, arrival: Arrival, asked: Call) -> list[Effect]:
@@ -141,4 +150,8 @@ def own_error(state: State, arrival: Arrival) -> list[Effect]:
     """Our own answer to a call."""
     body = arrival.body
     asked = state.calls.get(str(body.get("callee")), str(body["callId"]))
-    return answer(state, arrival, asked) if asked is not None else []
+    if asked is None:
+        return []
+    if body.get("qualifier") == Qualifier.TOOL_TIMEOUT:
+        _note_late(state, asked.callee, is_late=True)
+    return answer(state, arrival, asked)

@@ -68,7 +68,7 @@ Add at most one of these; they also work on directories and globs, over all thei
 - pattern: RE2 regular expression over content, line by line; each hit names its enclosing symbol
 
 There is no offset or limit: of a long file read the outline, then ask for the symbols you need.
-Answers have at most 7,500 characters and say what they left out."""
+Answers are bounded and say what they left out."""
 
 INPUT_SCHEMA: Mapping[str, object] = {
     "type": "object",

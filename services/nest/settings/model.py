@@ -293,6 +293,10 @@ class FsSettings:
     denied: tuple[FilePath, ...] = ("~/.ssh", "~/.aws", "~/.gnupg")
     """Refused even inside a root. hum's own configuration and state always are, named or not."""
     shell: ShellSettings = ShellSettings()
+    output_chars_max: Annotated[int, Range(2_000, 100_000)] = field(
+        default=7_500, metadata={"json": "maxOutputChars"}
+    )
+    """Characters of one answer of `humfs_read`; what is left out is told."""
     instances: tuple[FsInstance, ...] = ()
     """Further processes of the file tools, each with its roots; at most 16."""
 
@@ -310,6 +314,7 @@ class FsSettings:
                     roots=one.roots or self.roots,
                     denied=(*self.denied, *one.denied),
                     shell=one.shell or self.shell,
+                    output_chars_max=self.output_chars_max,
                 )
         return None
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.world import World
 
+from humd.core.calls import CALL_MS
 from humd.core.roots import PATH_CHARS_MAX, ROOTS_MAX, files_of, plain
 from humd.core.sharing import HANDS_MAX, NAMED_MAX
 
@@ -203,6 +204,23 @@ class TestEqualRoots:
         assert calling("/code/a") == "G"
         shares(world, "F", "/code")
         assert calling("/code/a") == "G", "who served last knows what was shown"
+
+    def test_are_asked_before_one_that_let_a_call_run_out_of_time(
+        self, world: World, calling: Calling
+    ) -> None:
+        """Frozen, say. It is asked again once it has answered something."""
+        shares(world, "F", "/code")
+        shares(world, "G", "/code")
+        assert calling("/code/a") == "F"
+        world.waits(CALL_MS)
+        world.hears("W")
+
+        assert calling("/code/a") == "G"
+        world.loses("G")
+        assert calling("/code/a") == "F", "there is no other"
+        world.says("F", "tool-result", sid="s", callId=calling.open["F"][-1])
+        shares(world, "G", "/code")
+        assert calling("/code/a") == "F"
 
     def test_are_asked_before_one_that_is_on_its_way_back(
         self, world: World, calling: Calling
