@@ -106,12 +106,21 @@ class Connection(asyncio.Protocol):
     def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._buffer = b""
+        self._rest: list[bytes] = []
+        """Of a long body, what came behind `_buffer`; it is joined once, when it is whole."""
+        self._missing = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        self._buffer = self._buffer + data if self._buffer else data
+        if self._missing > len(data):
+            self._rest.append(data)
+            self._missing -= len(data)
+            return
+        self._buffer = b"".join((self._buffer, *self._rest, data))
+        self._rest.clear()
+        self._missing = 0
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end].lower()
             body_at = end + 4
@@ -119,6 +128,7 @@ class Connection(asyncio.Protocol):
             if (at := head.find(b"content-length:")) >= 0:
                 length = int(head[at + 15 :].split(b"\r\n", 1)[0])
             if len(self._buffer) < body_at + length:
+                self._missing = body_at + length - len(self._buffer)
                 return
             body = self._buffer[body_at : body_at + length]
             self._buffer = self._buffer[body_at + length :]

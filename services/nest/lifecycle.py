@@ -35,6 +35,7 @@ from pathlib import Path
 from types import FrameType
 
 from nest import logs
+from nest.large import bound_free_memory
 from nest.metrics import Registry
 from nest.paths import Paths, ensure_private
 from nest.private import PRIVATE_FILE_MODE
@@ -116,6 +117,7 @@ def run_async(
     options = {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
 
     def loop(context: Context) -> None:
+        bound_free_memory()
         anyio.run(main, context, backend="asyncio", backend_options=options)
 
     return run_poll(service, loop, instance=instance, environ=environ)

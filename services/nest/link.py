@@ -153,12 +153,10 @@ class Link:
         The caller has seen `has_room`. A tone that is never logged is sent once, if at all: while
         there is no connection it is dropped.
         """
-        header = frames.header_of(tone)
         if tone.chi in _NEVER_LOGGED:
             if self._state is _State.JOINED:
-                self._control.append(
-                    frames.pack_header(header._replace(seq=0)) + frames.pack_body(tone.body)
-                )
+                header = frames.header_of(tone)._replace(seq=0)
+                self._control.append(frames.pack_header(header) + frames.pack_body(tone.body))
             return 0
         body = frames.pack_body(tone.body)
         if len(body) > BODY_BYTES_MAX:
@@ -168,7 +166,7 @@ class Link:
         if tone.chi in (Chi.ATTACH, Chi.DETACH):
             self._follow(tone)
         self._number += 1
-        offer = _Offer(self._number, header._replace(seq=self._number, fan=0), body)
+        offer = _Offer(self._number, frames.header_offered(tone, self._number), body)
         self.unsettled.append(offer)
         if self._state is _State.JOINED:
             self._unsent.append(offer)

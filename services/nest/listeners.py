@@ -29,6 +29,10 @@ KEEP_ALIVE_SECONDS = 75
 """How long a connection may be idle between two requests."""
 HEAD_BYTES_MAX = 512 * 1024
 """Bytes read for a head that is not complete yet. The guard refuses smaller ones, with a reason."""
+JOINED_BYTES_MAX = 64 * 1024
+"""Bytes of an answer that wait for more of it until the end of a turn of the loop."""
+BODY_PIECE_BYTES = 256 * 1024
+"""Bytes of a body that are gathered before the application gets them; then the client waits."""
 DATE_SECONDS = 1.0
 """How often the Date header is made anew."""
 PORT_TRIES = 16
@@ -145,6 +149,67 @@ class Gone:
                 self._tell()
 
 
+class _Joined(asyncio.Transport):
+    """A transport that writes whatever was said in one turn of the loop at once.
+
+    The server says the head of an answer and its body one after the other, and each write wakes the
+    client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write soon, or now when it is much."""
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(bytes(data))
+        self._size += len(data)
+        if self._size > JOINED_BYTES_MAX:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+            self._pieces.clear()
+            self._size = 0
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close once everything is written."""
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._pieces.clear()
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        """Whether it is closed, or about to be."""
+        return self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Read nothing more for now."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        self._transport.resume_reading()
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that are not written yet."""
+        return self._size + self._transport.get_write_buffer_size()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What the transport knows of itself."""
+        return self._transport.get_extra_info(name, default)
+
+
 class _BoundedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with bounds on a request's bytes and time, and with `Gone`."""
 
@@ -155,7 +220,7 @@ class _BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there, and owes us a request."""
-        super().connection_made(transport)
+        super().connection_made(_Joined(transport, self.loop))
         self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -193,6 +258,16 @@ class _BoundedProtocol(HttpToolsProtocol):
         """The head is complete."""
         self._is_in_head = False
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body. The application is woken for many of them at once."""
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > BODY_PIECE_BYTES:
+            self.flow.pause_reading()
+            cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The request is complete."""

@@ -47,9 +47,16 @@ def _bounded(socket: "zmq.Socket[bytes]") -> "zmq.Socket[bytes]":
     return socket
 
 
+_EVENTS, _READABLE = int(zmq.EVENTS), int(zmq.POLLIN)
+_AT_ONCE = int(zmq.DONTWAIT)
+_FIRST_PART = int(zmq.DONTWAIT | zmq.SNDMORE)
+"""Plain numbers: what they are combined with at every frame are numbers, too."""
+
+
 def _has_message(socket: "zmq.Socket[bytes]") -> bool:
     """Whether a receive would return something. Asking costs less than half of being refused."""
-    return bool(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    events: int = socket.getsockopt(_EVENTS)  # type: ignore[assignment]  # an option of a number
+    return events & _READABLE != 0
 
 
 class _Watched:
@@ -121,7 +128,7 @@ class RouterSocket(_Watched):
         counted.
         """
         while _has_message(self._socket):
-            parts = self._socket.recv_multipart(zmq.DONTWAIT)
+            parts = self._socket.recv_multipart(_AT_ONCE)
             if len(parts) == 2 and len(parts[0]) == ROUTING_ID_BYTES and parts[0][0] == 0:
                 return parts[0], parts[1]
             self.frames_dropped += 1
@@ -130,7 +137,8 @@ class RouterSocket(_Watched):
     def send(self, connection: bytes, frame: bytes) -> Sent:
         """Hand a frame to libzmq without waiting."""
         try:
-            self._socket.send_multipart((connection, frame), zmq.DONTWAIT)
+            self._socket.send(connection, _FIRST_PART)
+            self._socket.send(frame, _AT_ONCE)
         except zmq.Again:
             return Sent.FULL
         except zmq.ZMQError as problem:
@@ -151,7 +159,7 @@ class DealerSocket(_Watched):
     def receive(self) -> bytes | None:
         """The next frame; None when nothing waits."""
         while _has_message(self._socket):
-            parts = self._socket.recv_multipart(zmq.DONTWAIT)
+            parts = self._socket.recv_multipart(_AT_ONCE)
             if len(parts) == 1:
                 return parts[0]
             self.frames_dropped += 1
@@ -160,7 +168,7 @@ class DealerSocket(_Watched):
     def send(self, frame: bytes) -> bool:
         """Hand a frame to libzmq without waiting; False when it is full."""
         try:
-            self._socket.send(frame, zmq.DONTWAIT)
+            self._socket.send(frame, _AT_ONCE)
         except zmq.Again:
             return False
         return True

@@ -12,7 +12,7 @@ MEDIA_CHARS_MAX = 64
 _REFERENCE = re.compile(r"attachment:([\w*][\w.+*-]*/[\w*][\w.+*-]*);sha256,([0-9a-f]{64})")
 
 
-def digest_of(text: bytes) -> str:
+def digest_of(text: bytes | memoryview) -> str:
     """The digest of an attachment's base64 text."""
     return hashlib.sha256(text).hexdigest()
 

@@ -91,6 +91,17 @@ def header_of(tone: Tone) -> Header:
     )  # fmt: skip
 
 
+def header_offered(tone: Tone, number: int) -> Header:
+    """The header slots of `tone` as a bee offers it under a link number."""
+    return _new(
+        Header,
+        (
+            tone.chi, tone.rid, tone.sid, tone.sender, tone.to,
+            tone.dusk, tone.wane, number, tone.client, 0,
+        ),
+    )  # fmt: skip
+
+
 class Span(NamedTuple):
     """Where a parcel lies in its frame: `frame[start:end]`, its body from `body`."""
 

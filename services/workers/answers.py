@@ -19,7 +19,7 @@ HEAD_BYTES_MAX = 64 * 1024
 UNREAD_BYTES_MAX = 256 * 1024
 """Bytes of a body that wait to be read."""
 LARGE_BYTES = 64 * 1024
-"""A body of this size is written beside its head, not copied behind it."""
+"""A request of this size is written in its parts, not copied into one."""
 
 
 class BrokenResponse(ConnectionError):
@@ -130,16 +130,16 @@ class Connection(asyncio.Protocol):
 
     # --- for whoever asks
 
-    def ask(self, head: bytes, body: bytes) -> Answer:
+    def ask(self, *parts: bytes | memoryview) -> Answer:
         """Send a request; the connection is open and its last answer complete."""
         self._answer = answer = Answer(self._resume)
         self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
         self._heard = self._loop.time()
-        if len(body) < LARGE_BYTES:
-            self._transport.write(head + body)
+        if sum(map(len, parts)) < LARGE_BYTES:
+            self._transport.write(b"".join(parts))
         else:
-            self._transport.writelines((head, body))
+            self._transport.writelines(parts)
         return answer
 
     def close(self) -> None:

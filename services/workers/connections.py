@@ -73,12 +73,16 @@ class Connections:
 
     @asynccontextmanager
     async def exchange(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *body: bytes | memoryview,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Answer]:
         """Send one request; the head of its answer is here, and its body can be read.
 
-        `headers`, which are checked too, stand in place of those of the same name that every
-        request has.
+        The parts of `body` go out one behind the other, without being copied into one. `headers`,
+        which are checked too, stand in place of those of the same name that every request has.
 
         A connection whose answer was not read to its end is closed, also when the task is
         cancelled. A server may close an idle connection at any moment: a request that meets this
@@ -88,18 +92,19 @@ class Connections:
         """
         named = _lines({**self._named, **headers}) if headers else self._headers
         head = f"{method} {self._path}{path} HTTP/1.1\r\n".encode() + named
-        if body or method != "GET":
-            head += f"Content-Length: {len(body)}\r\n".encode()
+        size = sum(map(len, body))
+        if size or method != "GET":
+            head += f"Content-Length: {size}\r\n".encode()
         head += b"\r\n"
         async with self._room:
             connection = await self._open()
             try:
-                answer = connection.ask(head, body)
+                answer = connection.ask(head, *body)
                 try:
                     await answer.head()
                 except ClosedBefore:
                     connection = await self._open()
-                    answer = connection.ask(head, body)
+                    answer = connection.ask(head, *body)
                     await answer.head()
                 yield answer
             finally:

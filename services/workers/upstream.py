@@ -234,8 +234,8 @@ class Upstream:
         headers: Mapping[str, str],
     ) -> None:
         """Ask once; `completion` has its finish reason then, or this raises `UpstreamFailed`."""
-        body = splice(orjson.dumps(request), marks, self._attachments.read)
-        async with self._exchange("POST", self._wire.path, body, headers) as response:
+        parts = splice(orjson.dumps(request), marks, self._attachments.read)
+        async with self._exchange("POST", self._wire.path, *parts, headers=headers) as response:
             if (response.header("content-type") or "").startswith("application/json"):
                 whole = await self._whole(response, WHOLE_BYTES_MAX)
                 await _tell(hear, completion.take([whole]))
@@ -260,13 +260,18 @@ class Upstream:
 
     @contextlib.asynccontextmanager
     async def _exchange(
-        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *body: bytes | memoryview,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Answer]:
         """One request; the response has status 200. Every fault is an `UpstreamFailed`."""
         status = "none"
         started = time.monotonic()
         try:
-            async with self._connections.exchange(method, path, body, headers) as response:
+            exchange = self._connections.exchange(method, path, *body, headers=headers)
+            async with exchange as response:
                 status = str(response.status)
                 self._answered.observe(time.monotonic() - started)
                 if response.status != 200:

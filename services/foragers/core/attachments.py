@@ -8,8 +8,10 @@ A mark is only good where an image stands. One that is left anywhere else was cu
 then the whole body has to be read as it came.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
 from thrum.attachments import MEDIA_CHARS_MAX, read_reference, reference
@@ -22,6 +24,7 @@ HEAD_CHARS = 16
 """Of a text that is cut out, the characters that stay: some dialects tell the type by them."""
 
 _BLOCK_BYTES = LARGE_BYTES // 2
+_QUOTE = re.compile(b'"')  # a map of memory finds a byte much slower than this
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 
@@ -30,33 +33,42 @@ class Lifted:
     """A body without its long base64 texts."""
 
     thin: bytes
-    texts: tuple[bytes, ...] = ()
+    texts: tuple[memoryview, ...] = ()
+    """Parts of the body itself."""
     mark: str = ""
     """How the marks begin; each goes on with the number of its text."""
 
 
-def lift(raw: bytes, nonce: str) -> Lifted:
+def lift(raw: bytes | mmap, nonce: str) -> Lifted:
     """Cut long base64 texts out of a body of JSON. Nobody who writes bodies knows `nonce`."""
     if len(raw) < LARGE_BYTES:
-        return Lifted(raw)
+        return Lifted(raw[:])
     mark = f"@{nonce}."
     pieces: list[bytes] = []
-    texts: list[bytes] = []
+    texts: list[memoryview] = []
     kept = 0
     for start, end in _long_strings(raw):
         comma = raw.find(b",", start, start + MEDIA_CHARS_MAX + 32)
-        begin = comma + 1 if comma >= 0 and raw.startswith(b"data:", start) else start
-        text = raw[begin:end]
-        if len(text) >= LARGE_BYTES and not text.translate(None, _BASE64):
-            pieces += (raw[kept:begin], text[:HEAD_CHARS], f"{mark}{len(texts)}@".encode())
-            texts.append(text)
+        begin = comma + 1 if comma >= 0 and raw[start : start + 5] == b"data:" else start
+        if end - begin >= LARGE_BYTES and _is_base64(raw, begin, end):
+            head = raw[begin : begin + HEAD_CHARS]
+            pieces += (raw[kept:begin], head, f"{mark}{len(texts)}@".encode())
+            texts.append(memoryview(raw)[begin:end])
             kept = end
     if not texts:
-        return Lifted(raw)
+        return Lifted(raw[:])
     return Lifted(b"".join((*pieces, raw[kept:])), tuple(texts), mark)
 
 
-def place(bodies: Iterable[Body], lifted: Lifted, put: Callable[[bytes], str]) -> bool:
+def _is_base64(raw: bytes | mmap, begin: int, end: int) -> bool:
+    """Whether a part is base64 and nothing else. A block at a time: a copy of all costs more."""
+    for at in range(begin, end, _BLOCK_BYTES):
+        if raw[at : min(at + _BLOCK_BYTES, end)].translate(None, _BASE64):
+            return False
+    return True
+
+
+def place(bodies: Iterable[Body], lifted: Lifted, put: Callable[[bytes | memoryview], str]) -> bool:
     """Put references where the images of prompts stand; False when a mark is somewhere else.
 
     `put` takes the base64 text of an image and returns its digest. When this returns False the
@@ -100,19 +112,20 @@ def _whole_part(part: Body, read: Callable[[str], bytes]) -> Body:
     return {**part, kind: {**part[kind], "url": f"data:{media};base64,{read(digest).decode()}"}}
 
 
-def _long_strings(raw: bytes) -> Iterator[tuple[int, int]]:
+def _long_strings(raw: bytes | mmap) -> Iterator[tuple[int, int]]:
     """Where long runs without a quote are, inside two quotes; most are strings.
 
     A run that is long enough covers one of the blocks whole, so that all others cost one look.
     """
     at = 0
     while at < len(raw):
-        if raw.find(b'"', at, at + _BLOCK_BYTES) >= 0:
+        if _QUOTE.search(raw, at, at + _BLOCK_BYTES):
             at += _BLOCK_BYTES
             continue
-        start, end = raw.rfind(b'"', 0, at) + 1, raw.find(b'"', at)
-        if end < 0:
+        closing = _QUOTE.search(raw, at)
+        if closing is None:
             return
+        start, end = raw.rfind(b'"', 0, at) + 1, closing.start()
         if start > 0 and end - start >= LARGE_BYTES:
             yield start, end
         at = end + 1
@@ -152,13 +165,13 @@ def _media(media: str) -> str:
     return media if "/" in media and plain.isalnum() and plain.isascii() else "image/*"
 
 
-def _text(data: str, lifted: Lifted) -> bytes | None:
+def _text(data: str, lifted: Lifted) -> bytes | memoryview | None:
     """The base64 text that stands here: one that was cut out, or a long one; None for others."""
     if len(data) >= LARGE_BYTES:
         text = data.encode("utf-8", "surrogatepass")
         return None if text.translate(None, _BASE64) else text
     marked = data[HEAD_CHARS:]
-    for number, text in enumerate(lifted.texts):
+    for number, cut in enumerate(lifted.texts):
         if marked == f"{lifted.mark}{number}@":
-            return text
+            return cut
     return None

@@ -14,6 +14,7 @@ import logging
 import secrets
 import time
 from functools import partial
+from mmap import mmap
 from typing import TYPE_CHECKING
 
 import anyio
@@ -117,7 +118,7 @@ class Exchanges:
         status = CLIENT_GONE
         room = Room(self._bodies)
         try:
-            raw = await room.read(receive)
+            raw = await _body(room, scope, receive)
             read_at = time.perf_counter()
             key = scope[KEY]
             client = key.id if key is not None else ""
@@ -165,16 +166,17 @@ class Exchanges:
             self._count(dialect, model, status)
 
     async def _read(
-        self, dialect: Dialect, raw: bytes, asked: Asked, held: Held
+        self, dialect: Dialect, raw: bytes | mmap, asked: Asked, held: Held
     ) -> tuple[Request, int]:
         """What a body asks for, its large images put aside; and the length of the rest.
 
         Raises `ApiError`.
         """
-        if len(raw) < LARGE_BYTES:
+        if type(raw) is bytes and len(raw) < LARGE_BYTES:
             return dialect.read(raw, asked), len(raw)
         lifted = await to_thread.run_sync(lift, raw, secrets.token_hex(8))
-        for body in (lifted, Lifted(raw)):
+        for is_whole in (False, True):
+            body = Lifted(raw[:]) if is_whole else lifted
             request = dialect.read(body.thin, asked)
             bodies = (request.prompt, {"history": list(request.keeps or ())})
             if await to_thread.run_sync(place, bodies, body, held.put):
@@ -428,6 +430,14 @@ def _nothing() -> None:
 
 def _cannot_travel(problem: MalformedTone) -> ApiError:
     return ApiError(400, f"the request cannot travel: {problem.message}", code="invalid_value")
+
+
+async def _body(room: Room, scope: Scope, receive: Receive) -> bytes | mmap:
+    """The body of a request. The guard has seen its length, if it tells one."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) >= LARGE_BYTES:
+            return await room.read_large(receive, int(value))
+    return await room.read(receive)
 
 
 async def _next(tones: Tones, patience: float) -> list[Tone]:

@@ -6,11 +6,13 @@ How long a client may take for it is the listener's concern (`nest.listeners`).
 import secrets
 import time
 from collections.abc import Callable
+from mmap import mmap
 from urllib.parse import parse_qsl
 
 from foragers.core.dialect import Asked
 from foragers.core.errors import ApiError
 from nest.guard import BODY_BYTES_MAX, Receive, Scope
+from nest.large import large_buffer
 from thrum import ids
 from thrum.tones import Body
 
@@ -48,6 +50,14 @@ def asked_of(scope: Scope, recall: Recall = lambda name: None) -> Asked:
     )
 
 
+async def _next(receive: Receive) -> tuple[bytes, bool]:
+    """The next piece of a body, and whether it is the last. Raises `ClientGone`."""
+    message = await receive()
+    if message["type"] != "http.request":
+        raise ClientGone
+    return message.get("body", b""), not message.get("more_body", False)
+
+
 class Bodies:
     """All bodies that are being read or translated."""
 
@@ -77,14 +87,21 @@ class Room:
         """The whole body. Raises `ApiError` when it is too long, `ClientGone`."""
         pieces: list[bytes] = []
         while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise ClientGone
-            piece: bytes = message.get("body", b"")
+            piece, is_last = await _next(receive)
             self._hold(len(piece))
-            if not message.get("more_body", False):
+            if is_last:
                 return b"".join((*pieces, piece)) if pieces else piece
             pieces.append(piece)
+
+    async def read_large(self, receive: Receive, size: int) -> mmap:
+        """As `read`, for a body that says that it is long, into memory that comes and goes fast."""
+        buffer, at, is_last = large_buffer(size), 0, False
+        while not is_last:
+            piece, is_last = await _next(receive)
+            self._hold(len(piece))
+            buffer[at : at + len(piece)] = piece
+            at += len(piece)
+        return buffer
 
     def close(self) -> None:
         """The body is not needed any more."""

@@ -37,7 +37,7 @@ class Spool:
         for left in directory.iterdir():
             left.unlink()
 
-    def put(self, text: bytes) -> str:
+    def put(self, text: bytes | memoryview) -> str:
         """Write an attachment, unless it is there; its digest. Raises `ApiError` when full."""
         digest = digest_of(text)
         with self._lock:
@@ -61,7 +61,7 @@ class Spool:
             self._gauge.set(self._bytes)
             (self._directory / digest).unlink(missing_ok=True)
 
-    def _write(self, digest: str, text: bytes) -> None:
+    def _write(self, digest: str, text: bytes | memoryview) -> None:
         path = self._directory / digest
         try:
             if self._bytes + len(text) > SPOOL_BYTES_MAX:
@@ -89,7 +89,7 @@ class Held:
         self._spool = spool
         self._digests: list[str] = []
 
-    def put(self, text: bytes) -> str:
+    def put(self, text: bytes | memoryview) -> str:
         """Write an attachment; its digest. Raises `ApiError`."""
         digest = self._spool.put(text)
         self._digests.append(digest)

@@ -1,15 +1,18 @@
 """Attachments of a prompt in the request to a service: marks first, the bytes at the very end.
 
 A request is built with a mark where base64 belongs, so that nobody copies or escapes megabytes; the
-marks are replaced in the finished body. The base64 text is spliced as it is: whoever put it down
-has seen that nothing in it means anything in JSON.
+marks are replaced in the finished body, which stays in parts. The base64 text is spliced as it is:
+whoever put it down has seen that nothing in it means anything in JSON.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from thrum.attachments import read_reference
 from thrum.tones import Body
+
+Part = bytes | memoryview
 
 
 def marked(messages: Iterable[Body], nonce: str) -> tuple[list[Body], dict[str, bytes]]:
@@ -18,11 +21,13 @@ def marked(messages: Iterable[Body], nonce: str) -> tuple[list[Body], dict[str, 
     return [_message(message, nonce, marks) for message in messages], marks
 
 
-def splice(body: bytes, marks: Mapping[str, bytes], read: Callable[[str], bytes]) -> bytes:
-    """The body with the text of each attachment in place of its marks."""
-    for digest, mark in marks.items():
-        body = read(digest).join(body.split(mark))
-    return body
+def splice(body: bytes, marks: Mapping[str, bytes], read: Callable[[str], Part]) -> list[Part]:
+    """The parts of the body, with the text of each attachment in place of its marks."""
+    if not marks:
+        return [body]
+    parts: list[bytes] = re.split(b"(%b)" % b"|".join(map(re.escape, marks.values())), body)
+    texts = {mark: read(digest) for digest, mark in marks.items() if mark in parts}
+    return [texts.get(part, part) for part in parts]
 
 
 def _message(message: Body, nonce: str, marks: dict[str, bytes]) -> Body:

@@ -24,7 +24,7 @@ def body_of(wire: Wire, *messages: Any) -> bytes:
     """What a wire sends for these messages."""
     told, marks = marked(messages, NONCE)
     request = wire.body({"model": "m", "messages": told})
-    return splice(orjson.dumps(request), marks, {DIGEST: PICTURE}.__getitem__)
+    return b"".join(splice(orjson.dumps(request), marks, {DIGEST: PICTURE}.__getitem__))
 
 
 def user(*parts: Any) -> Any:

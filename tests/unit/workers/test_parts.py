@@ -81,7 +81,7 @@ def test_a_file_beside_the_prompt_is_spliced_in() -> None:
 
     url = OpenaiWire().body(request(*messages))["messages"][0]["content"][0]["file"]["file_data"]
 
-    assert splice(url.encode(), marks, lambda found: found.encode()) == (
+    assert b"".join(splice(url.encode(), marks, lambda found: found.encode())) == (
         b"data:application/pdf;base64," + digest.encode()
     )
 
