@@ -22,6 +22,7 @@ from thrum.errors import DaemonAbsent, HumError
 
 PROBLEM_JSON = "application/problem+json"
 TITLES = {
+    400: "refused",
     401: "not admitted",
     404: "not found",
     405: "not allowed",
