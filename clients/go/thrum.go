@@ -124,6 +124,7 @@ const (
 	QualifierPromptQueueFull          = "prompt.queue-full"
 	QualifierQueueOverflow            = "queue.overflow"
 	QualifierRateLimited              = "rate.limited"
+	QualifierStreamGap                = "stream.gap"
 	QualifierToneMalformed            = "tone.malformed"
 	QualifierToolForagerLost          = "tool.forager-lost"
 	QualifierToolOutsideRoots         = "tool.outside-roots"

@@ -99,6 +99,7 @@ export const Qualifier = {
   promptQueueFull: "prompt.queue-full",
   queueOverflow: "queue.overflow",
   rateLimited: "rate.limited",
+  streamGap: "stream.gap",
   toneMalformed: "tone.malformed",
   toolForagerLost: "tool.forager-lost",
   toolOutsideRoots: "tool.outside-roots",

@@ -13,6 +13,7 @@ import click
 
 from hum.output import data, data_json, duration, printable, table, talk
 from nest.paths import Paths
+from thrum.errors import LocalError
 
 if TYPE_CHECKING:
     from nest.operator import Ask
@@ -38,7 +39,7 @@ def asks(*, show_all: bool, as_json: bool) -> None:
     paths = Paths.from_environment(os.environ)
     found = [ask for ask in _run(paths) if show_all or ask["state"] == "asked"]
     for ask in found:
-        ask["about"] = _about(ask["id"])
+        ask["about"] = about(ask["id"])
     if as_json:
         for ask in found:
             data_json(ask)
@@ -83,6 +84,14 @@ def _decide(numbers: Iterable[int], *, allowed: bool, as_json: bool) -> None:
     anyio.run(decide)
 
 
+def find(paths: Paths, number: int) -> "Ask":
+    """The ask of this number, whatever became of it; raises `LocalError` when there is none."""
+    found = next((ask for ask in _run(paths) if ask["id"] == number), None)
+    if found is None:
+        raise LocalError(f"there is no ask {number}", hint="hum asks --all")
+    return found
+
+
 def _run(paths: Paths) -> "list[Ask]":
     import anyio
 
@@ -95,11 +104,10 @@ def _run(paths: Paths) -> "list[Ask]":
     return anyio.run(listed)
 
 
-def _about(seq: int) -> dict[str, Any]:
+def about(seq: int) -> dict[str, Any]:
     """What the log has of an ask beside its envelope; nothing when that is forgotten."""
     from hum.bodies import event_at
     from hum.log_files import Files
-    from thrum.errors import LocalError
 
     try:
         _, said = event_at(Files(), seq)

@@ -31,6 +31,7 @@ HUM: Mapping[str, tuple[str, str]] = {
     "asks": ("hum.asks:asks", "Show what agents wait for consent to."),
     "allow": ("hum.asks:allow", "Allow what an agent asks for."),
     "deny": ("hum.asks:deny", "Deny what an agent asks for."),
+    "reask": ("hum.reask:reask", "Have an agent ask again for what expired."),
     "bee": ("hum.bee:bee", "Show who is connected, and what each bee offers."),
     "hum": (
         "hum.conversation:conversation",

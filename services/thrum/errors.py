@@ -32,6 +32,7 @@ class Qualifier(StrEnum):
     PROMPT_QUEUE_FULL = "prompt.queue-full"
     QUEUE_OVERFLOW = "queue.overflow"
     RATE_LIMITED = "rate.limited"
+    STREAM_GAP = "stream.gap"
     TONE_MALFORMED = "tone.malformed"
     TOOL_FORAGER_LOST = "tool.forager-lost"
     TOOL_OUTSIDE_ROOTS = "tool.outside-roots"

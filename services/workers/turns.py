@@ -229,6 +229,8 @@ class Turn:
         A tool that fails, is unknown to humd or takes too long gives an error result.
         """
         await self._close()
+        if any(self.usage.values()):
+            await self._chunk("usage", usage=self.usage)
         waiting = {_mint(): place for place, call in enumerate(calls)}
         results: list[Result | None] = [None] * len(calls)
         known = (self.catalogue.get(call.name) for call in calls)

@@ -352,3 +352,34 @@ async def test_one_that_only_visits_decides_nothing(stack: Stack) -> None:
 
     assert number == 1
     assert "a" not in [event["body"].get("askId") for event in stack.events()]
+
+
+def test_an_agent_is_asked_to_ask_again_for_what_expired_and_for_nothing_else(
+    stack: Stack,
+) -> None:
+    """Features A15: one command, whoever the conversation is of; the new ask is one of its own."""
+    with turn(stack, "again") as (worker, asker):
+        asks_for(worker, "again", "ask-late", dusk=time.time_ns() // 1_000_000 + SOON_MS)
+        asks_for(worker, "again", "ask-open")
+        assert worker.read_until("release-permit")["reason"] == "dusk"
+        late, still_open = asks(stack, "again", state=None)
+
+        early = run(stack, "reask", str(still_open["id"]))
+        nothing = run(stack, "reask", "999999")
+        told = run(stack, "reask", str(late["id"]))
+
+        assert (early.returncode, f"hum allow {still_open['id']}" in early.stderr) == (1, True)
+        assert (nothing.returncode, "hum asks --all" in nothing.stderr) == (1, True)
+        assert told.returncode == 0, told.stderr
+        worker.send(chi="finish", sid="again", finishReason="stop")
+        prompt = worker.read_until("prompt", sid="again")
+        assert "bash" in prompt["content"]
+        assert "/etc/hosts" in prompt["content"]
+        asks_for(worker, "again", "ask-late")
+        assert asker.read_until("permission-ask", askId="ask-late")
+        (new,) = asks(stack, "again")
+        assert new["id"] > late["id"]
+        decide(stack, new)
+        assert worker.read_until("release-permit")["decision"] == "allow"
+        states = [ask["state"] for ask in asks(stack, "again", state=None)]
+        assert states == ["expired", "withdrawn", "allowed"]

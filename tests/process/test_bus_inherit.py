@@ -52,3 +52,43 @@ def test_what_the_client_says_it_has_heard_is_not_offered(bus: Bus) -> None:
     bus.inherit(Inherit(OLD, NEW, HELLO_SEQ, {"s": 2}))
 
     assert offered_after(bus, 7) == [(HELLO_SEQ, 3)]
+
+
+def told(bus: Bus) -> list[tuple[str, int | None]]:
+    """What the second door is offered, and its number in the sid."""
+    outbox = bus._outboxes["door-2"]
+    assert outbox.resume(0)
+    return [
+        (header.chi, header.wane) for header, _ in frames.read_frame(outbox.next_frame() or b"")
+    ]
+
+
+def test_one_that_does_not_say_what_it_heard_is_told_nothing_twice(bus: Bus) -> None:
+    """What was on its way to the killed door is not told again; an `error` stands for it."""
+    first = bus._outboxes["door-1"]
+    first.resume(3)
+    first.next_frame()
+    for wane, seq in ((4, 6), (5, 7)):
+        later = Header("chunk", sid="s", wane=wane, seq=seq, fan=1)
+        bus.owe(Deliver(OLD, later, frames.pack_body({"n": wane})))
+
+    bus.inherit(Inherit(OLD, NEW, HELLO_SEQ, None))
+
+    assert told(bus) == [("error", None), ("chunk", 4), ("chunk", 5)]
+    assert bus.undelivered["told-perhaps"] == 2
+
+
+def test_what_never_left_is_told_whole(bus: Bus) -> None:
+    bus._outboxes["door-1"].resume(0)
+
+    bus.inherit(Inherit(OLD, NEW, HELLO_SEQ, None))
+
+    assert told(bus) == [("chunk", 1), ("chunk", 2), ("chunk", 3)]
+
+
+def test_a_humd_that_has_just_started_does_not_know_what_was_told(bus: Bus) -> None:
+    bus.owe(Deliver(OLD, Header("tool-call", sid="s", seq=6), frames.pack_body({"callId": "c"})))
+
+    bus.inherit(Inherit(OLD, NEW, HELLO_SEQ, None))
+
+    assert told(bus) == [("error", None), ("tool-call", None)]

@@ -3,10 +3,14 @@
 With them what settings say of single models, and what a service says of when to come back.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from tests.support.front import events_of, port_of, serving
 from tests.support.stack import QUIET_SETTINGS, Stack
@@ -39,6 +43,8 @@ def running() -> Iterator[tuple[Stack, ScriptedUpstream]]:
         ScriptedUpstream((MODEL, OTHER)) as upstream,
         serving(upstream, settings=SETTINGS) as stack,
     ):
+        stack.start("sidecar")
+        stack.wait_bee("sidecar")
         yield stack, upstream
 
 
@@ -163,6 +169,82 @@ def test_what_settings_say_of_a_model_is_asked_unless_the_client_says_otherwise(
     assert (one["temperature"], one["max_tokens"]) == (0.3, 40)
     assert (two["temperature"], two["max_tokens"]) == (1, 50)
     assert not {"temperature", "max_tokens"} & three.keys()
+
+
+KINDS = ("finish", "finish", "again", "retry", "break", "leave")
+
+
+def test_the_sums_are_what_the_service_reported_whatever_happened(
+    served: tuple[Stack, ScriptedUpstream],
+) -> None:
+    """Features D13: any mix of finish, abort, retry and an answer that is given again."""
+    stack, upstream = served
+    rng, reported, left, told = Random(13), 0, 0, ["nothing yet"]
+    before = row_of(stack, "sums")
+    for number in range(30):
+        kind = rng.choice(KINDS)
+        usage = (rng.randrange(1, 10_000), rng.randrange(1, 1_000))
+        answer = Answer(usage=usage, cached=rng.randrange(usage[0]))
+        text = f"{kind} {number}"
+        if kind == "again":
+            text = rng.choice(told)
+        elif kind == "retry":
+            upstream.script(Answer(status=503))
+        elif kind == "break":
+            answer = replace(answer, pieces=("a", "b"), fault=Fault.RESET_IN_TEXT)
+        elif kind == "leave":
+            answer = replace(answer, pieces=("a", "b"), fault=Fault.HANG_IN_TEXT)
+        upstream.script(answer)
+        seen = len(upstream.requests)
+        if kind == "leave":
+            leave(stack, text, answer)
+            left += 1
+            continue
+        post(stack, text, stream=rng.random() < 0.5, headers={"x-hum-agent": "sums"})
+        was_asked = len(upstream.requests) > seen
+        upstream.forget()
+        if kind != "break" and was_asked:
+            reported += sum(usage)
+            told.append(text)
+
+    def is_settled() -> bool:
+        return row_of(stack, "sums")["running"] == 0
+
+    stack.wait_for(is_settled, "end of every turn")
+    row = row_of(stack, "sums")
+    names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    assert sum(row[name] - before[name] for name in names) == reported
+    assert (row["estimated_tokens"] > 0) == (left > 0)
+    assert row["cancelled"] >= left > 0
+    prices = Counter({name: row[name] for name in names})
+    assert row["micros"] == 1_000 * (prices.total() + row["estimated_tokens"])
+
+
+def leave(stack: Stack, text: str, answer: Answer) -> None:
+    """Ask, and leave while the service hangs in its answer."""
+    path, body = asked(text, "chat")
+    url = f"http://127.0.0.1:{port_of(stack)}{path}"
+    body = {"model": MODEL, "stream": True, **body}
+    headers = {"x-hum-agent": "sums"}
+    with httpx.stream("POST", url, json=body, headers=headers, timeout=30):
+        assert answer.hanging.wait(30)
+
+
+def row_of(stack: Stack, agent: str) -> Mapping[str, int]:
+    """What humd says was used by one agent, today."""
+    token = stack.paths.sidecar_token.read_text()
+    bees = orjson.loads(stack.paths.bees_json.read_bytes()).values()
+    port = next(bee["bind"]["port"] for bee in bees if bee["name"] == "sidecar")
+    told = httpx.get(
+        f"http://127.0.0.1:{port}/api/costs",
+        headers={"authorization": f"Bearer {token.strip()}"},
+        timeout=30,
+    ).json()
+    sums: Counter[str] = Counter()
+    for row in told["rows"]:
+        if row["agent"] == agent:
+            sums.update({name: value for name, value in row.items() if type(value) is int})
+    return sums
 
 
 def test_a_service_is_left_alone_for_as_long_as_it_wants(

@@ -1,9 +1,11 @@
 """Several real humfs behind one humd: by roots, by load, and when one is killed (humfs 2, 3.6)."""
 
 import fcntl
+import random
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
 CALLS = 8
 """Calls at once; each of a conversation of its own, so that they are spread."""
 OUTPUT_CHARS = 2_000
+KILLS_SOAK = 60
 _NUMBERS = count()
 
 
@@ -243,6 +246,52 @@ def kill_one_of_two(client: Client, stack: Stack, home: Path) -> None:
     before = len(stack.events())
     answers(client, {send(client, "humfs_read", file_path=str(path)) for _ in range(CALLS)})
     assert len(callees(stack, before)) == 2
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(290)
+def test_no_acknowledged_edit_is_lost_while_one_or_the_other_is_killed(home: Path) -> None:
+    """Every counter is what was acknowledged, or one more when nobody could say."""
+    dice = random.Random(5)
+    path = home / "code" / "counters.txt"
+    path.write_text("".join(f"n{at}: 0\n" for at in range(CALLS)))
+    counted = [0] * CALLS
+    names: dict[str, tuple[str, ...]] = {"humfs": (), "second": ("--instance", "second")}
+    lost = 0
+    with three(home) as stack, joined(stack) as client:
+        for _ in range(KILLS_SOAK):
+            made = {
+                send(client, "humfs_do_noncode", **step(path, at, counted)): at
+                for at in range(CALLS)
+            }
+            answered = answers_that(client, dice.randrange(CALLS), made.keys())
+            killed = dice.choice(sorted(names))
+            stack.kill(killed)
+            answered |= answers(client, made.keys() - answered.keys())
+            lines = path.read_text().splitlines()
+            assert len(lines) == CALLS
+            for call_id, at in made.items():
+                is_sure = answered[call_id]["chi"] == "tool-result"
+                assert not answered[call_id].get("isError"), answered[call_id]
+                lost += not is_sure
+                found = int(lines[at].removeprefix(f"n{at}: "))
+                assert found in ((counted[at] + 1,) if is_sure else (counted[at], counted[at] + 1))
+                counted[at] = found
+            hive = "humfs" if killed == "humfs" else "humfs-second"
+            stack.wait_for(partial(is_gone, stack, hive), "the killed one gone")
+            stack.start("humfs", *names[killed], instance=killed)
+            stack.wait_bee(hive)
+    assert lost, "nobody was killed in the middle"
+
+
+def is_gone(stack: Stack, hive: str) -> bool:
+    return hive not in stack.hives()
+
+
+def step(path: Path, at: int, counted: list[int]) -> dict[str, str]:
+    """An edit that counts one further."""
+    now = counted[at]
+    return {"file_path": str(path), "phrase": f"n{at}: {now}\n", "replace": f"n{at}: {now + 1}\n"}
 
 
 def test_the_manifests_tell_who_has_which_roots(stack: Stack, home: Path) -> None:

@@ -19,6 +19,7 @@ from nest.bee import StreamBroken
 from thrum.tones import Tone
 
 OVER = ("finish", "error")
+CUT = "stream.gap"
 RECONNECT_SECONDS = 0.02
 KEPT = 256
 """Turns of which a client of the door remembers how far it heard them."""
@@ -36,6 +37,8 @@ class Turn:
     last: int = 0
     """Number of the last tone heard."""
     repeats: int = 0
+    is_cut: bool = False
+    """Whether its asker, who does not say what it heard, was told that some may be missing."""
     ends: list[dict[str, Any]] = field(default_factory=list)
     over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -48,7 +51,10 @@ class Turn:
             self.last = wane
         if chi == "chunk" and body.get("chunkType") == "text_delta":
             self.text += body["delta"]
-        elif chi in OVER:
+        elif chi in OVER and not self.is_cut:
+            self.is_cut = body.get("qualifier") == CUT
+            if self.is_cut and self.ends:
+                return False
             self.ends.append({"chi": chi, **body})
             self.over.set()
         return True
@@ -57,10 +63,13 @@ class Turn:
 class DoorAsker:
     """A client of the door, of any language: keeps what has no echo, and offers it again."""
 
-    def __init__(self, path: str, name: str, heard: Callable[[], None]) -> None:
+    def __init__(
+        self, path: str, name: str, heard: Callable[[], None], *, says_heard: bool = True
+    ) -> None:
         self._path = path
         self._name = name
         self._heard = heard
+        self._says_heard = says_heard
         self._unsettled: dict[str, bytes] = {}
         self._stream: anyio.abc.SocketStream | None = None
         self.turns: dict[str, Turn] = {}
@@ -98,14 +107,15 @@ class DoorAsker:
 
     async def _converse(self, stream: anyio.abc.SocketStream) -> None:
         self.connections += 1
-        hello = {
+        hello: dict[str, Any] = {
             "chi": "hello",
             "rid": f"{self._name}-{self.connections}",
             "hid": str(identity_named(self._name, prefix="fbee").hid),
             "hive": self._name,
             "bee": ["asker"],
-            "heard": {sid: turn.last for sid, turn in [*self.turns.items()][-KEPT:]},
         }
+        if self._says_heard:
+            hello["heard"] = {sid: turn.last for sid, turn in [*self.turns.items()][-KEPT:]}
         await stream.send(orjson.dumps(hello) + b"\n" + b"".join(self._unsettled.values()))
         self._stream = stream
         lines = BufferedByteReceiveStream(stream)

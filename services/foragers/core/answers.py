@@ -55,6 +55,12 @@ class Answer(ABC):
         """Whether nothing more is to be said in this answer."""
         self.fallback = ""
         """The model that answers in place of the first choice."""
+        self.spent_before: Body = {}
+        """What the turn had cost when this answer began, by the worker's names."""
+        self.spent: Body = {}
+        """What it has cost so far, as far as the worker said."""
+        self.input_tokens = 0
+        """Of the prompt, cached ones included, as the worker counted when the turn was complete."""
         self.is_cached = False
         """Whether some of the answer was given before, and cost nothing now."""
         self.is_truncated = False
@@ -92,8 +98,15 @@ class Answer(ABC):
     def yielded(self) -> bytes:
         """The model waits for the client's tools: complete this answer; return the rest of it."""
         said: list[bytes] = []
-        self._end("tool_calls", None, said)
+        self._end("tool_calls", self._own_part(self.spent) if self.spent else None, said)
         return b"".join(said)
+
+    def _own_part(self, spent: Body) -> Body:
+        """What this answer cost, of all that its turn did: earlier answers told their own part."""
+        return {
+            name: max(0, count(value) - count(self.spent_before.get(name)))
+            for name, value in spent.items()
+        }
 
     def silence(self) -> bytes:
         """What is said when there is nothing to say for long, so that nobody hangs up."""
@@ -125,6 +138,9 @@ class Answer(ABC):
             self.is_truncated = True
         elif kind == "fallback":
             self.fallback = str(body.get("to") or "")
+        elif kind == "usage":
+            if type(spent := body.get("usage")) is dict:
+                self.spent = spent
         elif kind == "cache_hit":
             self.is_cached = True
         elif kind == "reasoning_redacted":
@@ -158,13 +174,15 @@ class Answer(ABC):
         if reason == "error":
             self.fail(ApiError(502, "the model's process ended before its answer was complete"))
             return
-        usage = body.get("usage")
+        told = body.get("usage")
+        usage = self._own_part(told) if type(told) is dict else None
+        self.input_tokens = _input_of(usage)
         word = _FINISH.get(reason, "stop") if type(reason) is str else "stop"
         if self.calls:
             word = "tool_calls"
         elif word == "tool_calls":
             word = "stop"  # the tools were not the client's
-        self._end(word, usage if type(usage) is dict else None, said)
+        self._end(word, usage, said)
 
     @abstractmethod
     def _text(self, text: str, said: list[bytes]) -> None: ...
@@ -190,6 +208,13 @@ class Answer(ABC):
         `reason` is `stop`, `length`, `tool_calls` or `content_filter`; `usage` has the worker's
         counts as on the wire.
         """
+
+
+def _input_of(usage: Body | None) -> int:
+    return sum(count((usage or {}).get(name)) for name in _INPUT)
+
+
+_INPUT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
 def count(value: object) -> int:

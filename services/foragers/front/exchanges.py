@@ -106,6 +106,12 @@ class Exchanges:
             "hum_front_own_seconds", "Time in a request that the front itself worked."
         )
 
+        self._input_tokens = metrics.counter(
+            "hum_front_input_tokens_total",
+            "Input tokens of complete turns: reserved by our estimate, and as services reported.",
+            ("by",),
+        )
+
     async def post(self, dialect: Dialect, scope: Scope, receive: Receive, send: Send) -> int:
         """Serve one request in `dialect`; returns the status that was told. Raises `ClientGone`."""
         began = time.perf_counter()
@@ -144,6 +150,7 @@ class Exchanges:
             )
             if request.keeps is not None:
                 exchange.keep = partial(self._keep, exchange, request.keeps, request.kept_as)
+            exchange.expects = request.prompt["account"]["tokens"][0]
             turn, tones = await self._begin(exchange, request, request_id)
             turn.held.append(held)
             del raw, request  # a turn may be long, and they large
@@ -206,6 +213,7 @@ class Exchanges:
             exchange.gone.tell(None)
             if turn.holder is exchange and exchange.told_calls and exchange.answer.can_wait:
                 turn.trails = exchange.trails
+                turn.spent = exchange.answer.spent or turn.spent
                 self._turns.wait(turn, exchange.answer.calls)
             elif turn.holder is exchange:
                 self._turns.abort(turn, "client-abort")
@@ -223,6 +231,7 @@ class Exchanges:
         if resumed is not None:
             turn, tones = resumed
             tones[0].rid = request_id
+            exchange.answer.spent_before = turn.spent
             return turn, tones
         after = trail_after(request.hints.after, exchange.client) if request.hints.after else None
         sid, trails = self._sessions.begin(trail, after, request_id)
@@ -250,6 +259,7 @@ class Exchanges:
                 await exchange.hear(tones)
             elif answer.calls:
                 if answer.can_wait:
+                    turn.spent = answer.spent or turn.spent
                     self._turns.wait(turn, answer.calls)
                 else:
                     self._turns.abort(turn, "client-tools")
@@ -337,6 +347,9 @@ class Exchanges:
         self._own_seconds.observe(exchange.own_seconds)
         if exchange.first_seconds is not None:
             self._first_bytes.observe(exchange.first_seconds)
+        if exchange.answer.input_tokens:
+            self._input_tokens.labels("estimate").inc(exchange.expects)
+            self._input_tokens.labels("service").inc(exchange.answer.input_tokens)
 
 
 class _Exchange:
@@ -357,6 +370,8 @@ class _Exchange:
         self.gone = gone
         self.client = client
         """The id of the client's key; empty when it has none. What is its own is found with it."""
+        self.expects = 0
+        """Input tokens that were reserved, by our estimate."""
         self.first_seconds: float | None = None
         self.own_seconds = 0.0
         self.keep: Callable[[], None] | None = None

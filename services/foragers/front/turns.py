@@ -27,7 +27,7 @@ from nest.bee import StreamBroken, Tones
 from nest.listeners import Gone
 from nest.metrics import Registry
 from thrum.chi import TERMINAL, Chi
-from thrum.tones import Tone
+from thrum.tones import Body, Tone
 
 TURNS_MAX = 1_024
 """Turns open at once, waiting ones included."""
@@ -58,6 +58,8 @@ class Turn:
     """Who reads the stream and ends the turn; None while it waits or ends, and after its end."""
     claim: AbstractContextManager[Tones] | None = None
     """The hold on the stream; None after the end."""
+    spent: Body = field(default_factory=dict)
+    """What it had cost when it last waited for a client, which was told that."""
     trails: Trails = ()
     """What leads to the conversation once the turn is over."""
     held: list[Held] = field(default_factory=list)

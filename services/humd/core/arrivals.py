@@ -74,7 +74,8 @@ class Emit:
 class Inherit(NamedTuple):
     """`new` is the client that `old` was: what was owed to the one is owed to the other.
 
-    `heard` says for each sid up to which number the client has heard what everyone on it heard.
+    `heard` says for each sid up to which number the client has heard what everyone on it heard;
+    None when it does not say.
     """
 
     old: ClientId
@@ -82,7 +83,7 @@ class Inherit(NamedTuple):
     seq: int
     """Of the hello by which it came: what is owed has this number from now on. The new door may
     have seen later events already, and would never be offered earlier ones again."""
-    heard: Mapping[str, int]
+    heard: Mapping[str, int] | None
 
 
 class Forget(NamedTuple):

@@ -97,10 +97,14 @@ def pressure_of(headroom: object) -> str:
     return (text_of(headroom.get("pressure")) or "") if isinstance(headroom, dict) else ""
 
 
-def heard_of(value: object) -> dict[str, int]:
-    """How far a client that comes back has heard what was said, by sid; the first `HEARD_MAX`."""
-    told = value.items() if isinstance(value, dict) else ()
-    fits = ((sid, wane) for sid, wane in told if type(sid) is str and type(wane) is int)
+def heard_of(value: object) -> dict[str, int] | None:
+    """How far a client that comes back has heard what was said, by sid; the first `HEARD_MAX`.
+
+    None for one that does not say.
+    """
+    if not isinstance(value, dict):
+        return None
+    fits = ((sid, wane) for sid, wane in value.items() if type(sid) is str and type(wane) is int)
     return dict(islice(fits, HEARD_MAX))
 
 

@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from humd.core.arrivals import ClientId, Deliver, Inherit
+from humd.core.authority import TELEMETRY
 from humd.core.clients import door_of
+from humd.core.hellos import HEARD_MAX
 from humd.edge.greeting import Connection
 from humd.edge.outbox import STALL_SECONDS, Outbox, Owed
 from nest.sockets import Poll, RouterSocket, Sent
 from thrum import frames
-from thrum.chi import LinkChi
+from thrum.chi import Chi, LinkChi
 from thrum.errors import Qualifier
 from thrum.frames import Header
 from thrum.tones import Body
@@ -34,6 +36,13 @@ CREDIT_AT_ONCE = 256
 """Parcels settled that are told without waiting: their sender may soon have to stop."""
 GREETING_SECONDS = 5.0
 """How long a connection may stay without a believed hello."""
+_GAP = frames.pack_body(
+    {
+        "message": "the door was killed while this conversation was told, and you did not say what "
+        "you have heard of it: some may be missing; attach with the wane of the last tone heard",
+        "qualifier": str(Qualifier.STREAM_GAP),
+    }
+)
 _new = tuple.__new__
 
 
@@ -197,17 +206,32 @@ class Bus:
         return outbox is not None and not outbox.read_from_log
 
     def inherit(self, effect: Inherit) -> None:
-        """What waits for a client of one door is for a client of another, but what it has heard."""
+        """What waits for a client of one door is for a client of another, but what it has heard.
+
+        One that does not say what it has heard is told nothing twice: where some of a sid may have
+        been told, it gets an `error` in its place.
+        """
         old, new, seq, heard = effect
         door = door_of(old)
         outbox = self._outboxes.get(door) if door else None
-        if outbox is not None:
-            for owed in outbox.take_for(old.rpartition("/")[2]):
-                sid, wane = owed.header.sid, owed.header.wane
-                if owed.header.fan and sid and wane and wane <= heard.get(sid, 0):
+        if outbox is None:
+            return
+        mine = outbox.take_for(old.rpartition("/")[2])
+        gaps = _gaps(mine) if heard is None else []
+        for (header, raw), may_be_told in mine:
+            sid, wane = header.sid, header.wane
+            if header.fan and sid and wane:
+                if heard is None and may_be_told:
+                    self.undelivered["told-perhaps"] += 1
+                    if sid in gaps:
+                        gaps.remove(sid)
+                        error = Header(Chi.ERROR, None, sid, "daemon", seq=seq)
+                        self.owe(Deliver(new, error, _GAP))
                     continue
-                number = seq if owed.header.seq else 0
-                self.owe(Deliver(new, owed.header._replace(client=None, seq=number), owed.raw))
+                if heard is not None and wane <= heard.get(sid, 0):
+                    continue
+            number = seq if header.seq else 0
+            self.owe(Deliver(new, header._replace(client=None, seq=number), raw))
 
     def forget(self, client: ClientId) -> None:
         """Nothing is owed to this client any more."""
@@ -342,3 +366,19 @@ class Bus:
                 break
             return
         self._dirty.pop(connection.id, None)
+
+
+def _gaps(owed: Iterable[tuple[Owed, bool]]) -> list[str]:
+    """Sids of which something may have been told and will not be told again, the newest ones."""
+    found: dict[str, None] = {}
+    for (header, _), may_be_told in owed:
+        if (
+            may_be_told
+            and header.fan
+            and header.sid
+            and header.wane
+            and header.chi not in TELEMETRY
+        ):
+            found.pop(header.sid, None)
+            found[header.sid] = None
+    return list(found)[-HEARD_MAX:]

@@ -51,6 +51,8 @@ class Outbox:
         self._received = 0
         """The bee's count of parcels received on this connection."""
         self._sent_last = 0
+        self._was_here = False
+        """Whether its bee was connected since this humd started."""
         self._shed_upto = 0
         self.read_from_log = 0
         """Parcels of a catch-up that the bee has not confirmed."""
@@ -100,7 +102,7 @@ class Outbox:
         catch-up. False when something that it has not seen was let go of.
         """
         self._replace(owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log)
-        self._received = 0
+        self._received, self._was_here = 0, True
         return self._shed_upto <= cursor
 
     def credit(self, count: int) -> None:
@@ -156,9 +158,18 @@ class Outbox:
         for _ in range(self._sent_last):
             self._waiting.appendleft(self._flying.pop())
 
-    def take_for(self, client: str) -> list[Owed]:
-        """Remove and return what waits for one client behind this door, which is gone."""
-        mine = [owed for owed in self._all() if owed.header.client == client]
+    def take_for(self, client: str) -> list[tuple[Owed, bool]]:
+        """Remove and return what waits for one client behind this door, which is gone.
+
+        Beside each whether it may have been told: it was on its way to the door, or waits since
+        before this start of humd, which does not know how far the one before it had come.
+        """
+        flying = set(map(id, self._flying))
+        mine = [
+            (owed, not self._was_here or id(owed) in flying)
+            for owed in self._all()
+            if owed.header.client == client
+        ]
         self._replace(owed for owed in self._all() if owed.header.client != client)
         return mine
 

@@ -249,7 +249,7 @@ class TestALostDoor:
         world.loses("D")
         world.joins("E/a", "asker", hid="a")
 
-        assert inherited(world) == Inherit("D/a", "E/a", world.seq, {})
+        assert inherited(world) == Inherit("D/a", "E/a", world.seq, None)
 
     def test_says_how_far_who_inherits_has_heard(self, world: World) -> None:
         world.loses("D")
@@ -263,7 +263,7 @@ class TestALostDoor:
         world.loses("D")
         world.joins("E/a", "asker", hid="a", heard=heard)
 
-        assert inherited(world) == Inherit("D/a", "E/a", world.seq, {})
+        assert inherited(world) == Inherit("D/a", "E/a", world.seq, None)
 
     def test_ends_the_turns_of_workers_that_stay_away(self, world: World) -> None:
         world.joins("D/w", "worker", hid="w", models=["n"])

@@ -139,14 +139,15 @@ def test_parcels_of_one_event_are_split_where_no_frame_could_hold_them() -> None
 
 def test_what_is_for_one_client_can_be_taken_out() -> None:
     outbox = Outbox()
+    outbox.resume(0)
     owe(outbox, 1, client="a")
     owe(outbox, 2, client="b")
     sent(outbox)
     owe(outbox, 3, client="a")
 
-    mine = [owed.header.seq for owed in outbox.take_for("a")]
+    mine = [(owed.header.seq, was_sent) for owed, was_sent in outbox.take_for("a")]
 
-    assert (mine, sent(outbox)) == ([1, 3], [2])
+    assert (mine, sent(outbox)) == ([(1, True), (3, False)], [2])
 
 
 @pytest.mark.parametrize(("bound", "raw"), [("PARCELS", b"\x80"), ("BYTES", b"\x80" * 100)])

@@ -1,0 +1,85 @@
+"""`hum reask`: an agent that nobody answered in time is asked to ask again."""
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from hum.asks import about, find
+from hum.door import Door, DoorSilent, open_door
+from hum.errors import AskRefused
+from hum.output import data, data_json, printable
+from hum.rendezvous import door_path
+from nest.paths import Paths
+from thrum.errors import LocalError
+from thrum.ids import HUMID_RANDOM_BYTES, mint_humid
+from thrum.tones import Tone
+
+EXPIRED = "expired"
+ECHO_SECONDS = 5.0
+"""How long the prompt may take to be on disk."""
+
+
+class NotExpired(LocalError):
+    """An ask that waits, or that somebody decided: there is nothing to ask again."""
+
+
+@click.command
+@click.argument("number", metavar="ID", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def reask(*, number: int, as_json: bool) -> None:
+    """Have an agent ask again for what nobody answered in time. ID as hum asks --all shows it.
+
+    A prompt in its conversation tells the agent so. What it asks then is an ask of its own.
+    """
+    paths = Paths.from_environment(os.environ)
+    ask = find(paths, number)
+    if ask["state"] != EXPIRED:
+        hint = f"hum allow {number}" if ask["state"] == "asked" else "hum asks --all"
+        raise NotExpired(f"ask {number} is {ask['state']}, and did not expire", hint=hint)
+    with open_door(door_path(paths, os.environ)) as door:
+        rid = _prompt(door, ask, model=_model_of(ask["sid"]))
+    if as_json:
+        data_json({"id": number, "sid": ask["sid"], "rid": rid})
+    else:
+        data(f"told {printable(ask['sid'])} to ask again; hum asks shows what it asks")
+
+
+def again_text(ask: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
+    """What the agent is told."""
+    what = ask["tool"] or "a tool"
+    said = ", ".join(f"{key} {value!r}" for key, value in subject.items())
+    return (
+        f"You asked for consent to use {what}{f' ({said})' if said else ''}, and nobody answered "
+        "in time: nobody refused it. If you still need it, ask for consent again now."
+    )
+
+
+def _prompt(door: Door, ask: Mapping[str, Any], *, model: str | None) -> str:
+    """Join the conversation as one who drives it and prompt; return the rid once it is on disk."""
+    rid = mint_humid(time.time_ns() // 1_000_000, secrets.token_bytes(HUMID_RANDOM_BYTES))
+    text = again_text(ask, about(ask["id"]))
+    body: dict[str, Any] = {"content": text, "reaskOf": ask["askId"]}
+    if model is not None:
+        body["modelId"] = model
+    door.send(Tone(chi="attach", sid=ask["sid"]))
+    door.send(Tone(chi="prompt", rid=rid, sid=ask["sid"], body=body))
+    until = time.monotonic() + ECHO_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        tone = door.receive(within_seconds=left)
+        if tone.chi == "echo" and tone.rid == rid:
+            if tone.body.get("ok") is not True:
+                raise AskRefused(f"refused: {tone.text('error')}", hint="hum hum SID")
+            return rid
+    raise DoorSilent("the prompt was not on disk in time", hint="hum status; hum logs")
+
+
+def _model_of(sid: str) -> str | None:
+    """The model that the conversation was asked of last."""
+    from hum.conversation import read
+
+    found, _ = read(sid)
+    return found["models"][-1] if found["models"] else None
