@@ -53,7 +53,7 @@ class Traced(Stack):
         return self.home / f"{name}.trace"
 
 
-def ask(connection: socket.socket, request: bytes, *, until: bytes) -> tuple[int, int]:
+def ask(connection: socket.socket, request: bytes, *, is_stream: bool) -> tuple[int, int]:
     """Ask once; when it was asked, and when all of the answer, or its first event, was here."""
     began = time.perf_counter_ns()
     connection.sendall(request)
@@ -64,14 +64,9 @@ def ask(connection: socket.socket, request: bytes, *, until: bytes) -> tuple[int
         head, _, body = answer.partition(b"\r\n\r\n")
         if body and not first:
             first = time.perf_counter_ns()
-        if until == b"" and body and len(body) >= _length(head):
-            return began, time.perf_counter_ns()
-        if until and answer.endswith(until):
-            return began, first
-
-
-def _length(head: bytes) -> int:
-    return int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+        length = head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0]
+        if len(body) >= int(length) if length else answer.endswith(b"\r\n0\r\n\r\n"):
+            return began, first if is_stream else time.perf_counter_ns()
 
 
 def join(notes: list[Note], spans: list[tuple[int, int]]) -> list[list[Note]]:
@@ -121,12 +116,13 @@ def main() -> None:
             target = Target.parse("hum", f"http://127.0.0.1:{front_port(stack)}")
             model = MANY if options.stream else MODEL
             request = target.request(model, is_stream=options.stream, content=content)
-            until = b"0\r\n\r\n" if options.stream else b""
             count = max(options.count // 10, 10) if options.image else options.count
             warm = 5 if options.image else WARM_REQUESTS
             with socket.create_connection((target.host, target.port)) as connection:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                spans = [ask(connection, request, until=until) for _ in range(warm + count)]
+                spans = [
+                    ask(connection, request, is_stream=options.stream) for _ in range(warm + count)
+                ]
             notes: list[Note] = []
             for name in SERVICES:
                 stack.kill(name, signal.SIGTERM)

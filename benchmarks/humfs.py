@@ -11,8 +11,10 @@ Prints the figures as the last lines, each as one JSON object: `humfs.outline_50
 that no file can be left out of, as the first call of a new process), `humfs.search_5000_s` (a
 `pattern` over all files) with `humfs.search_5000_ripgrep` (how many times what ripgrep takes,
 where that is installed), `humfs.symbol_ms_p50` (one symbol of a file of 3,500 lines),
-`humfs.edit_ms_p50` (the same symbol replaced, with all checks), and `humfs.rss_growth_mb` (what
-humfs grows by over 10,000 calls of every kind after the first 500).
+`humfs.edit_ms_p50` (the same symbol replaced, with all checks), `humfs.shell_ms_p50` (a command
+that does nothing) with `humfs.shell_sandbox_ms` (that, without the way there and without what a
+shell takes by itself), where commands run on this machine, and `humfs.rss_growth_mb` (what humfs
+grows by over 10,000 calls of every kind after the first 500).
 """
 
 import argparse
@@ -196,6 +198,24 @@ def repeated(times: int, act: Callable[[int], tuple[float, Answer]]) -> float:
     return statistics.median(spent) * 1_000
 
 
+def shell(calls: Calls, times: int) -> dict[str, float]:
+    """The figures of a command that does nothing; none where no command runs."""
+    answer = calls.call("humfs_bash", command="true")
+    if answer["isError"]:
+        _note(f"shell: {answer['output']}")
+        return {}
+    _note(f"shell: the sandbox is {answer['metadata']['sandbox']}")
+    whole = repeated(times, lambda _: calls.timed("humfs_bash", command="true"))
+    way = [calls.timed("humfs_bash")[0] for _ in range(times)]  # refused: it names no command
+    alone = []
+    for _ in range(times):
+        began = time.perf_counter()
+        subprocess.run(["/bin/bash", "-c", "true"], check=True)
+        alone.append(time.perf_counter() - began)
+    rest = (statistics.median(way) + statistics.median(alone)) * 1_000
+    return {"humfs.shell_ms_p50": whole, "humfs.shell_sandbox_ms": whole - rest}
+
+
 def growth(calls: Calls, root: Path) -> float:
     """Megabytes that humfs grows by over many calls of every kind."""
     small = root / "small"
@@ -266,6 +286,7 @@ def main() -> int:
             )
             spent = (calls.cpu_seconds() - before) / times * 1_000
             _note(f"edit: {spent:.1f} ms of CPU in humfs")
+            figures |= shell(calls, times)
             figures["humfs.rss_growth_mb"] = growth(calls, root)
     for name, value in figures.items():
         sys.stdout.write(orjson.dumps({name: round(value, 3)}).decode() + "\n")

@@ -7,9 +7,9 @@ import math
 import sys
 
 from thrumd.__main__ import main
-from thrumd.edge import connection
+from thrumd.edge import connection, door
 
 if __name__ == "__main__":
     connection.LINES_PER_TURN = 256
-    connection.NOISE_BURST = math.inf
+    connection.NOISE_BURST = door.NOISE_BURST = math.inf
     sys.exit(main(sys.argv[1:]))

@@ -27,7 +27,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from humfs.core import paths
 from humfs.core.denied import protecting
@@ -57,8 +57,7 @@ class Root:
     handle: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):  # a walk makes thousands: a third of the time of a frozen dataclass
     """A path that may be touched: decided, not yet opened. Made by `Roots.place` and by walks."""
 
     root: Root

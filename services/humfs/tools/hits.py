@@ -20,6 +20,8 @@ UTF16_BYTES_MAX = 20 * 1024 * 1024
 """Largest UTF-16 file that is searched; it is decoded whole."""
 HITS_KEPT_MAX = 2_000
 """Hits kept with their line; later ones are only counted."""
+PLACED_MAX = 100
+"""Hits of a part of a search whose symbols are looked up there: so few are all shown."""
 HIT_CHARS = 60
 """Characters of a line around the match, when whole lines do not fit."""
 HIT_CHARS_MIN = 8
@@ -33,19 +35,22 @@ def show_pattern(sources: Sources, pattern: str, *, cap: int) -> tuple[views.Pag
     page, expression = views.Page(cap), patterns.compiled(pattern)
 
     def work(own: Sources, part: range) -> Said:
-        search = _Search(own, expression)
+        search = _Search(own, expression, own.targets)
         for at in own.each(part):
             search.file(at)
         search.flush()
         kept = [[at, *astuple(hit)] for at, hit in search.kept]
-        return [kept, search.counts.total(), len(search.counts)]
+        few = len(kept) if len(kept) <= PLACED_MAX else 0
+        placed = _Places(own, search.kept)
+        brackets = [placed.bracket(number) for number in range(few)]
+        return [kept, brackets, search.counts.total(), len(search.counts)]
 
-    kept, hits, files_hit = list[tuple[int, patterns.Hit]](), 0, 0
-    for some, count, files_count in sources.shared(range(len(sources.targets)), work):
-        kept += [(at, patterns.Hit(*hit)) for at, *hit in some[: HITS_KEPT_MAX - len(kept)]]
+    places, hits, files_hit = _Places(sources), 0, 0
+    for kept, brackets, count, files_count in sources.shared(range(len(sources.targets)), work):
+        places.add(kept[: HITS_KEPT_MAX - len(places.hits)], brackets)
         hits, files_hit = hits + count, files_hit + files_count
     page.add(f"[{hits} match(es) across {files_hit} file(s)]")
-    _show(page, _Places(sources, kept), total=hits)
+    _show(page, places, total=hits)
     return sources.end(page, hits)
 
 
@@ -55,6 +60,7 @@ class _Search:
 
     sources: Sources
     expression: patterns.Expression
+    targets: list[Target]
     kept: list[tuple[int, patterns.Hit]] = field(default_factory=list)
     """The first hits, each with the position of its file."""
     counts: Counter[int] = field(default_factory=Counter)
@@ -63,7 +69,7 @@ class _Search:
 
     def file(self, at: int) -> None:
         """Search one file, now or with the next; skip it when it is binary or cannot be read."""
-        target = self.sources.targets[at]
+        target = self.targets[at]
         try:
             head = self.sources.reader.head(target.place)
             if is_utf16(head) and (content := self._utf16(target)) is not None:
@@ -135,11 +141,16 @@ class _Places:
     """Rows of hits; the enclosing symbols of a file are looked up when its first row is made."""
 
     sources: Sources
-    hits: list[tuple[int, patterns.Hit]]
+    hits: list[tuple[int, patterns.Hit]] = field(default_factory=list)
     _at: int = -1
     _text: Text | None = None
     _outline: Outline | None = None
     _brackets: dict[int, str] = field(default_factory=dict)
+
+    def add(self, hits: Said, brackets: list[str]) -> None:
+        """Take hits as a part of the search told them, the first of them with their symbols."""
+        self._brackets |= dict(enumerate(brackets[: len(hits)], start=len(self.hits)))
+        self.hits += [(at, patterns.Hit(*hit)) for at, *hit in hits]
 
     def rows(self, chars: int | None, *, room: int) -> list[str] | None:
         """Rows with at most `chars` characters of each line (0: none); None if too long."""
@@ -159,10 +170,14 @@ class _Places:
         """One hit: its place, the symbol it is in, its line."""
         file, hit = self.hits[at]
         path = views.clean_name(self.sources.targets[file].path)
-        if at not in self._brackets:
-            self._brackets[at] = self._bracket(file, hit)
-        first = f"{path}:{hit.line}{self._brackets[at]}"
+        first = f"{path}:{hit.line}{self.bracket(at)}"
         return first if chars == 0 else f"{first}\t{_line(hit, chars)}"
+
+    def bracket(self, at: int) -> str:
+        """The symbol a hit is in, in brackets; empty when it is in none."""
+        if at not in self._brackets:
+            self._brackets[at] = self._bracket(*self.hits[at])
+        return self._brackets[at]
 
     def _bracket(self, file: int, hit: patterns.Hit) -> str:
         if file != self._at:

@@ -54,6 +54,8 @@ class Host(Protocol):
 
     def pace(self, client: "Connection") -> None: ...
 
+    def is_noisy(self, lines: int) -> bool: ...
+
     def wait_for_room(self, client: "Connection") -> None: ...
 
     def hold(self, more: int, whole: int) -> bool: ...
@@ -267,10 +269,11 @@ class Connection(asyncio.BufferedProtocol):
         queue(self)
 
     def _is_noisy(self, noise: int) -> bool:
-        """Whether so many more lines that led nowhere are too many."""
+        """Whether so many more lines that led nowhere are too many, of this client or of all."""
         if self._noise is None:
             self._noise = Bucket(NOISE_PER_SECOND, NOISE_BURST)
-        return self._noise.take(self._loop.time(), noise) > 0
+        is_over = self._noise.take(self._loop.time(), noise) > 0
+        return self._door.is_noisy(noise) or is_over
 
     def _mind_outbox(self) -> None:
         if self._outbox.overflowed:

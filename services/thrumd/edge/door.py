@@ -12,6 +12,7 @@ import time
 from collections import deque
 
 from nest.bee import Bee
+from nest.bucket import Bucket
 from nest.link import Joined, Settled
 from nest.metrics import Registry
 from thrum.chi import Chi
@@ -30,6 +31,9 @@ UNFINISHED_BYTES_MAX = 64 * 1024 * 1024
 """Bytes of unfinished lines, over all clients; a long line that would exceed it is skipped."""
 DISCONNECT = "disconnect"
 """What humd hears of a client that left by itself."""
+NOISE_PER_SECOND = 20_000.0
+NOISE_BURST = 20_000.0
+"""Lines of all clients together that may lead nowhere; beyond it, whoever sends more is paced."""
 PACED_SECONDS = 0.001
 """Between two turns of clients that say what leads nowhere, however many of them there are."""
 SHORT_LINE_BYTES = 64 * 1024
@@ -49,6 +53,7 @@ class Door:
         self._clients: dict[str, Connection] = {}
         self._receipts = Receipts()
         self._waiting: deque[Connection] = deque()
+        self._noise = Bucket(NOISE_PER_SECOND, NOISE_BURST)
         self._paced: deque[Connection] = deque()
         """Clients whose lines lead nowhere: one of them has a turn every `PACED_SECONDS`."""
         self._watched: set[Connection] = set()
@@ -169,6 +174,10 @@ class Door:
     def wait_for_room(self, client: Connection) -> None:
         """Give this client its turn once there is room."""
         self._waiting.append(client)
+
+    def is_noisy(self, lines: int) -> bool:
+        """Whether so many more lines that lead nowhere are too many for the door."""
+        return self._noise.take(asyncio.get_running_loop().time(), lines) > 0
 
     def pace(self, client: Connection) -> None:
         """Give this client its turn among those whose lines lead nowhere."""

@@ -223,6 +223,23 @@ async def test_noisy_clients_share_one_pace_in_turn(rig: Rig) -> None:
     assert [tone.body["who"] for tone in rig.bee.posted] == [0, 1, 2, 0, 1, 2]
 
 
+async def test_many_who_are_a_little_noisy_are_paced_as_one_who_is_very(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doors, "NOISE_PER_SECOND", 0.001)
+    rig = Rig()
+    modest = int(edge.NOISE_BURST) // 2
+    many = [rig.client() for _ in range(int(doors.NOISE_BURST) // modest + 1)]
+
+    for client, _ in many:
+        client.data_received(b"{}\n" * modest)
+        for _ in range(modest // edge.LINES_PER_TURN + 1):
+            await asyncio.sleep(0)
+
+    assert [transport.is_reading for _, transport in many] == [True] * (len(many) - 1) + [False]
+    assert rig.count("hum_door_paced_total") > 0
+
+
 async def test_a_paced_client_may_leave_and_a_closing_door_reads_nothing_of_it(rig: Rig) -> None:
     (gone, _), (stays, transport) = rig.client(), rig.client()
     for client in (gone, stays):
