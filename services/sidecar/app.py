@@ -22,6 +22,7 @@ from thrum.errors import DaemonAbsent, HumError
 
 PROBLEM_JSON = "application/problem+json"
 TITLES = {
+    400: "refused",
     401: "not admitted",
     404: "not found",
     405: "not allowed",
@@ -191,7 +192,7 @@ def build(
     ) -> Page:
         return Page.model_validate(await bus.page(from_seq, limit))
 
-    answers = _described(401, 404, 409, 503)
+    answers = _described(400, 401, 404, 409, 503)
     app.include_router(asks_router(bus, paths, dependencies=admin, responses=answers))
 
     @app.post(

@@ -98,6 +98,43 @@ def test_a_further_port_is_listened_on_where_it_is_free() -> None:
             assert status_of(ask(taken, request("GET", "/", local(taken + 1)))) == 403
 
 
+@pytest.mark.soak
+def test_no_request_of_a_page_gets_in_whatever_it_is(port: int, stack: Stack) -> None:
+    """Reliability A7, over sockets: 8 hosts, 8 origins, 7 methods, 4 types of content, 3 sites."""
+    ours = f"127.0.0.1:{port}"
+    hosts = [
+        ours, f"localhost:{port}", "evil.example", "127.0.0.1", f"127.0.0.1:{port + 1}",
+        f"evil.example:{port}", f"{ours}.evil.example", f"x/?{ours}",
+    ]  # fmt: skip
+    origins = [
+        "", f"http://{ours}", "null", "http://evil.example", "https://x", f"https://{ours}",
+        f"http://127.0.0.1:{port + 1}", f"http://evil.example:{port}",
+    ]  # fmt: skip
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    kinds = ["", JSON, "Content-Type: text/plain", "Content-Type: multipart/form-data"]
+    sites = ["", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-origin"]
+    before, admitted, asked = prompts_in(stack), 0, 0
+    for host, origin, method, kind, site in itertools.product(
+        hosts, origins, methods, kinds, sites
+    ):
+        named = f"Origin: {origin}" if origin else ""
+        headers = [header for header in (f"Host: {host}", named, kind, site) if header]
+        writes = method in ("POST", "PUT", "PATCH")
+        is_ours = host in hosts[:2] and origin in origins[:2] and site != sites[1]
+        is_ours = is_ours and (kind == JSON or not writes)
+
+        answer = ask(port, request(method, CHAT, *headers, body=ASK if writes else b""))
+
+        asked += 1
+        admitted += is_ours and method == "POST"
+        wanted = {200 if method == "POST" else 405} if is_ours else {403, 415}
+        assert status_of(answer) in wanted, (method, headers)
+        assert b"access-control" not in answer.lower()
+        assert is_ours or b"choices" not in answer
+    assert asked == 8 * 8 * 7 * 4 * 3
+    assert prompts_in(stack) == before + admitted
+
+
 def test_no_request_of_a_page_gets_in_and_none_changes_anything(port: int, stack: Stack) -> None:
     """Reliability A2: hosts by origins by methods by content types by fetch sites, in one place."""
     hosts = [f"127.0.0.1:{port}", "evil.example", f"x/?127.0.0.1:{port}", "127.0.0.1"]

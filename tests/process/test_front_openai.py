@@ -193,6 +193,8 @@ def test_a_wrong_parameter_is_named(client: openai.OpenAI) -> None:
 def test_the_services_own_refusal_keeps_its_status(
     client: openai.OpenAI, upstream: ScriptedUpstream
 ) -> None:
+    """Once the worker knows the service: its first refusal may be of an option it does not take."""
+    client.chat.completions.create(model=MODEL, messages=HI)
     upstream.script(Answer(status=400, message="too hot"))
 
     with pytest.raises(openai.BadRequestError) as caught:

@@ -88,6 +88,21 @@ def test_administration_wants_the_token(stack: Stack, path: str, token: str | No
     assert b"sidecar.token" in body
 
 
+def test_a_body_that_is_no_text_is_refused_as_described(stack: Stack) -> None:
+    link = http.client.HTTPConnection("127.0.0.1", port(stack), timeout=10)
+    headers = {**admitted(stack), "Content-Type": "application/json"}
+    try:
+        link.request("POST", "/api/asks/1", body=b"\xff\x19", headers=headers)
+        answer = link.getresponse()
+        status, told = answer.status, orjson.loads(answer.read())
+    finally:
+        link.close()
+
+    described = orjson.loads(ask(stack, "/openapi.json")[2])
+    assert (status, told["status"]) == (400, 400)
+    assert "400" in described["paths"]["/api/asks/{number}"]["post"]["responses"]
+
+
 def test_a_page_of_another_site_gets_nothing(stack: Stack) -> None:
     for headers in ({"Host": "evil.example"}, {"Origin": "http://evil.example"}):
         status, _, body = ask(stack, "/metrics", headers)

@@ -136,8 +136,15 @@ def test_a_body_is_json_or_refused(kind: bytes, told: str | None) -> None:
 
 
 def test_no_request_of_another_site_gets_in_whatever_else_it_says() -> None:
-    hosts = [b"127.0.0.1:14620", b"localhost:14620", b"evil.example", b"127.0.0.1"]
-    origins = [None, b"null", b"http://evil.example", b"http://127.0.0.1:14620", b"https://x"]
+    """Reliability A7: 8 hosts, 8 origins, 7 methods, 4 types of content, 3 sites."""
+    hosts = [
+        b"127.0.0.1:14620", b"localhost:14620", b"evil.example", b"127.0.0.1",
+        b"127.0.0.1:14621", b"evil.example:14620", b"127.0.0.1.evil.example:14620", b"",
+    ]  # fmt: skip
+    origins = [
+        None, b"null", b"http://evil.example", b"http://127.0.0.1:14620", b"https://x",
+        b"http://127.0.0.1:14621", b"https://127.0.0.1:14620", b"http://evil.example:14620",
+    ]  # fmt: skip
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
     kinds = [None, b"application/json", b"text/plain", b"multipart/form-data"]
     sites = [None, b"cross-site", b"same-origin"]
