@@ -129,9 +129,7 @@ def beside_garbage(stack: Stack, one: crowd.Healthy, lines: int) -> tuple[float,
         print(f"the sender of garbage took {share:.0%} of a processor", file=sys.stderr)
         if sender.poll() is not None:
             raise SystemExit("the garbage ended before the others were measured: more --lines")
-        while sender.poll() is None:
-            one.say(SAYINGS)
-        if sender.returncode:
+        if sender.wait():
             raise SystemExit("the client that sends garbage was not served to its end")
     return alone, beside
 

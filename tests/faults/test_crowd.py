@@ -4,6 +4,7 @@ What others wait meanwhile is a figure of benchmarks/crowd.py, which has the lon
 only what must be true however busy the machine is.
 """
 
+import subprocess
 from collections.abc import Iterator
 
 import anyio
@@ -20,6 +21,8 @@ pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 CONNECTIONS = 1_000
 HALF_OPEN = 500
 GARBAGE = 1_000_000
+PAUSE_SECONDS = 0.5
+"""Garbage has the door to itself in between, or its last line would take half a minute."""
 GARBAGE_LONG = 20_000_000
 CONNECTIONS_LONG = 4_000
 GROWTH_BYTES_MAX = 64 * 1024 * 1024
@@ -59,10 +62,19 @@ def bury(stack: Stack, lines: int) -> None:
     before = crowd.rss(stack)
     with crowd.garbage(stack, lines) as sender, crowd.healthy(stack) as one:
         one.say(20)
-        while sender.poll() is None:
+        while not is_over(sender):
             one.say(20)
     assert sender.returncode == 0
     expect_steady(stack, before)
+
+
+def is_over(sender: "subprocess.Popen[bytes]") -> bool:
+    """Whether the last line is sent; looks for a while, in which nobody else says anything."""
+    try:
+        sender.wait(PAUSE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def test_many_connections_cost_little_and_stop_nobody(stack: Stack) -> None:

@@ -36,6 +36,8 @@ NOISE_BURST = 20_000.0
 """Lines of all clients together that may lead nowhere; beyond it, whoever sends more is paced."""
 PACED_SECONDS = 0.001
 """Between two turns of clients that say what leads nowhere, however many of them there are."""
+QUIET_SECONDS = 0.05
+"""After so long without a tone from or for anybody they may have what nobody else wants."""
 SHORT_LINE_BYTES = 64 * 1024
 """An unfinished line up to this is kept whatever others hold."""
 
@@ -54,6 +56,9 @@ class Door:
         self._receipts = Receipts()
         self._waiting: deque[Connection] = deque()
         self._noise = Bucket(NOISE_PER_SECOND, NOISE_BURST)
+        self._is_busy = True
+        """Whether a tone came or went since a paced client was served."""
+        self._quiet_at = 0.0
         self._paced: deque[Connection] = deque()
         """Clients whose lines lead nowhere: one of them has a turn every `PACED_SECONDS`."""
         self._watched: set[Connection] = set()
@@ -95,6 +100,7 @@ class Door:
             for tone in tones:
                 self._deliver(tone)
             self.bee.handled(mark)
+            self._is_busy = True
 
     def sweep(self, now: float) -> None:
         """End the connections that are overdue; call it about once a second."""
@@ -184,13 +190,20 @@ class Door:
         self._count.paced.inc()
         self._paced.append(client)
         if len(self._paced) == 1:
-            asyncio.get_running_loop().call_later(PACED_SECONDS, self._serve_paced)
+            self._pace_on()
+
+    def _pace_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if self._is_busy:
+            self._is_busy, self._quiet_at = False, now + QUIET_SECONDS
+        wait = PACED_SECONDS if now < self._quiet_at else 0
+        loop.call_later(wait, self._serve_paced)
 
     def _serve_paced(self) -> None:
-        client = self._paced[0]
-        if len(self._paced) > 1:
-            asyncio.get_running_loop().call_later(PACED_SECONDS, self._serve_paced)
-        self._paced.popleft()
+        client = self._paced.popleft()
+        if self._paced:
+            self._pace_on()
         client.take_turn()
 
     def take(self, client: Connection, line: bytes | None) -> bool:
@@ -251,6 +264,7 @@ class Door:
         if tone.chi == Chi.LOG and not client.may_talk():
             self._keep(client, Reason.TALK, b"")
             return False
+        self._is_busy = True
         rid = tone.rid
         tone.client = client.client
         if tone.chi == Chi.HELLO:

@@ -5,6 +5,7 @@ from typing import Any
 
 from workers.core.anthropic import AnthropicWire
 from workers.core.attachments import marked, splice
+from workers.core.completions import Usage
 from workers.core.ollama import OllamaWire
 from workers.core.wires import OpenaiWire
 
@@ -99,3 +100,14 @@ def test_what_an_asker_puts_into_headers_ends_no_line() -> None:
     assert told("a-1,b-2") == {"anthropic-beta": "a-1,b-2"}
     for wrong in ("a\r\nx-api-key: b", "a\nb", "\u00e9", "", "x" * 9_000, 7, None):
         assert told(wrong) == {}
+
+
+def test_a_prompt_of_which_the_service_counted_too_little_was_cut() -> None:
+    """Features D7: what was evaluated is compared with what was sent."""
+    asked = request({"role": "user", "content": "x" * 8_000})
+
+    def was_cut(counted: int) -> bool:
+        return OllamaWire().was_cut(asked, Usage(input_tokens=counted))
+
+    assert [was_cut(counted) for counted in (0, 900, 1_000, 2_000)] == [False, True, False, False]
+    assert not OpenaiWire().was_cut(asked, Usage(input_tokens=1))
