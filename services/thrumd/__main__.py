@@ -1,6 +1,5 @@
 """`python -m thrumd`: the door, until it is asked to stop."""
 
-import argparse
 import sys
 from functools import partial
 
@@ -11,23 +10,28 @@ from thrumd.service import SERVICE, serve
 
 def main(arguments: list[str]) -> int:
     """Run the door; return the exit status."""
+    rate = _rate_of(arguments) if arguments else ACCEPTS_PER_SECOND
+    return run_async(SERVICE, partial(serve, accepts_per_second=rate))
+
+
+def _rate_of(arguments: list[str]) -> float:
+    import argparse  # here, because it costs more memory than the door without arguments needs
+
+    def rate(text: str) -> float:
+        if not 1 <= float(text) <= 1_000_000:
+            raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000000")
+        return float(text)
+
     parser = argparse.ArgumentParser(prog=SERVICE, description="the door: NDJSON on a Unix socket")
     parser.add_argument(
         "--accepts-per-second",
-        type=_rate,
+        type=rate,
         default=ACCEPTS_PER_SECOND,
         metavar="N",
         help="connections let in per second (default %(default)g); more wait their turn",
     )
-    options = parser.parse_args(arguments)
-    return run_async(SERVICE, partial(serve, accepts_per_second=options.accepts_per_second))
-
-
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not 1 <= rate <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000000")
-    return rate
+    wanted: float = parser.parse_args(arguments).accepts_per_second
+    return wanted
 
 
 if __name__ == "__main__":
