@@ -90,7 +90,6 @@ BEFORE: list[tuple[str, Answer, str]] = [
         (f"status {status}", Answer(status=status, message="no"), str(status))
         for status in (400, 401, 403, 404, 409, 413, 422)
     ),
-    ("status 429", Answer(status=429, headers={"Retry-After": "600"}), "429"),
     ("status 500", Answer(status=500, headers={"Retry-After": "600"}), "500"),
     ("status 502", Answer(status=502, headers={"Retry-After": "600"}), "502"),
     ("status 503", Answer(status=503, headers={"Retry-After": "600"}), "503"),
@@ -171,6 +170,13 @@ def test_what_is_only_unusual_is_complete(
     port: int, upstream: ScriptedUpstream, answer: Answer
 ) -> None:
     assert ends(port, upstream, answer) == dict.fromkeys(WIRES, CLEAN)
+
+
+def test_a_service_that_is_limited_has_a_status() -> None:
+    """On its own: nobody is asked again for as long as the service wants."""
+    limited = Answer(status=429, headers={"Retry-After": "600"})
+    with ScriptedUpstream() as upstream, serving(upstream) as stack:
+        assert ends(port_of(stack), upstream, limited) == dict.fromkeys(WIRES, "429")
 
 
 def test_a_service_that_is_gone_has_a_status() -> None:

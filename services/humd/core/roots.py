@@ -81,7 +81,7 @@ def files_of(value: object) -> Files | None:
     return Files(
         roots=tuple(root for root in roots if root is not None),
         home=_folder(value.get("home")) or "",
-        paths=dict(fits[:PATHS_MAX]),
+        paths=dict(sorted(fits)[:PATHS_MAX]),  # in the order of the log, so that a replay agrees
     )
 
 

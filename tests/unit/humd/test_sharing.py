@@ -366,3 +366,13 @@ def test_a_plain_path_is_plain(parts: list[str]) -> None:
     assert plain(path) == path
     assert path.startswith("/")
     assert not {"..", ".", ""} & set(path.split("/")[1:]) or path == "/"
+
+
+def test_what_is_kept_does_not_depend_on_the_order_of_the_hello() -> None:
+    """The log sorts keys; a state that kept another order would not be that of a replay."""
+    one, other = ({"paths": dict(order)} for order in (PATHS.items(), reversed(PATHS.items())))
+
+    found = [files_of(value) for value in (one, other)]
+
+    assert found[0] is not None and found[1] is not None
+    assert list(found[0].paths) == list(found[1].paths)
