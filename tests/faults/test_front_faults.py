@@ -90,11 +90,6 @@ BEFORE: list[tuple[str, Answer, str]] = [
         (f"status {status}", Answer(status=status, message="no"), str(status))
         for status in (400, 401, 403, 404, 409, 413, 422)
     ),
-    ("status 500", Answer(status=500, headers={"Retry-After": "600"}), "500"),
-    ("status 502", Answer(status=502, headers={"Retry-After": "600"}), "502"),
-    ("status 503", Answer(status=503, headers={"Retry-After": "600"}), "503"),
-    ("status 504", Answer(status=504, headers={"Retry-After": "600"}), "504"),
-    ("status 529", Answer(status=529, headers={"Retry-After": "600"}), "529"),
     ("a redirect", Answer(fault=Fault.REDIRECT), "502"),
     ("reset before the head", Answer(fault=Fault.RESET_BEFORE_HEAD), "502"),
     ("closed without a word", Answer(fault=Fault.CLOSED), "502"),
@@ -172,11 +167,18 @@ def test_what_is_only_unusual_is_complete(
     assert ends(port, upstream, answer) == dict.fromkeys(WIRES, CLEAN)
 
 
-def test_a_service_that_is_limited_has_a_status() -> None:
-    """On its own: nobody is asked again for as long as the service wants."""
-    limited = Answer(status=429, headers={"Retry-After": "600"})
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 529])
+def test_a_service_that_wants_to_be_left_alone_has_a_status(status: int) -> None:
+    """Each on its own: nobody is asked again for as long as the service wants."""
+    patience = Answer(status=status, headers={"Retry-After": "600"})
     with ScriptedUpstream() as upstream, serving(upstream) as stack:
-        assert ends(port_of(stack), upstream, limited) == dict.fromkeys(WIRES, "429")
+        upstream.otherwise = patience
+        first = WIRES["chat"].ask(port_of(stack))
+        asked = len(upstream.requests)
+        later = {wire.ask(port_of(stack)) for wire in WIRES.values()}
+
+        assert (first, later) == (str(status), {"429"})
+        assert len(upstream.requests) == asked == 1
 
 
 def test_a_service_that_is_gone_has_a_status() -> None:
