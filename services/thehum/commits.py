@@ -86,7 +86,7 @@ class Commits:
         builder, group = self._log.builder(), _Group(self._log.last_batch)
         for place, offer in enumerate(offers):
             drafts = self._wanted(offer, group, builder.next_seq)
-            for part in _parts(drafts) if group.has_keys else [drafts][: len(drafts)]:
+            for part in _parts(drafts) if group.has_keys else filter(None, (drafts,)):
                 builder.add(part, offer.at_ms)
                 if group.has_keys and is_key_draft(part[-1]):
                     problem = self._append(builder, group, began, has_keys=True)

@@ -13,7 +13,7 @@ SIGNATURE_BYTES = bindings.crypto_sign_BYTES
 
 
 class SigningKey:
-    """A private key. It never shows itself: not in `repr`, not in a pickle, not in an error."""
+    """A private key. It never shows itself: not in `repr`, not in an error."""
 
     __slots__ = ("_secret", "public")
 

@@ -7,7 +7,8 @@ from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context
 from nest.version import HUM_VERSION
 from thrum.tones import Body
-from workers.turns import CHIS, Agent, Worker
+from workers.turns import Agent
+from workers.worker import CHIS, Worker
 
 DRAIN_SECONDS = 8.0
 """Turns in flight get this long when the process is asked to stop."""

@@ -1,15 +1,12 @@
-"""The loop that workers share: from one prompt to exactly one terminal tone, whatever happens.
+"""One prompt being answered: to exactly one terminal tone, whatever happens.
 
 Rules:
 
-- One task for each turn; the turns of one sid run one after the other. Tones that belong to running
-  turns (results, cancels) are handed over by the one reader of the bee's inbox.
 - A turn ends with one `finish` or one `error`: the agent's answer, its `TurnFailed`, a bug
   (`worker_error`), a cancel (`cancelled`), too much time, or a worker that stops (`worker.lost`).
 - Text goes out in both shapes that clients read (docs/wire.md, `chunk`).
 - A tool call without an answer after `TOOL_SECONDS`, or what its tool says, has failed; whoever
   works on it may stop.
-- Everything has a bound: turns at once, prompts that wait, calls at once, the time of a turn.
 """
 
 import logging
@@ -17,46 +14,24 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from math import isfinite
 from typing import Protocol
 
 import anyio
-from anyio.abc import TaskGroup
 
 from nest.bee import Tones
-from nest.metrics import Registry
 from thrum import ids
 from thrum.chi import Chi
 from thrum.errors import HumError, Qualifier
 from thrum.tones import Body, Tone, is_error_result, result_text
 from workers.core.catalogue import TOOL_SECONDS, Catalogue, catalogue_of
 
-TURNS_MAX = 1_024
-"""Turns at once; one more is answered with `worker.busy`."""
-PROMPTS_WAITING_MAX = 4
-"""Prompts of one sid that wait for its running turn. A safeguard: humd holds them back."""
 TURN_SECONDS = 3_600.0
 """Longest turn, tool calls included."""
 RESULT_CHARS_MAX = 1024 * 1024
 """Characters of one tool result that the model gets."""
-SETTLE_SECONDS = 2.0
-"""How long a worker that stops waits until its last tones are on disk."""
-
-CHIS = (
-    Chi.HELLO,
-    Chi.PROMPT,
-    Chi.CANCEL,
-    Chi.CLEANUP,
-    Chi.TOOL_CALL,
-    Chi.TOOL_RESULT,
-    Chi.CHUNK,
-    Chi.FINISH,
-    Chi.ERROR,
-    Chi.DRONE,
-)
-"""What a worker says and hears."""
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +109,23 @@ class Agent(Protocol):
         ...
 
 
+class Calling(Protocol):
+    """Where the answers to a turn's calls come in."""
+
+    @property
+    def bee(self) -> Bus:
+        """What the turn speaks through."""
+        ...
+
+    def expect(self, call_ids: Iterable[str], turn: "Turn") -> None:
+        """Hand the answers to these calls to `turn`."""
+        ...
+
+    def give_up(self, call_ids: Iterable[str]) -> None:
+        """Nobody waits for these calls any more."""
+        ...
+
+
 class _Ending(Enum):
     """Why a turn is ended from outside."""
 
@@ -144,7 +136,7 @@ class _Ending(Enum):
 class Turn:
     """One prompt being answered."""
 
-    def __init__(self, worker: "Worker", prompt: Tone) -> None:
+    def __init__(self, worker: Calling, prompt: Tone) -> None:
         assert prompt.sid is not None
         self.sid = prompt.sid
         self.rid = prompt.rid
@@ -380,142 +372,6 @@ class Turn:
         if self._worker.bee.has_room:
             body: Body = {"callId": call_id, "reason": "caller-gone"}
             self._worker.bee.post(Tone(chi=Chi.CANCEL, sid=self.sid, body=body))
-
-
-@dataclass(slots=True)
-class _Lane:
-    """The running turn of one sid, and the prompts that wait for its end."""
-
-    turn: Turn
-    waiting: deque[Tone] = field(default_factory=deque)
-
-
-class Worker:
-    """A bee that answers prompts with `agent`."""
-
-    def __init__(self, bee: Bus, agent: Agent, metrics: Registry) -> None:
-        self.bee = bee
-        self._agent = agent
-        self._lanes: dict[str, _Lane] = {}
-        self._calls: dict[str, Turn] = {}
-        self._is_draining = False
-        self._idle = anyio.Event()
-        self._turns = metrics.counter(
-            "hum_worker_turns_total", "Turns ended, by their terminal tone.", ("outcome",)
-        )
-        self._running = metrics.gauge("hum_worker_turns", "Turns running.")
-
-    async def serve(self) -> None:
-        """Answer prompts for ever."""
-        async with anyio.create_task_group() as tasks:
-            async for tone in self.bee.inbox:
-                self._take(tone, tasks)
-
-    async def drain(self, seconds: float) -> None:
-        """Take no more prompts; let turns end; after `seconds` end them with `worker.lost`.
-
-        `serve` goes on meanwhile. When this returns, everything that was said is on disk, unless
-        humd is away.
-        """
-        self._is_draining = True
-        for lane in self._lanes.values():
-            while lane.waiting:
-                await self.bee.send(self._refusal(lane.waiting.popleft(), *_STOPPING))
-        for patience in (seconds, SETTLE_SECONDS):
-            with anyio.move_on_after(patience):
-                while self._lanes:
-                    self._idle = anyio.Event()
-                    await self._idle.wait()
-            for lane in self._lanes.values():
-                lane.turn.abandon()
-        with anyio.move_on_after(SETTLE_SECONDS) as settling:
-            await self.bee.settled()
-        if self._lanes or settling.cancelled_caught:
-            log.warning("worker.drain_cut_short", extra={"turns": len(self._lanes)})
-
-    def expect(self, call_ids: Iterable[str], turn: Turn) -> None:
-        """Hand the answers to these calls to `turn`."""
-        for call_id in call_ids:
-            self._calls[call_id] = turn
-
-    def give_up(self, call_ids: Iterable[str]) -> None:
-        """Nobody waits for these calls any more."""
-        for call_id in call_ids:
-            self._calls.pop(call_id, None)
-
-    def _take(self, tone: Tone, tasks: TaskGroup) -> None:
-        chi = tone.chi
-        if chi == Chi.PROMPT:
-            self._prompt(tone, tasks)
-        elif chi in (Chi.TOOL_RESULT, Chi.ERROR):
-            call_id = tone.body.get("callId")
-            if isinstance(call_id, str) and (turn := self._calls.pop(call_id, None)):
-                turn.hand(tone)
-        elif chi == Chi.CANCEL:
-            if tone.sid in self._lanes:
-                self._lanes[tone.sid].turn.cancel()
-        elif chi == Chi.DRONE and tone.sid in self._lanes:
-            self._show_life(tone.sid)
-        elif chi == Chi.CLEANUP and tone.sid is not None:
-            if tone.sid in self._lanes:
-                self._lanes[tone.sid].turn.cancel()
-            self._agent.forget(tone.sid)
-
-    def _show_life(self, sid: str) -> None:
-        """Answer humd's question whether the turn is still worked on."""
-        if self.bee.has_room:  # else what waits to be sent is sign enough, once humd takes it
-            load = {"active_sigils": len(self._lanes), "inflight_tools": len(self._calls)}
-            self.bee.post(Tone(chi=Chi.DRONE, sid=sid, body={"health": "alert", "load": load}))
-
-    def _prompt(self, tone: Tone, tasks: TaskGroup) -> None:
-        """Start a turn, let it wait, or refuse it. Never waits: the inbox must be read on."""
-        if not tone.sid:
-            log.warning("prompt.no_sid")
-            return
-        lane = self._lanes.get(tone.sid)
-        refusal: tuple[str, Qualifier] | None = None
-        if self._is_draining:
-            refusal = _STOPPING
-        elif lane is not None and len(lane.waiting) < PROMPTS_WAITING_MAX:
-            lane.waiting.append(tone)
-        elif lane is not None:
-            refusal = _LANE_FULL
-        elif len(self._lanes) >= TURNS_MAX:
-            refusal = _BUSY
-        else:
-            self._lanes[tone.sid] = lane = _Lane(Turn(self, tone))
-            self._running.inc()
-            tasks.start_soon(self._run, lane, name="workers.turn")
-        if refusal is not None:
-            tasks.start_soon(self.bee.send, self._refusal(tone, *refusal), name="workers.refuse")
-
-    async def _run(self, lane: _Lane) -> None:
-        """The turn of `lane`, then those that wait there."""
-        while True:
-            terminal = await lane.turn.run(self._agent)
-            self._turns.labels(terminal.body.get("finishReason", "error")).inc()
-            await self.bee.send(terminal)
-            if not lane.waiting:
-                break
-            lane.turn = Turn(self, lane.waiting.popleft())
-        del self._lanes[lane.turn.sid]
-        self._running.dec()
-        if not self._lanes:
-            self._idle.set()
-
-    def _refusal(self, prompt: Tone, reason: str, qualifier: Qualifier) -> Tone:
-        self._turns.labels("refused").inc()
-        code = qualifier.value.replace(".", "_")
-        body: Body = {"message": reason, "code": code, "qualifier": qualifier.value}
-        return Tone(chi=Chi.ERROR, rid=prompt.rid, sid=prompt.sid, body=body)
-
-
-_STOPPING = ("the worker is stopping; ask again", Qualifier.WORKER_LOST)
-_LANE_FULL = (
-    f"{PROMPTS_WAITING_MAX} prompts wait for this conversation already; let one end",
-    Qualifier.WORKER_BUSY,
-)
-_BUSY = (f"the worker runs {TURNS_MAX} turns already; ask again later", Qualifier.WORKER_BUSY)
 
 
 def _result(answer: Tone) -> Result:

@@ -11,8 +11,9 @@ from nest.bee import Tones
 from nest.metrics import Registry
 from thrum.errors import Qualifier
 from thrum.tones import Tone
-from workers import turns
-from workers.turns import CHIS, Call, Result, Turn, TurnFailed, Worker
+from workers import turns, worker
+from workers.turns import Call, Result, Turn, TurnFailed
+from workers.worker import CHIS, PROMPTS_WAITING_MAX, Worker
 
 Answering = Callable[[Turn], Awaitable[str]]
 
@@ -203,22 +204,22 @@ async def test_the_turns_of_one_sid_run_one_after_the_other() -> None:
         return "end_turn"
 
     async with working(answer) as (bus, _, _):
-        for number in range(turns.PROMPTS_WAITING_MAX + 2):
+        for number in range(PROMPTS_WAITING_MAX + 2):
             bus.hear("prompt", content=str(number))
         (refused,) = await bus.ends(1)
         assert running == ["0"]
         gate.set()
-        await bus.ends(turns.PROMPTS_WAITING_MAX + 2)
+        await bus.ends(PROMPTS_WAITING_MAX + 2)
 
     assert refused.body["qualifier"] == "worker.busy"
     assert refused.rid == "r"
-    assert running == [str(number) for number in range(turns.PROMPTS_WAITING_MAX + 1)]
+    assert running == [str(number) for number in range(PROMPTS_WAITING_MAX + 1)]
 
 
 async def test_more_turns_than_the_bound_are_refused_as_busy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(turns, "TURNS_MAX", 2)
+    monkeypatch.setattr(worker, "TURNS_MAX", 2)
     async with working(never) as (bus, _, _):
         for sid in "abc":
             bus.hear("prompt", sid)

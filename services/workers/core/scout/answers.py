@@ -36,7 +36,7 @@ EXAMPLES = (
     "- `list services`, `what is in README.md?`\n"
     "- `what does services/thrum define?`, `outline of services/nest/bee.py`\n"
     "- `where is Bee defined?`, `show function read_frame in services/thrum/frames.py`\n"
-    '- `search for "TODO" in docs`, `explain services/humd`'
+    '- `search for "signed log" in docs`, `explain services/humd`'
 )
 MODEL_HINT = (
     "For free conversation give hum a model: set `OPENAI_API_KEY` (or `OPENAI_BASE_URL` for one of "
