@@ -37,17 +37,19 @@ class Kept:
 class Heard:
     """The pieces of an answer as they come; those of one kind become one."""
 
-    deltas: list[Delta] = field(default_factory=list)
+    _runs: list[list[Delta]] = field(default_factory=list)
 
     def add(self, delta: Delta) -> None:
         """One more piece."""
-        last = self.deltas[-1] if self.deltas else None
-        if last is not None and _kind(last) == _kind(delta) == "text":
-            self.deltas[-1] = Delta("", last.text + delta.text)
-        elif last is not None and _kind(last) == _kind(delta) == "reasoning":
-            self.deltas[-1] = Delta(last.reasoning + delta.reasoning, "")
+        kind = _kind(delta)
+        if self._runs and kind in ("text", "reasoning") and _kind(self._runs[-1][0]) == kind:
+            self._runs[-1].append(delta)
         else:
-            self.deltas.append(delta)
+            self._runs.append([delta])
+
+    def deltas(self) -> tuple[Delta, ...]:
+        """What came."""
+        return tuple(_joined(run) for run in self._runs)
 
 
 class AnswerCache:
@@ -77,14 +79,15 @@ class AnswerCache:
 
     def put(self, key: bytes, completion: Completion, heard: Heard, now: float) -> None:
         """Keep an answer that came to its end; one that did not, or is too long, is not kept."""
-        size = ENTRY_BYTES + sum(_size(delta) for delta in heard.deltas)
+        deltas = heard.deltas()
+        size = ENTRY_BYTES + sum(_size(delta) for delta in deltas)
         size += sum(len(call.arguments.encode()) for call in completion.calls.values())
-        is_whole = completion.stop in _KEPT_STOPS and len(heard.deltas) <= DELTAS_MAX
+        is_whole = completion.stop in _KEPT_STOPS and len(deltas) <= DELTAS_MAX
         if not is_whole or size > self._bytes_max:
             return
         self._drop(key)
         free = replace(completion, usage=Usage())
-        self._kept[key] = Kept(free, tuple(heard.deltas), now + self._seconds, size)
+        self._kept[key] = Kept(free, deltas, now + self._seconds, size)
         self.bytes += size
         while self.bytes > self._bytes_max:
             self._drop(next(iter(self._kept)))
@@ -100,6 +103,12 @@ def cache_key(service: int, request: Mapping[str, Any], account: object) -> byte
     owner = account.get("id") if isinstance(account, Mapping) else None
     parts = [service, owner if isinstance(owner, str) else "", request]
     return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def _joined(run: list[Delta]) -> Delta:
+    if len(run) == 1:
+        return run[0]
+    return Delta("".join(one.reasoning for one in run), "".join(one.text for one in run))
 
 
 def _kind(delta: Delta) -> str:
