@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from itertools import count
 
 import psutil
@@ -51,7 +51,8 @@ def token() -> Iterator[str]:
     token = f"9{os.getpid()}{next(numbers)}000"
     yield token
     for process in sleepers(token):
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # it may end by itself meanwhile
+            process.kill()
 
 
 @pytest.fixture
