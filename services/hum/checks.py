@@ -18,6 +18,10 @@ SUPERVISOR_SUFFIX_BYTES = 8
 """supervisord binds a name of its own first: the socket's with a dot and its pid behind it."""
 
 
+ROOM_BYTES_MIN = 1024 * 1024
+"""Free on the disk of the state; with less a start would fail half way."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """One address that a service will listen on."""
@@ -60,6 +64,16 @@ def require_ports(settings: Settings, paths: Paths) -> None:
                 f"port {listener.port} on {listener.host} ({listener.setting}) {what}",
                 hint=f"end that program, or set another {listener.setting} in {paths.hum_json}",
             )
+
+
+def require_room(paths: Paths) -> None:
+    """Raise `SettingsRefused` when nothing can be written where the state is."""
+    place = next(place for place in (paths.state, *paths.state.parents) if place.exists())
+    found = os.statvfs(place)
+    if found.f_bavail * found.f_frsize < ROOM_BYTES_MIN:
+        raise SettingsRefused(
+            f"no room on the disk of {place}", hint=f"make room: df -h {place}; df -i {place}"
+        )
 
 
 def require_roots(roots: tuple[str, ...]) -> None:

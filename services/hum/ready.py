@@ -19,6 +19,8 @@ from nest.supervisor import ProgramState
 from orch.core.programs import GAVE_UP, SETTINGS
 from orch.core.services import Service
 
+AGAIN_SECONDS = 2
+"""How long supervisord may take to start what ended again, on a busy machine."""
 POLL_SECONDS = 0.05
 """Between two looks. Each costs supervisord under a millisecond."""
 
@@ -97,7 +99,7 @@ def look(service: Service, program: ProgramState | None, manifests: Manifests) -
         return None
     if program.state not in _GOING:
         settings = program.state == "EXITED" and program.exit_status == SETTINGS
-        return unready(ending(program), hopeless=True, settings=settings)
+        return unready(ending(program), hopeless=not _may_return(program), settings=settings)
     if program.state != "RUNNING" or service.oneshot:
         return unready(f"it is {program.state.lower()}")
     if service.socket_ready and service.socket_ready not in manifests:
@@ -106,6 +108,13 @@ def look(service: Service, program: ProgramState | None, manifests: Manifests) -
         said = probe(service, manifests)
         return unready(said) if said else None
     return None
+
+
+def _may_return(program: ProgramState) -> bool:
+    """Whether it ended a moment ago, and supervisord may be about to start it again."""
+    is_final = program.exit_status in (SETTINGS, GAVE_UP)
+    is_fresh = program.now - program.stopped_at <= AGAIN_SECONDS
+    return program.state == "EXITED" and is_fresh and not is_final
 
 
 def ending(program: ProgramState) -> str:

@@ -67,14 +67,30 @@ def _prompt(door: Door, ask: Mapping[str, Any], *, model: str | None) -> str:
         body["modelId"] = model
     door.send(Tone(chi="attach", sid=ask["sid"]))
     door.send(Tone(chi="prompt", rid=rid, sid=ask["sid"], body=body))
+    door.send(Tone(chi="detach", rid=f"{rid}-end", sid=ask["sid"]))
     until = time.monotonic() + ECHO_SECONDS
     while (left := until - time.monotonic()) > 0:
         tone = door.receive(within_seconds=left)
-        if tone.chi == "echo" and tone.rid == rid:
-            if tone.body.get("ok") is not True:
-                raise AskRefused(f"refused: {tone.text('error')}", hint="hum hum SID")
-            return rid
+        if tone.chi != "echo" or tone.rid not in (rid, f"{rid}-end"):
+            continue
+        refusal = tone.text("error") if tone.body.get("ok") is not True else None
+        if refusal is None and tone.rid == rid:
+            continue  # it is on disk; once the tone behind it is, so is what became of it
+        refusal = refusal or _refusal_of(ask["sid"], rid)
+        if refusal is not None:
+            raise AskRefused(f"refused: {refusal}", hint=f"hum hum {ask['sid']}")
+        return rid
     raise DoorSilent("the prompt was not on disk in time", hint="hum status; hum logs")
+
+
+def _refusal_of(sid: str, rid: str) -> str | None:
+    """Why a prompt that is on disk reached nobody; None when it did."""
+    from hum.conversation import read
+
+    _, events = read(sid)
+    errors = (said.body for said in events if said.chi == "error")
+    said = next((body.get("message") for body in errors if body.get("cause") == rid), None)
+    return None if said is None else str(said)
 
 
 def _model_of(sid: str) -> str | None:

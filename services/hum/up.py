@@ -78,6 +78,7 @@ def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     begun = time.monotonic()
     paths = Paths.from_environment(os.environ)
     if Supervisor(paths.supervisor_socket).is_there():
+        os.close(_lock(paths))  # one that still waits for its services has it
         talk("hum is running already.")
         show_status(paths, as_json=as_json)
         return
@@ -112,21 +113,28 @@ def prepare(paths: Paths, environ: Mapping[str, str], *, roots: tuple[str, ...])
     wanted = {kind: service.wanted for kind, service in services.items()}
     stack = compile_stack(paths, settings, environ, wanted=wanted)
     checks.require_sockets(paths)
+    checks.require_room(paths)
     checks.require_ports(settings, paths)
     return Plan(paths=paths, settings=settings, stack=stack, environ=environ, services=services)
+
+
+def _lock(paths: Paths) -> int:
+    """A handle that keeps other starts out; raises `TryAgain` while another is under way."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(paths.lock("up"), flags, PRIVATE_FILE_MODE)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise TryAgain("another hum up is under way", hint="hum status") from error
+    return handle
 
 
 @contextmanager
 def _alone(paths: Paths) -> Iterator[None]:
     """Keep a second `hum up` out meanwhile; raises `TryAgain` when we are the second."""
-    handle = os.open(
-        paths.lock("up"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE_MODE
-    )
+    handle = _lock(paths)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TryAgain("another hum up is under way", hint="hum status") from error
         if Supervisor(paths.supervisor_socket).is_there():
             raise TryAgain("another hum up was a moment faster", hint="hum status")
         yield

@@ -1,11 +1,13 @@
 """The routes. Whoever asks is on this machine; `nest.guard` stands before all of it."""
 
 import hmac
+import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -133,6 +135,12 @@ def build(
         if "route" not in request.scope:
             detail = "nothing is here; GET / lists what there is"
         return _problem(error.status_code, detail, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        found = [{name: one[name] for name in ("loc", "msg", "type")} for one in error.errors()]
+        content = json.dumps({"detail": found})  # without the input, which may be no JSON
+        return Response(content, 422, media_type="application/json")
 
     @app.exception_handler(HumError)
     async def not_ready(_: Request, error: HumError) -> JSONResponse:

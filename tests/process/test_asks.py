@@ -383,3 +383,5 @@ def test_an_agent_is_asked_to_ask_again_for_what_expired_and_for_nothing_else(
         assert worker.read_until("release-permit")["decision"] == "allow"
         states = [ask["state"] for ask in asks(stack, "again", state=None)]
         assert states == ["expired", "withdrawn", "allowed"]
+    stranded = run(stack, "reask", str(late["id"]))
+    assert (stranded.returncode, "refused" in stranded.stderr) == (1, True)  # its worker is gone

@@ -111,6 +111,19 @@ def test_a_page_of_another_site_gets_nothing(stack: Stack) -> None:
         assert b"hum_" not in body
 
 
+@pytest.mark.parametrize("body", ['{"decision":1e400}', '{"decision":"x\\ud800"}', "[]"])
+def test_a_body_that_is_wrong_is_told_so_without_being_repeated(stack: Stack, body: str) -> None:
+    link = http.client.HTTPConnection("127.0.0.1", port(stack), timeout=10)
+    headers = {**admitted(stack), "Content-Type": "application/json"}
+    link.request("POST", "/api/asks/1", body, headers)
+    answer = link.getresponse()
+    said = answer.read()
+    link.close()
+
+    assert answer.status == 422
+    assert {*orjson.loads(said)["detail"][0]} == {"loc", "msg", "type"}
+
+
 def test_the_root_lists_what_is_here_and_a_wrong_path_leads_to_it(stack: Stack) -> None:
     routes = orjson.loads(ask(stack, "/")[2])["routes"]
     status, content, body = ask(stack, "/nothing")

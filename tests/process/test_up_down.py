@@ -4,6 +4,7 @@ Most tests run a stack of one small program instead of hum's own services: an Or
 switches those off. The others start everything.
 """
 
+import fcntl
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ import orjson
 import psutil
 import pytest
 from tests.support.home import SERVICES, Home, new_home, survivors
+
+from nest.paths import Paths
 
 pytestmark = pytest.mark.process
 
@@ -61,9 +64,13 @@ def test_a_second_up_shows_the_status_and_starts_nothing(home: Home) -> None:
     before = home.service("one")["pid"]
 
     again = home.hum("up")
+    with Paths.from_environment(home.environ).lock("up").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as one that still waits until all is ready
+        early = home.hum("up")
 
     assert again.returncode == 0
     assert "running already" in again.stderr
+    assert (early.returncode, "under way" in early.stderr) == (75, True)
     assert home.service("one")["pid"] == before
 
 

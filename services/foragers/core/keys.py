@@ -168,9 +168,12 @@ def require_model(key: Key | None, model: str | None) -> None:
 
 
 def account_of(key: Key | None, headers: Mapping[bytes, bytes]) -> Body:
-    """Whom a prompt is counted for, and what holds it; empty when there is nothing to say."""
+    """Whom a prompt is counted for, and what holds it; empty when there is nothing to say.
+
+    Raises `ApiError` for a name that is none: what it is counted for would not be held.
+    """
     account: Body = {}
-    agent = headers.get(AGENT, b"").decode("latin-1")
+    agent, schedule = _named(headers, AGENT), _named(headers, SCHEDULE)
     if key is not None:
         account["id"] = key.id
         if key.limits:
@@ -178,8 +181,19 @@ def account_of(key: Key | None, headers: Mapping[bytes, bytes]) -> Body:
         if key.tools:
             account["tools"] = list(key.tools)
         agent = key.agent or agent
-    schedule = headers.get(SCHEDULE, b"").decode("latin-1")
     for name, value in (("agent", agent), ("schedule", schedule)):
-        if value and value.isprintable() and len(value) <= NAME_CHARS_MAX:
+        if value:
             account[name] = value
     return account
+
+
+def _named(headers: Mapping[bytes, bytes], header: bytes) -> str:
+    name = headers.get(header, b"").decode("utf-8", "replace")
+    if len(name) > NAME_CHARS_MAX or "\ufffd" in name or not name.isprintable():
+        raise ApiError(
+            400,
+            f"{header.decode()} names nothing: it takes at most {NAME_CHARS_MAX} printable "
+            "characters of UTF-8",
+            code="invalid_value",
+        )
+    return name

@@ -12,6 +12,7 @@ after a restart. The file may be deleted: then they go on under a new sid.
 import logging
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 from foragers.core.trails import DIGEST_BYTES, SID_PREFIX, Trail
@@ -122,17 +123,26 @@ class Sessions:
                 sid, trails = found
                 self._take(sid)
                 self._put(sid, trails)
-        self._rewrite(path)
+        self._unless_full(lambda: self._rewrite(path))
 
     def _append(self, sid: str, trails: Trails) -> None:
         """A crash loses nothing of it; a crash of the machine may."""
-        if self._handle is None or self._path is None:
+        handle, path = self._handle, self._path
+        if handle is None or path is None:
             return
-        try:
-            os.write(self._handle, _line(sid, trails))
+
+        def write() -> None:
+            os.write(handle, _line(sid, trails))
             self._lines += 1
             if self._lines > FILE_LINES_MAX:
-                self._rewrite(self._path)
+                self._rewrite(path)
+
+        self._unless_full(write)
+
+    def _unless_full(self, write: Callable[[], None]) -> None:
+        """Go on without the file when it cannot be written."""
+        try:
+            write()
         except OSError as problem:
             log.warning("sessions.not_kept", extra={"reason": problem.strerror})
             self.close()

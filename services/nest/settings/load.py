@@ -59,6 +59,7 @@ def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
     for kind in SERVICE_KINDS:
         in_file += _wrong_offers(f"workers.{kind}", settings.workers.of(kind))
     in_file += _wrong_instances(settings.fs.instances)
+    in_file += _shared_ports(settings)
     roots, in_roots = _environment_roots(environ.get("HUM_ROOTS", ""))
     if settings.humd.thehum.is_bound_too_small:
         least = 4 * settings.humd.thehum.segment_bytes
@@ -142,6 +143,22 @@ def _wrong_instances(instances: Sequence[FsInstance]) -> tuple[Violation, ...]:
     for at, name in enumerate(names):
         if name in names[:at]:
             found.append(Violation(f"fs.instances[{at}].name", name, "a name of its own"))
+    return tuple(found)
+
+
+def _shared_ports(settings: Settings) -> tuple[Violation, ...]:
+    """Ports that two listeners of hum would have."""
+    front, taken, found = settings.front, dict[int, str](), list[Violation]()
+    named = {
+        "front.port": front.port,
+        "front.ollamaPort": front.ollama_port,
+        "sidecar.port": settings.sidecar.port,
+    }
+    for name, port in named.items():
+        if port and port in taken:
+            found.append(Violation(name, f"{port}, which is {taken[port]} too", "another port"))
+        elif port:
+            taken[port] = name
     return tuple(found)
 
 

@@ -1,5 +1,6 @@
 """Which sid a conversation has: found again, held by one request, known after a restart."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -117,3 +118,21 @@ def test_a_disk_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
     sessions.keep("chat-b", (digest(2),))
 
     assert sessions.begin(at(1), None, "x")[0] == "chat-a"
+
+
+def test_a_file_that_cannot_be_written_again_is_read_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "front" / "sessions"
+    before = Sessions(Registry(), path)
+    before.keep("chat-a", (digest(1),))
+    before.close()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sessions_module, "replace_private", full)
+    after = Sessions(Registry(), path)
+
+    assert after.begin(at(1), None, "b") == ("chat-a", (digest(1),))
+    after.keep("chat-a", (digest(2),))

@@ -110,10 +110,20 @@ def test_the_account_of_a_prompt_says_whose_it_is_and_what_holds_it() -> None:
 
     assert account_of(None, {}) == {}
     assert account_of(None, headers) == {"agent": "bob"}
-    assert account_of(None, {b"x-hum-agent": b"b" * (NAME_CHARS_MAX + 1)}) == {}
     assert account_of(KEY, headers) == {"id": KEY.id, "agent": "bob"}
     whole = {"id": "k", "agent": "ada", "tools": ["humfs_*"], "limits": ["5 usd/day"]}
     assert account_of(key, headers) == whole
+
+
+@pytest.mark.parametrize("header", ["x-hum-agent", "x-hum-schedule"])
+@pytest.mark.parametrize("name", [b"b" * (NAME_CHARS_MAX + 1), b"a\x01", b"\xff"])
+def test_a_name_that_is_none_is_refused_and_not_left_out_of_its_budget(
+    header: str, name: bytes
+) -> None:
+    with pytest.raises(ApiError, match=header) as refused:
+        account_of(None, {header.encode(): name})
+    assert refused.value.status == 400
+    assert account_of(None, {header.encode(): "n\u00e4ght".encode()})
 
 
 def test_keys_survive_their_file() -> None:

@@ -13,14 +13,14 @@ def service(**fields: Any) -> Service:
     return Service(name="one", argv=("x",), **fields)
 
 
-def program(state: str = "RUNNING", exit_status: int = 0) -> ProgramState:
+def program(state: str = "RUNNING", exit_status: int = 0, now: int = 9) -> ProgramState:
     return ProgramState(
         name="one",
         state=state,
         pid=7,
         started_at=1,
         stopped_at=0,
-        now=2,
+        now=now,
         exit_status=exit_status,
         log="",
     )
@@ -56,6 +56,12 @@ def test_a_service_that_ended_for_good_is_hopeless(
     found = look(service(), program(state, exit_status), {})
 
     assert found == Unready(service="one", reason=reason, hopeless=True, settings=settings)
+
+
+def test_a_service_that_ended_this_moment_may_be_started_again() -> None:
+    found = look(service(), program("EXITED", 3, now=1), {})
+
+    assert found == Unready(service="one", reason="it ended with exit status 3", hopeless=False)
 
 
 def test_a_oneshot_is_ready_when_it_succeeded() -> None:

@@ -175,6 +175,17 @@ def test_a_socket_path_that_is_too_long_is_refused(environ: dict[str, str]) -> N
         checks.require_sockets(Paths.from_environment(environ))
 
 
+def test_a_disk_without_room_is_named_before_anything_is_started(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks.require_room(paths)
+    monkeypatch.setattr(checks, "ROOM_BYTES_MIN", 2**62)
+
+    with pytest.raises(SettingsRefused, match="no room on the disk"):
+        checks.require_room(paths)
+    assert not paths.state.exists()
+
+
 def test_a_directory_that_others_may_enter_is_refused_before_any_is_made(paths: Paths) -> None:
     paths.logs.mkdir(parents=True)
     paths.state.chmod(0o700)

@@ -100,6 +100,10 @@ def test_every_section_is_read(paths: Paths) -> None:
         ({"front": 3}, "front: got 3, wanted an object"),
         ([], "hum.json: got [], wanted an object"),
         ({"front": {"port": "80"}}, 'front.port: got "80", wanted a whole number from 0 to 65535'),
+        (
+            {"front": {"port": 8000}, "sidecar": {"port": 8000}},
+            "sidecar.port: got 8000, which is front.port too, wanted another port",
+        ),
         ({"front": {"port": 65536}}, "front.port: got 65536, wanted a whole number from 0 to"),
         ({"front": {"port": True}}, "front.port: got true, wanted a whole number"),
         ({"front": {"port": 1.0}}, "front.port: got 1.0, wanted a whole number"),
