@@ -1,7 +1,9 @@
 """What is protected around a command, what holds missing names, and weaker sandboxes."""
 
 import os
+import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -28,6 +30,9 @@ from humfs.tools.tool import Call, Result
 from nest.metrics import Registry
 
 pytestmark = pytest.mark.process
+
+LOOKS = 500
+"""Enough for many to meet a folder that goes; a few dozen do."""
 
 
 @pytest.fixture
@@ -99,6 +104,30 @@ class TestWhatIsProtected:
 
         assert {".config", ".vscode"} <= held
         assert not any(path.startswith(".config/") for path in held)
+
+    def test_a_name_that_goes_while_it_is_looked_at_is_held(self, roots: Roots, root: Path) -> None:
+        """Another command lets go of its empty folders at any time."""
+        names = [root / name for name in (".bashrc", ".vscode", "a/.idea", "a/.zed", "a/b/.vscode")]
+        (root / "a" / "b").mkdir(parents=True)
+        has_looked = threading.Event()
+
+        def come_and_go() -> None:
+            while not has_looked.is_set():
+                for name in names:
+                    name.mkdir()
+                for name in names:
+                    name.rmdir()
+
+        with ThreadPoolExecutor(1) as pool:
+            going = pool.submit(come_and_go)
+            try:
+                found = [look(roots) for _ in range(LOOKS)]
+            finally:
+                has_looked.set()
+            going.result()
+
+        assert not any(found_at(one, name) for one in found for name in names)
+        assert all({".bashrc", ".vscode"} <= held_in(one) for one in found)
 
     @pytest.mark.parametrize("name", [".git", ".bashrc", ".config", ".vscode", "a/.git/hooks"])
     def test_a_link_in_place_of_a_name_is_refused(

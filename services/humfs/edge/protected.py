@@ -30,8 +30,9 @@ class Found:
 
     mounts: list[Mount] = field(default_factory=list)
     held: dict[tuple[Root, str], None] = field(default_factory=dict)
-    """What is to be held by empty folders, as a root and where below it: names that are not there,
-    and folders that are empty already, perhaps because another command holds them."""
+    """What is to be held by empty folders, as a root and where below it: names that are not there
+    or go while they are looked at, and folders that are empty already, perhaps because another
+    command holds them."""
     folders: set[str] = field(default_factory=set)
     """Those above what is protected."""
 
@@ -129,6 +130,9 @@ class _Search:
             return False
         try:
             status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # an empty folder that another command has just let go of
+            self.found.hold(self.root, path)
+            return True
         except OSError as problem:
             raise _changing(entry.path) from problem
         if stat.S_ISLNK(status.st_mode):
@@ -217,6 +221,8 @@ def _has_content(path: str) -> bool:
     try:
         with os.scandir(path) as listed:
             return next(listed, None) is not None
+    except FileNotFoundError:
+        return False
     except OSError:
         return True
 
