@@ -37,6 +37,8 @@ WARM = 200
 LOG_BYTES = 16 * 1024 * 1024
 EVENT_BYTES = 700
 """Of a turn's events in the log, at each of its two syncs."""
+LOOKS_MAX, LOOK_SECONDS = 500, 0.01
+"""For who is about to listen."""
 PARTS = ("router", "log", "worker", "front")
 
 
@@ -118,11 +120,11 @@ def _joined(endpoint: str, name: bytes) -> tuple[DealerSocket, Poll]:
 
 
 def _connected(host: str, port: int) -> socket.socket:
-    for _ in range(500):
+    for _ in range(LOOKS_MAX):
         try:
             made = socket.create_connection((host, port))
         except ConnectionRefusedError:
-            time.sleep(0.01)
+            time.sleep(LOOK_SECONDS)
         else:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return made

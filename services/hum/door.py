@@ -4,8 +4,9 @@ Everything waits with a bound, and a line has one too.
 """
 
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hum.errors import absent
@@ -39,7 +40,8 @@ class Door:
     def receive(self, *, within_seconds: float) -> Tone:
         """The next tone; what is none is passed over.
 
-        Raises `DoorSilent` when none comes, `DaemonAbsent` when the door closes.
+        Raises `DoorSilent` when none comes, `DaemonAbsent` when the door closes, `LocalError` for a
+        line of more than `LINE_BYTES_MAX`.
         """
         self._link.settimeout(within_seconds)
         while True:
@@ -51,12 +53,29 @@ class Door:
             if tone is not None:
                 return tone
 
+    def echo(self, rid: str, *, within_seconds: float) -> Tone:
+        """The echo of the tone `rid`, which is on disk then; what comes before it is passed over.
+
+        Raises `DoorSilent` when it does not come in time, whatever else comes, and what `receive`
+        raises besides.
+        """
+        until = time.monotonic() + within_seconds
+        with suppress(DoorSilent):
+            while (left := until - time.monotonic()) > 0:
+                tone = self.receive(within_seconds=left)
+                if tone.chi == "echo" and tone.rid == rid:
+                    return tone
+        raise DoorSilent(
+            f"what was sent was not on disk within {within_seconds:.0f} s",
+            hint="hum status; hum logs",
+        )
+
     def _line(self, within_seconds: float) -> bytes:
         searched = 0
         while (end := self._unread.find(b"\n", searched)) < 0:
             searched = len(self._unread)
             if searched > LINE_BYTES_MAX:
-                raise DoorSilent(f"a line of more than {LINE_BYTES_MAX} bytes", hint="hum logs")
+                raise LocalError(f"a line of more than {LINE_BYTES_MAX} bytes", hint="hum logs")
             try:
                 part = self._link.recv(READ_BYTES)
             except TimeoutError as error:

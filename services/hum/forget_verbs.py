@@ -109,12 +109,9 @@ def _online(paths: "Paths", order: dict[str, str]) -> dict[str, Any]:
     fields = {key: value for key, value in order.items() if key != "sid"}
     with open_door(paths.thrum_socket) as door:
         door.send(Tone(chi="forget", rid=rid, sid=order["sid"], body=fields))
-        while True:
-            tone = door.receive(within_seconds=DOOR_SECONDS)
-            if tone.chi == "echo" and tone.rid == rid:
-                break
-        if tone.body.get("ok") is not True:
-            raise LocalError(f"not forgotten: {tone.text('error')}", hint="hum status")
+        echo = door.echo(rid, within_seconds=DOOR_SECONDS)
+        if echo.body.get("ok") is not True:
+            raise LocalError(f"not forgotten: {echo.text('error')}", hint="hum status")
     report = _waited(lambda: _report(rid))
     if report is None:
         raise TryAgain(

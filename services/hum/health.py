@@ -49,12 +49,10 @@ def _answer(door: Door, *, until: float) -> Tone:
     """
     rid = f"health-{secrets.token_hex(8)}"
     door.send(Tone(chi="hello", rid=rid, sid="humctl-health", body={"bee": ["worker"]}))
-    is_logged = False
+    echo = door.echo(rid, within_seconds=until - time.monotonic())
+    if echo.body.get("ok") is not True:
+        raise Unwell(f"refused: {echo.text('error')}", hint="hum status; hum logs")
     while True:
         tone = door.receive(within_seconds=max(until - time.monotonic(), 0.001))
-        if tone.chi == "echo" and tone.rid == rid:
-            if tone.body.get("ok") is not True:
-                raise Unwell(f"refused: {tone.text('error')}", hint="hum status; hum logs")
-            is_logged = True
-        elif tone.chi == "breath" and is_logged:
+        if tone.chi == "breath":
             return tone

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from hum.asks import about, find
-from hum.door import Door, DoorSilent, open_door
+from hum.door import Door, open_door
 from hum.errors import AskRefused
 from hum.output import data, data_json, printable
 from hum.rendezvous import door_path
@@ -67,20 +67,15 @@ def _prompt(door: Door, ask: Mapping[str, Any], *, model: str | None) -> str:
         body["modelId"] = model
     door.send(Tone(chi="attach", sid=ask["sid"]))
     door.send(Tone(chi="prompt", rid=rid, sid=ask["sid"], body=body))
-    door.send(Tone(chi="detach", rid=f"{rid}-end", sid=ask["sid"]))
-    until = time.monotonic() + ECHO_SECONDS
-    while (left := until - time.monotonic()) > 0:
-        tone = door.receive(within_seconds=left)
-        if tone.chi != "echo" or tone.rid not in (rid, f"{rid}-end"):
-            continue
-        refusal = tone.text("error") if tone.body.get("ok") is not True else None
-        if refusal is None and tone.rid == rid:
-            continue  # it is on disk; once the tone behind it is, so is what became of it
-        refusal = refusal or _refusal_of(ask["sid"], rid)
-        if refusal is not None:
-            raise AskRefused(f"refused: {refusal}", hint=f"hum hum {ask['sid']}")
-        return rid
-    raise DoorSilent("the prompt was not on disk in time", hint="hum status; hum logs")
+    echo = door.echo(rid, within_seconds=ECHO_SECONDS)
+    refusal = echo.text("error") if echo.body.get("ok") is not True else None
+    if refusal is None:  # what became of it is on disk once a later tone is
+        door.send(Tone(chi="detach", rid=f"{rid}-end", sid=ask["sid"]))
+        door.echo(f"{rid}-end", within_seconds=ECHO_SECONDS)
+        refusal = _refusal_of(ask["sid"], rid)
+    if refusal is not None:
+        raise AskRefused(f"refused: {refusal}", hint=f"hum hum {ask['sid']}")
+    return rid
 
 
 def _refusal_of(sid: str, rid: str) -> str | None:

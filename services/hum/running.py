@@ -160,17 +160,13 @@ def _hello(path: Path) -> str:
     """Say a hello without a name, which registers nothing; why it was not echoed in time."""
     rid = f"doctor-{secrets.token_hex(4)}"
     hello = Tone(chi="hello", rid=rid, sid="hum-doctor-probe", body={"bee": ["worker"]})
-    ends = time.monotonic() + HELLO_SECONDS
     try:
         with open_door(path) as door:
             door.send(hello)
-            while (left := ends - time.monotonic()) > 0:
-                tone = door.receive(within_seconds=left)
-                if tone.chi == "echo" and tone.rid == rid:
-                    return "" if tone.body.get("ok") is True else str(tone.text("error"))
+            echo = door.echo(rid, within_seconds=HELLO_SECONDS)
     except HumError as error:
         return f"a hello is not answered: {error.message}"
-    return f"a hello was not on disk within {HELLO_SECONDS:.0f} s"
+    return "" if echo.body.get("ok") is True else str(echo.text("error"))
 
 
 def _bees(paths: Paths, programs: tuple[ProgramState, ...]) -> Iterator[Finding]:

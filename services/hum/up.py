@@ -78,13 +78,16 @@ def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     begun = time.monotonic()
     paths = Paths.from_environment(os.environ)
     if Supervisor(paths.supervisor_socket).is_there():
-        os.close(_lock(paths))  # one that still waits for its services has it
+        with _locked(paths):  # refused while that start still waits for its services
+            pass
         talk("hum is running already.")
         show_status(paths, as_json=as_json)
         return
     plan = prepare(paths, os.environ, roots=roots)
     checks.require_private(paths)
-    with _alone(paths):
+    with _locked(paths):
+        if Supervisor(paths.supervisor_socket).is_there():
+            raise TryAgain("another hum up was a moment faster", hint="hum status")
         checks.require_ports(plan.settings, paths)
         sweep(paths)
         write_stack(plan.stack, paths)
@@ -118,25 +121,16 @@ def prepare(paths: Paths, environ: Mapping[str, str], *, roots: tuple[str, ...])
     return Plan(paths=paths, settings=settings, stack=stack, environ=environ, services=services)
 
 
-def _lock(paths: Paths) -> int:
-    """A handle that keeps other starts out; raises `TryAgain` while another is under way."""
+@contextmanager
+def _locked(paths: Paths) -> Iterator[None]:
+    """Keep other starts out meanwhile; raises `TryAgain` while another is under way."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(paths.lock("up"), flags, PRIVATE_FILE_MODE)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise TryAgain("another hum up is under way", hint="hum status") from error
-    return handle
-
-
-@contextmanager
-def _alone(paths: Paths) -> Iterator[None]:
-    """Keep a second `hum up` out meanwhile; raises `TryAgain` when we are the second."""
-    handle = _lock(paths)
-    try:
-        if Supervisor(paths.supervisor_socket).is_there():
-            raise TryAgain("another hum up was a moment faster", hint="hum status")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TryAgain("another hum up is under way", hint="hum status") from error
         yield
     finally:
         os.close(handle)

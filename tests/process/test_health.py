@@ -30,7 +30,7 @@ def test_it_is_well_only_while_a_hello_is_answered_and_on_disk(home: Path) -> No
             unwell = health(stack, "--json")
 
             assert (unwell.returncode, unwell.stdout) == (1, ""), frozen
-            assert "nothing came" in unwell.stderr
+            assert "not on disk" in unwell.stderr
             stack.send_signal(frozen, signal.SIGCONT)
         stack.wait_for(lambda: health(stack).returncode == 0, "a sign of life again")
         stack.kill("thrumd")

@@ -12,7 +12,8 @@ after a restart. The file may be deleted: then they go on under a new sid.
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from foragers.core.trails import DIGEST_BYTES, SID_PREFIX, Trail
@@ -123,26 +124,24 @@ class Sessions:
                 sid, trails = found
                 self._take(sid)
                 self._put(sid, trails)
-        self._unless_full(lambda: self._rewrite(path))
+        with self._unless_full():
+            self._rewrite(path)
 
     def _append(self, sid: str, trails: Trails) -> None:
         """A crash loses nothing of it; a crash of the machine may."""
-        handle, path = self._handle, self._path
-        if handle is None or path is None:
+        if self._handle is None or self._path is None:
             return
-
-        def write() -> None:
-            os.write(handle, _line(sid, trails))
+        with self._unless_full():
+            os.write(self._handle, _line(sid, trails))
             self._lines += 1
             if self._lines > FILE_LINES_MAX:
-                self._rewrite(path)
+                self._rewrite(self._path)
 
-        self._unless_full(write)
-
-    def _unless_full(self, write: Callable[[], None]) -> None:
+    @contextmanager
+    def _unless_full(self) -> Iterator[None]:
         """Go on without the file when it cannot be written."""
         try:
-            write()
+            yield
         except OSError as problem:
             log.warning("sessions.not_kept", extra={"reason": problem.strerror})
             self.close()
