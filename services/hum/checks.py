@@ -20,6 +20,10 @@ SUPERVISOR_SUFFIX_BYTES = 8
 
 ROOM_BYTES_MIN = 1024 * 1024
 """Free on the disk of the state; with less a start would fail half way."""
+ROOM_BYTES_FIRST = 32 * 1024 * 1024
+"""The same where there is no log yet: one is laid out, and its next segment."""
+ROOM_FILES_MIN = 256
+"""Free inodes; a first start makes fewer than a hundred files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +71,12 @@ def require_ports(settings: Settings, paths: Paths) -> None:
 
 
 def require_room(paths: Paths) -> None:
-    """Raise `SettingsRefused` when nothing can be written where the state is."""
+    """Raise `SettingsRefused` when a start would not find room where the state is."""
     place = next(place for place in (paths.state, *paths.state.parents) if place.exists())
     found = os.statvfs(place)
-    if found.f_bavail * found.f_frsize < ROOM_BYTES_MIN:
+    least = ROOM_BYTES_MIN if paths.thehum.exists() else ROOM_BYTES_FIRST
+    has_files = found.f_files == 0 or found.f_favail >= ROOM_FILES_MIN  # 0: no fixed number
+    if found.f_bavail * found.f_frsize < least or not has_files:
         raise SettingsRefused(
             f"no room on the disk of {place}", hint=f"make room: df -h {place}; df -i {place}"
         )

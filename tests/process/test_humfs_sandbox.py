@@ -1,5 +1,6 @@
 """What is protected around a command, what holds missing names, and weaker sandboxes."""
 
+import fcntl
 import os
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +17,7 @@ from tests.support.trees import sleepers, survivors
 
 from humfs.core.sandbox.layers import Layer, Level
 from humfs.core.sandbox.names import IN_REPOSITORIES
-from humfs.core.sandbox.plan import MOUNTS_MAX, How
+from humfs.core.sandbox.plan import MOUNTS_MAX, How, ordered
 from humfs.edge import commands, protected, sandbox
 from humfs.edge.cgroups import Cgroups
 from humfs.edge.commands import Commands
@@ -152,6 +153,25 @@ class TestWhatIsProtected:
         assert found_at(found, root / "token") is How.HIDDEN_FILE
         assert "later" in held_in(found)
 
+    def test_what_is_denied_is_held_and_hidden_while_another_command_holds_it(
+        self, masks: Masks, roots: Roots, root: Path
+    ) -> None:
+        for is_second in (False, True):
+            found = look(roots, root / "secret")
+            held = masks.hold(roots, found.held)
+            (shown,) = (one for one in ordered([*found.mounts, *held]) if "secret" in one.path)
+
+            assert shown.how is How.HIDDEN_DIRECTORY
+            assert "secret" in held_in(found)
+            assert (root / "secret").is_dir()
+            if not is_second:
+                first = held
+        masks.release(roots, first)
+
+        assert (root / "secret").is_dir()
+        masks.release(roots, held)
+        assert not (root / "secret").exists()
+
     def test_a_root_inside_a_root_cannot_be_moved_away(self, root: Path) -> None:
         (root / "a" / "vendor").mkdir(parents=True)
         both = Roots([(str(root), "rw"), (str(root / "a" / "vendor"), "ro")], [], home=str(root))
@@ -233,6 +253,31 @@ class TestMasks:
 
         assert [path.name for path in root.iterdir()] == [".zed"]
         assert list((tmp_path / "notes").iterdir()) == []
+
+    def test_a_folder_that_the_user_removed_is_made_again(
+        self, masks: Masks, roots: Roots, root: Path
+    ) -> None:
+        first = masks.hold(roots, [(roots.roots[0], ".vscode")])
+        (root / ".vscode").rmdir()
+
+        second = masks.hold(roots, [(roots.roots[0], ".vscode")])
+
+        assert (root / ".vscode").stat().st_ino == second[0].identity.inode
+        masks.release(roots, [*first, *second])
+        assert list(root.iterdir()) == []
+
+    def test_one_that_a_program_has_locked_is_refused_and_not_waited_for(
+        self, masks: Masks, roots: Roots, root: Path
+    ) -> None:
+        (root / ".vscode").mkdir()
+        handle = os.open(root / ".vscode", os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+        with pytest.raises(Refusal, match="cannot be kept"):
+            masks.hold(roots, [(roots.roots[0], ".vscode")])
+
+        os.close(handle)
+        masks.release(roots, masks.hold(roots, [(roots.roots[0], ".vscode")]))
 
     def test_a_name_that_cannot_be_held_stops_the_command(
         self, masks: Masks, roots: Roots, root: Path

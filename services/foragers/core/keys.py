@@ -173,15 +173,14 @@ def account_of(key: Key | None, headers: Mapping[bytes, bytes]) -> Body:
     Raises `ApiError` for a name that is none: what it is counted for would not be held.
     """
     account: Body = {}
-    agent, schedule = _named(headers, AGENT), _named(headers, SCHEDULE)
+    agent = key.agent if key is not None and key.agent else _named(headers, AGENT)
     if key is not None:
         account["id"] = key.id
         if key.limits:
             account["limits"] = list(key.limits)
         if key.tools:
             account["tools"] = list(key.tools)
-        agent = key.agent or agent
-    for name, value in (("agent", agent), ("schedule", schedule)):
+    for name, value in (("agent", agent), ("schedule", _named(headers, SCHEDULE))):
         if value:
             account[name] = value
     return account

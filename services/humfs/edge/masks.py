@@ -65,7 +65,8 @@ class Masks:
                 raise Refusal(
                     Code.IO,
                     f"{relative} below {root.path} cannot be kept from being made: {problem}",
-                    hint="No command runs without that. Ask the user for a root that is writable.",
+                    hint="No command runs without that. Ask the user to look: the root must be "
+                    "writable, and no program may hold a lock on it there.",
                 ) from problem
         return mounts
 
@@ -103,6 +104,10 @@ class Masks:
         mask = self._masks.get(path)
         if mask is None:
             mask = self._masks[path] = _Mask(root, relative, self._made(roots, root, relative))
+        elif not _is_at(mask.handle, path):  # the user removed it, or put another in its place
+            handle = self._made(roots, root, relative)
+            os.close(mask.handle)
+            mask.handle = handle
         mask.users += 1
         status = os.fstat(mask.handle)
         return Mount(path, How.READABLE, Identity(status.st_dev, status.st_ino))
@@ -119,7 +124,11 @@ class Masks:
             handle = os.open(name, _FLAGS, dir_fd=above)
         finally:
             os.close(above)
-        fcntl.flock(handle, fcntl.LOCK_SH)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:  # a command that still runs has locked it
+            os.close(handle)
+            raise
         return handle
 
     def _release(self, roots: Roots, mounts: Iterable[Mount]) -> None:
@@ -172,11 +181,11 @@ def _exists(name: str, above: int) -> bool:
     return True
 
 
-def _is_at(handle: int, name: str, above: int) -> bool:
-    """Whether the open folder still has this name."""
+def _is_at(handle: int, name: str, above: int | None = None) -> bool:
+    """Whether the open folder still has this name; without `above` a whole path."""
     status = os.fstat(handle)
     try:
         named = os.stat(name, dir_fd=above, follow_symlinks=False)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     return (status.st_dev, status.st_ino) == (named.st_dev, named.st_ino)

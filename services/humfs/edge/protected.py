@@ -19,6 +19,8 @@ from humfs.errors import Code, Refusal
 DIRECTORIES_MAX = 200_000
 """Folders looked into before one command."""
 
+NOTHING_YET = Identity(0, 0)
+"""Of what is made and held before it is hidden."""
 _GIT = ".git"
 _SKIPPED = frozenset({"node_modules"})
 _SKIPPED_IN_GIT = frozenset({"objects", "refs", "logs", "lfs", "rr-cache"})
@@ -172,17 +174,22 @@ class _Search:
 
 
 def _hide(root: Root, path: str, found: Found) -> None:
-    """A denied entry inside a root: not even to be read."""
+    """A denied entry inside a root: not even to be read, nor made while another hides it."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         if root.mode == "rw":
-            found.hold(root, _first_missing(root, path))
+            first = _first_missing(root, path)
+            found.hold(root, first)
+            absolute = paths.join(root.path, first)
+            found.mounts.append(Mount(absolute, How.HIDDEN_DIRECTORY, NOTHING_YET))
         return
     if not stat.S_ISLNK(status.st_mode):  # where a link leads is an entry of its own
         is_directory = stat.S_ISDIR(status.st_mode)
         how = How.HIDDEN_DIRECTORY if is_directory else How.HIDDEN_FILE
         _mount(root, path, how, status, found)
+        if is_directory and root.mode == "rw" and not _has_content(path):
+            found.hold(root, paths.below(root.path, path))  # it may be gone with another's command
 
 
 def _mount(root: Root, path: str, how: How, status: os.stat_result, found: Found) -> None:
@@ -209,7 +216,7 @@ def _parents(root: Root, path: str, found: Found) -> None:
 
 def _first_missing(root: Root, path: str) -> str:
     folders = [*between(root.path, path)[::-1], path]
-    first = next(folder for folder in folders if not os.path.lexists(folder))
+    first = next((folder for folder in folders if not os.path.lexists(folder)), path)
     return paths.below(root.path, first)
 
 

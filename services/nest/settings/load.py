@@ -31,6 +31,7 @@ from thrum.errors import SettingsRefused
 
 HUM_JSON_BYTES_MAX = 1024 * 1024
 """Longest hum.json read."""
+EVERY_HOST = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 FS_INSTANCES_MAX = 16
 """Further processes of the file tools: each takes memory for itself."""
 SERVICE_KINDS: tuple[ServiceKind, ...] = ("openai", "anthropic", "ollama")
@@ -147,19 +148,17 @@ def _wrong_instances(instances: Sequence[FsInstance]) -> tuple[Violation, ...]:
 
 
 def _shared_ports(settings: Settings) -> tuple[Violation, ...]:
-    """Ports that two listeners of hum would have."""
-    front, taken, found = settings.front, dict[int, str](), list[Violation]()
-    named = {
-        "front.port": front.port,
-        "front.ollamaPort": front.ollama_port,
-        "sidecar.port": settings.sidecar.port,
-    }
-    for name, port in named.items():
-        if port and port in taken:
-            found.append(Violation(name, f"{port}, which is {taken[port]} too", "another port"))
-        elif port:
-            taken[port] = name
-    return tuple(found)
+    """A port of the sidecar that the front has too, where their hosts meet.
+
+    `front.ollamaPort` may be `front.port`: it is left out where that is taken.
+    """
+    front, sidecar = settings.front, settings.sidecar
+    hosts = {"127.0.0.1" if host == "localhost" else host for host in (front.host, sidecar.host)}
+    named = {front.ollama_port: "front.ollamaPort", front.port: "front.port"}
+    name = named.get(sidecar.port) if sidecar.port else None
+    if name is None or (len(hosts) > 1 and not hosts & EVERY_HOST):
+        return ()
+    return (Violation("sidecar.port", f"{sidecar.port}, which is {name} too", "another port"),)
 
 
 _Place = Annotated[

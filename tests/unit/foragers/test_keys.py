@@ -1,5 +1,6 @@
 """Keys: whom they let in, what they open, how their file is read, and read again."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -124,6 +125,12 @@ def test_a_name_that_is_none_is_refused_and_not_left_out_of_its_budget(
         account_of(None, {header.encode(): name})
     assert refused.value.status == 400
     assert account_of(None, {header.encode(): "n\u00e4ght".encode()})
+
+
+def test_the_agent_of_a_key_goes_before_any_that_is_named() -> None:
+    key = replace(KEY, agent="ada")
+
+    assert account_of(key, {b"x-hum-agent": b"\xff"})["agent"] == "ada"
 
 
 def test_keys_survive_their_file() -> None:

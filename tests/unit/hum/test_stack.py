@@ -179,11 +179,15 @@ def test_a_disk_without_room_is_named_before_anything_is_started(
     paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks.require_room(paths)
-    monkeypatch.setattr(checks, "ROOM_BYTES_MIN", 2**62)
-
-    with pytest.raises(SettingsRefused, match="no room on the disk"):
-        checks.require_room(paths)
+    for bound in ("ROOM_BYTES_FIRST", "ROOM_FILES_MIN"):
+        with monkeypatch.context() as patch:
+            patch.setattr(checks, bound, 2**62)
+            with pytest.raises(SettingsRefused, match="no room on the disk"):
+                checks.require_room(paths)
     assert not paths.state.exists()
+    paths.thehum.mkdir(parents=True)
+    monkeypatch.setattr(checks, "ROOM_BYTES_FIRST", 2**62)
+    checks.require_room(paths)  # a log that is there needs less
 
 
 def test_a_directory_that_others_may_enter_is_refused_before_any_is_made(paths: Paths) -> None:

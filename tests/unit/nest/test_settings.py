@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -103,6 +104,10 @@ def test_every_section_is_read(paths: Paths) -> None:
         (
             {"front": {"port": 8000}, "sidecar": {"port": 8000}},
             "sidecar.port: got 8000, which is front.port too, wanted another port",
+        ),
+        (
+            {"front": {"ollamaPort": 8000, "host": "localhost"}, "sidecar": {"port": 8000}},
+            "sidecar.port: got 8000, which is front.ollamaPort too, wanted another port",
         ),
         ({"front": {"port": 65536}}, "front.port: got 65536, wanted a whole number from 0 to"),
         ({"front": {"port": True}}, "front.port: got true, wanted a whole number"),
@@ -426,3 +431,18 @@ def test_instances_that_make_no_sense_are_refused(
         load(paths, {})
 
     assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"front": {"host": "127.0.0.2", "port": 8000}, "sidecar": {"port": 8000}},
+        {"front": {"port": 8000, "ollamaPort": 8000}},
+    ],
+)
+def test_a_port_may_be_named_twice_where_nothing_meets(
+    paths: Paths, settings: dict[str, Any]
+) -> None:
+    write(paths, settings)
+
+    assert load(paths, {}).front.port == 8000
