@@ -12,7 +12,7 @@ import psutil
 import pytest
 from tests.support.trees import SIZE, branches, order, sleepers, survivors
 
-from nest.cells.cell import MARK, Cell, opened
+from nest.cells.cell import LIBRARY, MARK, Cell, opened
 
 pytestmark = pytest.mark.process
 
@@ -168,3 +168,17 @@ def test_the_tree_is_as_bad_as_it_should_be(token: str) -> None:
     assert len(sessions) > 2
     assert orphans
     assert MARK not in os.environ
+
+
+def test_a_guard_starts_without_what_takes_long_to_import() -> None:
+    """One starts for every command, and most of its start is what it imports."""
+    program = f"import sys; sys.path[:0] = {[str(LIBRARY)]!r}; from nest.cells import guard; "
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", program + "print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+
+    assert "nest.cells.orders" in said
+    assert not {"dataclasses", "inspect", "typing", "re", "threading", "socket"}.intersection(said)

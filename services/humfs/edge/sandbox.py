@@ -10,7 +10,6 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -28,7 +27,7 @@ from humfs.edge.masks import Masks
 from humfs.edge.roots import Roots
 from humfs.errors import Refusal
 from nest.cells import walls
-from nest.cells.cell import UNWRAPPED, Cell, CellFailed, Wrapper, opened
+from nest.cells.cell import Cell, CellFailed, Wrapper, opened
 from nest.cells.orders import Order, Pinned, Walls
 
 PROBE_SECONDS = 20.0
@@ -131,9 +130,9 @@ class Sandbox:
                     env=_environment(self._roots.home, inside=False),
                     cwd=cwd,
                     limits=_LIMITS,
+                    walls=Walls(groups=groups),
                 )
-                order = replace(order, walls=Walls(groups=groups))
-                wrapper = replace(UNWRAPPED, handles=groups)
+                wrapper = Wrapper(argv=(), handles=groups)
                 async with opened(order, wrapper=wrapper) as cell:
                     yield cell
             return

@@ -13,13 +13,14 @@ Output arrives in pieces of at most 64 KiB and waits in the pipe until it is rea
 grows; `nest.cells.capture` bounds what is kept.
 """
 
+import copy
 import os
 import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -250,7 +251,9 @@ async def _sent(pipe: int, content: bytes) -> None:
 
 
 def _marked(order: Order, mark: str) -> Order:
-    return replace(order, env={**order.env, MARK: mark})
+    marked = copy.copy(order)
+    marked.env = {**order.env, MARK: mark}
+    return marked
 
 
 def kill_marked(mark: str) -> None:

@@ -6,7 +6,6 @@ each a length and its bytes; a list is a count followed by its fields.
 
 import struct
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from os import fsdecode, fsencode
 
 ORDER_BYTES_MAX = 4 * 1024 * 1024
@@ -15,49 +14,80 @@ ORDER_BYTES_MAX = 4 * 1024 * 1024
 _LENGTH = struct.Struct("<I")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pinned:
+class _Record:
+    """Fields that are compared. A guard starts for every command: `dataclasses` costs it 20 ms."""
+
+    __hash__ = None  # type: ignore[assignment] # the fields may change
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+
+class Pinned(_Record):
     """What must stand at a path when the walls are up, or nothing runs."""
 
-    path: str
-    device: int = 0
-    inode: int = 0
-    """0: whatever it is."""
-    is_read_only: bool = True
+    def __init__(
+        self, *, path: str, device: int = 0, inode: int = 0, is_read_only: bool = True
+    ) -> None:
+        self.path = path
+        self.device = device
+        self.inode = inode
+        """0: whatever it is."""
+        self.is_read_only = is_read_only
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Walls:
+class Walls(_Record):
     """What a guard puts around itself and the program: all that is asked for, or nothing runs."""
 
-    has_landlock: bool = False
-    reads: tuple[str, ...] = ()
-    """Folders and files for reading and running: all that Landlock leaves beside `writes`."""
-    writes: tuple[str, ...] = ()
-    has_filter: bool = False
-    """Whether a filter of system calls must be in force already."""
-    groups: tuple[int, ...] = ()
-    """Inherited handles of `cgroup.procs` files to join."""
-    pinned: tuple[Pinned, ...] = ()
-    port: int = 0
-    """A port of the loopback that leads to `socket`; 0 for none, and then no TCP at all."""
-    socket: str = ""
+    def __init__(
+        self,
+        *,
+        has_landlock: bool = False,
+        reads: tuple[str, ...] = (),
+        writes: tuple[str, ...] = (),
+        has_filter: bool = False,
+        groups: tuple[int, ...] = (),
+        pinned: tuple[Pinned, ...] = (),
+        port: int = 0,
+        socket: str = "",
+    ) -> None:
+        self.has_landlock = has_landlock
+        self.reads = reads
+        """Folders and files for reading and running: all that Landlock leaves beside `writes`."""
+        self.writes = writes
+        self.has_filter = has_filter
+        """Whether a filter of system calls must be in force already."""
+        self.groups = groups
+        """Inherited handles of `cgroup.procs` files to join."""
+        self.pinned = pinned
+        self.port = port
+        """A port of the loopback that leads to `socket`; 0 for none, and then no TCP at all."""
+        self.socket = socket
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Order(_Record):
     """One program to run. Texts are file names or arguments: no NUL in them."""
 
-    argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
-    """All of its environment."""
-    cwd: str = "/"
-    limits: Mapping[int, int] = field(default_factory=dict)
-    """Resource (`resource.RLIMIT_...`) to the most of it: soft and hard limit, before anything
-    runs. A limit that the system does not take is left as it is."""
-    makes_namespace: bool = True
-    """Whether the guard makes a pid namespace; not when whoever starts it did so already."""
-    walls: Walls = Walls()
+    def __init__(
+        self,
+        *,
+        argv: tuple[str, ...],
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        limits: Mapping[int, int] | None = None,
+        makes_namespace: bool = True,
+        walls: Walls | None = None,
+    ) -> None:
+        self.argv = argv
+        self.env = env or {}
+        """All of its environment."""
+        self.cwd = cwd
+        self.limits = limits or {}
+        """Resource (`resource.RLIMIT_...`) to the most of it: soft and hard limit, before anything
+        runs. A limit that the system does not take is left as it is."""
+        self.makes_namespace = makes_namespace
+        """Whether the guard makes a pid namespace; not when whoever starts it did so already."""
+        self.walls = walls or Walls()
 
     def to_bytes(self) -> bytes:
         """The order as one field."""
