@@ -416,6 +416,25 @@ async def test_requests_are_counted_by_route_and_status_and_strangers_grow_nothi
     assert counted["samples"] == [{"labels": {"route": "other", "status": "404"}, "value": 3}]
 
 
+async def test_the_estimate_of_a_turn_is_counted_beside_what_the_service_reported(
+    house: House,
+) -> None:
+    client = house.chat()
+    prompt = await house.bus.next("prompt")
+    house.bus.finish(prompt.sid)
+    await house.ended(client)
+
+    counted = next(
+        entry
+        for entry in house.metrics.snapshot()
+        if entry["name"] == "hum_front_input_tokens_total"
+    )
+    assert counted["samples"] == [
+        {"labels": {"by": "estimate"}, "value": prompt.body["account"]["tokens"][0]},
+        {"labels": {"by": "service"}, "value": 1},
+    ]
+
+
 async def test_only_so_many_bytes_of_bodies_are_held_and_only_until_they_are_sent() -> None:
     bodies = Bodies(bytes_max=10)
     first, second = Room(bodies), Room(bodies)
