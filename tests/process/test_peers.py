@@ -74,6 +74,13 @@ async def hello(bee: Bee, sid: str, **slots: Any) -> None:
     await bee.send(Tone(chi="finish", sid=sid, body={"finishReason": "end_turn"}, **slots))
 
 
+async def text(worker: Bee, sid: str, *deltas: str) -> None:
+    """Say each as a chunk of its own; returns when the log has them."""
+    for delta in deltas:
+        await say(worker, "chunk", sid, chunkType="text_delta", delta=delta)
+    await worker.settled()
+
+
 class Mesh:
     """The bee that speaks for other humds."""
 
@@ -90,9 +97,16 @@ class Mesh:
         await self.says(hid, "bee-retract", scope="client", reason="disconnect")
 
     async def says(
-        self, hid: str, chi: str, sid: str | None = None, *, to: str | None = None, **body: Any
+        self,
+        hid: str,
+        chi: str,
+        sid: str | None = None,
+        *,
+        to: str | None = None,
+        wane: int | None = None,
+        **body: Any,
     ) -> None:
-        tone = Tone(chi=chi, sid=sid, to=to, sender=hid, body=body)
+        tone = Tone(chi=chi, sid=sid, to=to, wane=wane, sender=hid, body=body)
         tone.client = hid
         await self.bee.send(tone)
 
@@ -107,6 +121,10 @@ class Mesh:
                 return tone
             self._kept.append(tone)
         raise AssertionError("an inbox never ends")
+
+    def kept(self, hid: str, chi: str, sid: str) -> list[Tone]:
+        """What was passed over while another tone was waited for, in order."""
+        return [tone for tone in self._kept if (tone.client, tone.chi, tone.sid) == (hid, chi, sid)]
 
 
 @pytest.fixture
@@ -273,6 +291,40 @@ async def test_partition(stack: Stack, tasks: TaskGroup, mesh: Mesh) -> None:
 
     await say(asker, "prompt", "counted", modelId="counted", content="hi")
     assert (await heard(worker, "prompt", "counted")).wane == 9
+
+
+async def test_what_was_said_while_a_link_was_down_is_told_once_when_it_is_back(
+    stack: Stack, tasks: TaskGroup, mesh: Mesh
+) -> None:
+    """Exactly the tones between the two wanes, in order, before newer ones; nothing meanwhile."""
+    await mesh.link(FAR, grants=GRANTS)
+    worker = await joined(stack, tasks, "cut", "worker", models=("cut",))
+    driver = await joined(stack, tasks, "cutter", "asker")
+    await mesh.says(FAR, "attach", "cut", hearOnly=True, wane=0)
+    await mesh.bee.settled()
+    await say(driver, "prompt", "cut", modelId="cut", content="hi")
+    await heard(worker, "prompt", "cut")
+    await text(worker, "cut", "0", "1")
+    there = [await mesh.heard(FAR, "chunk", "cut") for _ in range(2)]
+
+    await mesh.unlink(FAR)
+    await mesh.bee.settled()
+    await text(worker, "cut", "2", "3", "4")
+    here = [await heard(driver, "chunk", "cut") for _ in range(5)]
+    await mesh.link(FAR, grants=GRANTS)
+    await text(worker, "cut", "5")
+    await mesh.says(FAR, "attach", "cut", hearOnly=True, wane=there[-1].wane)
+    await mesh.bee.settled()
+    await say(worker, "finish", "cut", finishReason="end_turn")
+    end = await mesh.heard(FAR, "finish", "cut")
+
+    there += mesh.kept(FAR, "chunk", "cut")
+    here.append(await heard(driver, "chunk", "cut"))
+    assert [tone.body["delta"] for tone in there] == ["0", "1", "2", "3", "4", "5"]
+    assert [tone.wane for tone in there] == [tone.wane for tone in here]
+    assert end.wane == (await heard(driver, "finish", "cut")).wane
+    await mesh.unlink(FAR)
+    await mesh.bee.settled()
 
 
 async def test_federation(stack: Stack, tasks: TaskGroup, mesh: Mesh) -> None:
