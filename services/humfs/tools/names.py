@@ -133,7 +133,7 @@ def _sections(sources: Sources, path: str) -> Iterator[tuple[Target, views.Secti
                 header = f"{target.path} — '{one.label}'"
                 yield target, views.Section(header, text, one.span, key=one.label)
         elif holds_each(text.source, needed):
-            outline = sources.outline(target, text, language)
+            outline = sources.outline(target, text, language, words=needed)
             for match in lookup.find(outline, path):
                 header = f"{target.path} — '{match.path}'"
                 yield target, views.Section(header, text, match.span, match.symbol, match.path)

@@ -1,6 +1,6 @@
 """The files of one search: read one after the other, until the time is over."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from humfs.core import views
@@ -139,13 +139,16 @@ class Sources:
             if language is not None and text is not None:
                 yield target, text, language
 
-    def outline(self, target: Target, text: Text, language: Language) -> Outline:
+    def outline(
+        self, target: Target, text: Text, language: Language, *, words: Sequence[bytes] = ()
+    ) -> Outline:
         """Parse a file; empty, and the answer says so, when the time is over in the middle of it.
 
+        With `words` symbols that these do not lead to may be missing (see `Language.outline`).
         Raises `Refusal` when the call is cancelled, or when it is about this file alone.
         """
         try:
-            return language.outline(text.source, self.watch.wants_stop)
+            return language.outline(text.source, self.watch.wants_stop, words=words)
         except ParseStopped:
             self.watch.check()
             if self.resolved.is_single:

@@ -1,7 +1,8 @@
 """What is known of a source spares work and changes nothing (features E2, E3)."""
 
+import argparse
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,11 +14,12 @@ from tests.support.mutations import mutated
 from tests.unit.humfs.test_outlines import SAMPLES
 from tree_sitter import Tree
 
+from humfs.core import lookup, views
 from humfs.core.languages import language_of
 from humfs.core.languages.language import Revision, TreeLanguage, parse, reparse
 from humfs.core.languages.python import LANGUAGE as PYTHON
-from humfs.core.symbols import Outline
-from humfs.core.text import Span
+from humfs.core.symbols import Outline, Symbol
+from humfs.core.text import Span, Text, decode
 
 LIBRARY = sorted(Path(ast.__file__).parent.glob("[a-z]*.py"))
 SOURCES = [*SAMPLES, *LIBRARY[::45]]
@@ -112,3 +114,50 @@ def test_a_body_is_looked_into_however_its_declaration_is_spaced(body: str) -> N
 
     assert facts(PYTHON.outline(source)) == facts(everywhere.outline(source))
     assert "\u00a0" in body or "f.inner" in [one.path for one in PYTHON.outline(source)]
+
+
+def places(outline: Outline, asked: str, text: Text) -> list[tuple[object, ...]]:
+    """Where a path leads, and what is shown of a place that is long."""
+    return [
+        (one.path, one.kind, one.span, views.symbol_rows(list(below(one.symbol)), text))
+        for one in lookup.find(outline, asked)
+    ]
+
+
+def below(symbol: Symbol | None) -> Iterator[Symbol]:
+    for inner in symbol.children if symbol is not None else ():
+        yield inner
+        yield from below(inner)
+
+
+def ways(outline: Outline, words: Sequence[str]) -> Iterator[str]:
+    """Paths that lead to each symbol and into it, and some that may lead nowhere."""
+    for symbol in outline:
+        yield from (symbol.address, symbol.name, f"{symbol.kind} {symbol.name}")
+        yield from (f"{symbol.path}.{word}" for word in words)
+        yield from (f"{symbol.name}.{inner.name}" for inner in symbol.children)
+        yield ".".join(part.partition("#")[0] for part in symbol.path.split(".")[-2:])
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_the_words_of_a_path_lead_to_the_same_places(path: Path) -> None:
+    source = path.read_bytes()
+    language = language_of(path.name, source)
+    assert language is not None
+    whole = language.outline(source)
+    text = decode(source)
+    asked = sorted(set(ways(whole, ("body", "call", "imports", "nothing"))))
+
+    for one in asked if path in SAMPLES else Random(1).sample(asked, min(12, len(asked))):
+        few = language.outline(source, words=lookup.words_of(one))
+        assert places(few, one, text) == places(whole, one, text), one
+
+
+def test_what_the_words_of_a_path_do_not_lead_to_is_spared() -> None:
+    source = Path(argparse.__file__).read_bytes()
+
+    few = PYTHON.outline(source, words=lookup.words_of("ArgumentParser.parse_args"))
+
+    paths = {one.path for one in few}
+    assert {"HelpFormatter", "ArgumentParser.parse_args", "ArgumentParser.error"} <= paths
+    assert "HelpFormatter.start_section" not in paths

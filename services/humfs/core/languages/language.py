@@ -47,10 +47,13 @@ class Language(Protocol):
         should_stop: ShouldStop = lambda: False,
         *,
         since: Revision | None = None,
+        words: Sequence[bytes] = (),
     ) -> Outline:
         """Parse and outline; broken source gives what can be made out. Raises `ParseStopped`.
 
-        With the revision before, the outline is the same, and sooner there.
+        With the revision before, the outline is the same, and sooner there. With `words` so is an
+        outline in which, of the symbols, those may be missing that have none of them in their
+        names, hold none that has, and are in none that has.
         """
 
 
@@ -75,6 +78,7 @@ class TreeLanguage:
         should_stop: ShouldStop = lambda: False,
         *,
         since: Revision | None = None,
+        words: Sequence[bytes] = (),
     ) -> Outline:
         """Parse and outline one file."""
         text = self.prepare(source) if self.prepare is not None else source
@@ -84,13 +88,15 @@ class TreeLanguage:
             tree = parse(self.grammar, text, should_stop)
         outline = Outline(self.name, trees=[tree])
         outline.imports = import_block(tree.root_node.named_children, self.syntax)
-        outline.symbols = self.symbols(tree, source, should_stop)
+        outline.symbols = self.symbols(tree, source, should_stop, words)
         outline.number()
         return outline
 
-    def symbols(self, tree: Tree, source: bytes, should_stop: ShouldStop) -> list[Symbol]:
+    def symbols(
+        self, tree: Tree, source: bytes, should_stop: ShouldStop, words: Sequence[bytes] = ()
+    ) -> list[Symbol]:
         """The symbols of a tree, in file order, not numbered yet."""
-        return Walk(source, tree.root_node, self.syntax, self.table).run(should_stop)
+        return Walk(source, tree.root_node, self.syntax, self.table, words).run(should_stop)
 
 
 def reparse(

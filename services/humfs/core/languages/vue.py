@@ -43,12 +43,13 @@ class Vue:
         should_stop: ShouldStop = lambda: False,
         *,
         since: Revision | None = None,
+        words: Sequence[bytes] = (),
     ) -> Outline:
         """Parse and outline a component file; each time as a whole, its blocks being small."""
         outline = Outline(self.name)
         found = list(sections(source))
         for section in found:
-            part, tree = _part(section, source, should_stop)
+            part, tree = _part(section, source, should_stop, words)
             outline.symbols.append(part)
             outline.trees.append(tree)
         _number(found, outline.symbols)
@@ -59,7 +60,9 @@ class Vue:
 LANGUAGE = Vue()
 
 
-def _part(section: Section, source: bytes, should_stop: ShouldStop) -> tuple[Symbol, Tree]:
+def _part(
+    section: Section, source: bytes, should_stop: ShouldStop, words: Sequence[bytes]
+) -> tuple[Symbol, Tree]:
     language = _LANGUAGES.get((section.tag, section.language))
     inner = language or html.LANGUAGE
     text = maskable(source, section.content) if inner is html.LANGUAGE else source
@@ -76,7 +79,8 @@ def _part(section: Section, source: bytes, should_stop: ShouldStop) -> tuple[Sym
         syntax=inner.syntax,
     )
     if language is not None:
-        part.children = language.symbols(tree, source, should_stop)
+        is_meant = any(word in section.tag.encode() for word in words)
+        part.children = language.symbols(tree, source, should_stop, () if is_meant else words)
         part.imports = import_block(tree.root_node.named_children, inner.syntax)
     return part, tree
 

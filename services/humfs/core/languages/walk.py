@@ -7,7 +7,7 @@ has odd.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -85,6 +85,10 @@ class Table:
         }
 
 
+_Step = tuple[Rule, Node, Symbol | None, Level, Span | None, bool]
+"""What is to be done at a node, and what `Walk` knows about the place."""
+
+
 @dataclass(slots=True)
 class Walk:
     """One pass. Rules call `add` and `enter`."""
@@ -93,6 +97,9 @@ class Walk:
     root: Node
     syntax: Syntax
     table: Table
+    words: Sequence[bytes] = ()
+    """Only what leads to symbols with these in their names matters, and what is inside those; else
+    everything does."""
     symbols: list[Symbol] = field(default_factory=list)
     parent: Symbol | None = None
     """What holds the node at hand."""
@@ -100,7 +107,9 @@ class Walk:
     """Where the node at hand stands."""
     _span: Span | None = None
     """The node at hand with its wrappers, when it has any."""
-    _next: list[tuple[Rule, Node, Symbol | None, Level, Span | None]] = field(default_factory=list)
+    _is_inside: bool = False
+    """Whether the node at hand is inside a symbol that `words` name."""
+    _next: list[_Step] = field(default_factory=list)
 
     def run(self, should_stop: ShouldStop = lambda: False) -> list[Symbol]:
         """The symbols below the root, in file order. Raises `ParseStopped`."""
@@ -114,7 +123,7 @@ class Walk:
         self.enter(self.root)
         waiting, steps = self._next[::-1], 0
         while waiting:
-            rule, node, self.parent, self.level, self._span = waiting.pop()
+            rule, node, self.parent, self.level, self._span, self._is_inside = waiting.pop()
             steps += 1
             if steps % STEPS == 0 and should_stop():
                 raise ParseStopped
@@ -182,7 +191,10 @@ class Walk:
         where = self.level if level is None else level
         leading, steps, found = self.table.leading, self.table.steps, self._next
         words = self.table.local_words if where is Level.LOCAL else ()
+        is_inside = self._is_meant(parent)
         for node in nodes:
+            if not is_inside and not self._leads(node):
+                continue
             if words and not holds_any(self.source, words, node.start_byte, node.end_byte):
                 continue
             first = -1
@@ -193,18 +205,29 @@ class Walk:
                     first = child.start_byte if first < 0 else first
                 elif rule is not None:
                     around = span if span or first < 0 else Span(first, child.end_byte)
-                    found.append((rule, child, holder, where, around))
+                    found.append((rule, child, holder, where, around, is_inside))
                     first = -1
                 elif kind not in self.syntax.comments:
                     first = -1
 
+    def _is_meant(self, parent: Symbol | None) -> bool:
+        """Whether everything inside a new parent, or else where we are, matters."""
+        if self._is_inside or not self.words:
+            return True
+        return parent is not None and any(word in parent.name.encode() for word in self.words)
+
+    def _leads(self, node: Node) -> bool:
+        """Whether a symbol that is asked for may be inside a node."""
+        start, end = node.start_byte, node.end_byte
+        return any(self.source.find(word, start, end) >= 0 for word in self.words)
+
     def visit(self, *nodes: Node, parent: Symbol | None = None, level: Level | None = None) -> None:
         """Go on with `nodes` themselves."""
-        where = self.level if level is None else level
+        where, is_inside = self.level if level is None else level, self._is_meant(parent)
         for node in nodes:
             rule = self.table.steps.get(node.type)
             if rule is not None:
-                self._next.append((rule, node, parent or self.parent, where, None))
+                self._next.append((rule, node, parent or self.parent, where, None, is_inside))
 
     def members(self, symbol: Symbol, *nodes: Node | None) -> None:
         """Go on inside a declaration: what is bound in a callable is local."""
