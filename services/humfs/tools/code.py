@@ -1,6 +1,6 @@
 """`humfs_do_code`: edit code by symbol; every result is parsed before it is written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from humfs.core import lookup, views
 from humfs.core.edit_args import CodeArgs, Operation, code_args
@@ -114,7 +114,8 @@ class DoCode:
                 hint="Replace the whole file: leave symbol out.",
             )
         parse = _parser(args.file_path, language, watch)
-        file = CodeFile(args.file_path, text, language, parse(text.source, None), parse)
+        outline = parse(text.source, words=lookup.words_of(args.symbol))
+        file = CodeFile(args.file_path, text, language, outline, parse)
         return self._symbol(args, call, held, file, content)
 
     def _symbol(
@@ -174,7 +175,7 @@ class DoCode:
     def _remember(self, call: Call, held: Held, key: str, draft: Draft) -> None:
         """The session knows what it wrote, under the paths it is found by."""
         source, path = draft.source, held.place.path
-        for one in draft.symbols():
+        for one in draft.symbols:
             written = source[one.full.start : one.full.end]
             self._changes.memory.showed(call.sid, path, one.address, written)
         written = source[draft.region.start : draft.region.end]
@@ -234,9 +235,9 @@ class DoCode:
 
 
 def _parser(path: str, language: Language, watch: Watch) -> Parse:
-    def parse(source: bytes, since: Revision | None = None) -> Outline:
+    def parse(source: bytes, since: Revision | None = None, words: Sequence[bytes] = ()) -> Outline:
         try:
-            return language.outline(source, watch.wants_stop, since=since)
+            return language.outline(source, watch.wants_stop, since=since, words=words)
         except ParseStopped:
             watch.check()
             message = f"{path} takes too long to parse; nothing was written."
@@ -261,7 +262,8 @@ def _one(matches: list[Match], args: CodeArgs, file: CodeFile) -> Match:
             hint="Ask for one of them by its full path with #N.",
         )
     known = [
-        (one.name, f"{one.described} ({views.place(file.text, one.full)})") for one in file.outline
+        (one.name, f"{one.described} ({views.place(file.text, one.full)})")
+        for one in file.parse(file.source)
     ]
     first = [described for _, described in known[: lookup.NEAREST_MAX]]
     near = lookup.nearest(args.symbol, known) or first
@@ -276,7 +278,7 @@ def _one(matches: list[Match], args: CodeArgs, file: CodeFile) -> Match:
 
 
 def _require_clean(path: str, text: Text, language: Language, watch: Watch) -> None:
-    faults = gate.faults(_parser(path, language, watch)(text.source, None).trees)
+    faults = gate.faults(_parser(path, language, watch)(text.source).trees)
     if faults:
         raise gate.refusal(faults[0], text, path)
     if language.name == "python" and (fault := gate.compiled(text.source)) is not None:
@@ -286,9 +288,9 @@ def _require_clean(path: str, text: Text, language: Language, watch: Watch) -> N
 def _require_no_worse(path: str, old: Text, new: Text, language: Language, watch: Watch) -> str:
     """As `_require_clean`, unless the whole file had errors before; then a note about them."""
     parse = _parser(path, language, watch)
-    faults = gate.faults(parse(new.source, None).trees)
+    faults = gate.faults(parse(new.source).trees)
     if faults:
-        before = gate.faults(parse(old.source, None).trees)
+        before = gate.faults(parse(old.source).trees)
         change = report.line_change(old.source, new.source)
         worse = gate.new_faults(before, faults, change)
         if worse:

@@ -99,7 +99,7 @@ def check(file: CodeFile, draft: Draft, *, declares: bool = False) -> str:
     text = Text(draft.source, file.text.encoding)
     if new:
         raise gate.refusal(new[0], text, file.path)
-    if declares and not draft.symbols():
+    if declares and not draft.symbols:
         raise Refusal(
             Code.NOT_A_DECLARATION,
             "new_source holds no declaration, but it would take the place of one; "
@@ -155,7 +155,7 @@ def _literals(
 def _dropped(file: CodeFile, match: Match, draft: Draft) -> list[str]:
     """What stood before the old declaration and is not before the new one."""
     assert match.symbol is not None
-    declared = draft.symbols()
+    declared = draft.symbols
     if not declared:
         return []
     first = declared[0]
@@ -186,7 +186,7 @@ def _ornaments(outline: Outline, full: Span, node: Node, syntax: Syntax) -> set[
 
 def _renamed(match: Match, draft: Draft) -> list[str]:
     assert match.symbol is not None
-    declared = draft.symbols()
+    declared = draft.symbols
     if not declared or any(one.name == match.symbol.name for one in declared):
         return []
     return [f"name changed: {match.symbol.name} is now {declared[0].name}"]

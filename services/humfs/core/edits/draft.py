@@ -1,15 +1,23 @@
 """A file as an edit sees it, and what an edit would make of it."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 from humfs.core.edits.gate import Change
 from humfs.core.languages.language import Language, Revision
 from humfs.core.symbols import Outline, Symbol
 from humfs.core.text import Span, Text
 
-Parse = Callable[[bytes, Revision | None], Outline]
-"""Parses would-be content of the same file, which may be known from before a change."""
+
+class Parse(Protocol):
+    """Parses content of one file, or would-be content of it."""
+
+    def __call__(
+        self, source: bytes, since: Revision | None = None, words: Sequence[bytes] = ()
+    ) -> Outline:
+        """See `Language.outline`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,7 @@ class CodeFile:
     text: Text
     language: Language
     outline: Outline
+    """At least what leads to the symbol that is asked for, and what stands beside it."""
     parse: Parse
 
     @property
@@ -33,7 +42,7 @@ class CodeFile:
         return self.parse(source, Revision(self.source, self.outline, change.old, change.new))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft:
     """The would-be content of a file. Nothing outside `change` differs from the old one."""
 
@@ -44,6 +53,7 @@ class Draft:
     """What stands where new text was asked for, in the new source; empty when text only went."""
     notes: tuple[str, ...] = ()
 
+    @cached_property
     def symbols(self) -> list[Symbol]:
         """The symbols declared in the new text."""
         return [

@@ -157,13 +157,16 @@ def _converted(lines: list[bytes], place: Place, source: bytes, inside: set[int]
     indents = [
         indent_of(line) for at, line in enumerate(lines) if at not in inside and not is_blank(line)
     ]
-    ours, theirs = file_uses_tabs(source), uses_tabs(indents)
     own = {indent_of(line) for line in place.old.split(b"\n")}
-    if None in (ours, theirs) or ours == theirs or own.issuperset(indents):
+    theirs = uses_tabs(indents)
+    if theirs is None or own.issuperset(indents):
+        return lines[:]
+    ours = file_uses_tabs(source)
+    if ours is None or ours == theirs:
         return lines[:]
     unit = unit_of([one for one in (indents if ours else file_indents(source)) if one])
     return [
-        line if at in inside else _in_units(line, unit=unit, tabs=bool(ours))
+        line if at in inside else _in_units(line, unit=unit, tabs=ours)
         for at, line in enumerate(lines)
     ]
 

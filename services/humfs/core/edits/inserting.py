@@ -185,7 +185,7 @@ def _both_single(file: CodeFile, match: Match, draft: Draft, new: bytes, *, befo
     source, span = file.source, match.span
     if b"\n" in source[span.start : span.end].rstrip():
         return False
-    declared = draft.symbols()
+    declared = draft.symbols
     if not declared or any(one.kind not in _ONE_LINE_KINDS for one in declared):
         return False
     near = _nearest_sibling(file, match, before=before)
