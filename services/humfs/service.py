@@ -80,12 +80,13 @@ async def serve(context: Context, instance: str | None = None) -> None:
         context.log.info("sandbox.swept", extra={"left": swept})
     commands = Commands(sandbox, context.metrics)
     bash = Bash(roots, sandbox, commands, Level(fs.shell.requires))
+    told = (*map(described, tools), described(bash, seconds=CALL_SECONDS), described(lease))
     hello = Hello(
         roles=("forager",),
         hive=HIVE if instance is None else f"{HIVE}-{instance}",
         version=HUM_VERSION,
-        tools=(*map(described, tools), described(bash, seconds=CALL_SECONDS), described(lease)),
-        provides=("fs",),
+        tools=told if roots.roots else (),  # what could do nothing must not stand in for what can
+        provides=("fs",) if roots.roots else (),
         chis=CHIS,
         files=announced(fs, roots),
     )

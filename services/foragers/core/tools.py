@@ -1,11 +1,14 @@
 """Tools of a client, as a prompt names them."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from foragers.core.checks import text_at, wrong
 from thrum.tones import Body
 
 TOOLS_MAX = 1_024
+ToolsOffered = Literal["auto", "always", "never"]
+"""Which requests are offered hum's tools; `auto`: those that bring none of their own."""
 
 
 def tools_of(value: object, own: str, read: Callable[[str, Body], Body]) -> list[Body]:
@@ -24,6 +27,15 @@ def tools_of(value: object, own: str, read: Callable[[str, Body], Body]) -> list
         if tool.get("type", own) == own:
             entries.append(read(f"tools[{index}]", tool))
     return entries
+
+
+def kept_from(prompt: Body, offered: ToolsOffered) -> Body:
+    """What a prompt must say so that humd adds none of hum's tools to it; {} when it may.
+
+    A client with tools of its own runs them itself and in its own folder (docs/decisions, 0024).
+    """
+    may_add = offered == "always" or (offered == "auto" and not prompt.get("tools"))
+    return {} if may_add else {"foragerTools": [], "provided": []}
 
 
 def entry_of(path: str, told: Body, schema_key: str) -> Body:

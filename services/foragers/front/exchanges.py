@@ -26,6 +26,7 @@ from foragers.core.dialect import Asked, Dialect, Request
 from foragers.core.errors import ApiError, no_worker
 from foragers.core.estimates import estimate
 from foragers.core.keys import account_of, require_model
+from foragers.core.tools import ToolsOffered, kept_from
 from foragers.core.trails import Trail, trail_after, trail_of
 from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue, unreachable
@@ -83,8 +84,10 @@ class Exchanges:
         metrics: Registry,
         *,
         frame_bytes_max: int = FRAME_BYTES_MAX,
+        tools: ToolsOffered = "auto",
     ) -> None:
         self._bus = bus
+        self._tools: ToolsOffered = tools
         self._turns = turns
         self._sessions = sessions
         self._spool = spool
@@ -134,6 +137,7 @@ class Exchanges:
             account = account_of(key, asked.headers)
             if asked.headers.get(b"cache-control", b"").lower() in FRESH:
                 request.prompt["cache"] = False
+            request.prompt.update(kept_from(request.prompt, self._tools))
             request.prompt["account"] = {**account, "tokens": estimate(request.prompt, size)}
             self._require_fit(request.prompt, size)
             model = request.model

@@ -68,7 +68,7 @@ async def serve_front(context: Context) -> None:
         turns = Turns(bee, tasks, sessions, context.metrics)
         exchanges = Exchanges(
             bee, turns, sessions, spool, catalogue, context.metrics,
-            frame_bytes_max=context.settings.humd.frame_bytes_max,
+            frame_bytes_max=context.settings.humd.frame_bytes_max, tools=settings.tools,
         )  # fmt: skip
         front = Front(bee, keys, exchanges, catalogue, context.metrics)
         refusals = context.metrics.counter(

@@ -347,6 +347,8 @@ class FrontSettings:
     """Further names and addresses under which clients ask, without the port."""
     require_key: bool = False
     """Whether clients on this machine need a key too."""
+    tools: Literal["auto", "always", "never"] = "auto"
+    """Which requests are offered hum's tools. `auto`: those that bring none of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
