@@ -8,6 +8,7 @@ import orjson
 
 from hum.bees import address, read_bees
 from hum.errors import absent
+from hum.output import printable
 from nest.paths import Paths
 from nest.private import read_private
 from nest.settings import load
@@ -34,6 +35,16 @@ def ask_admin(path: str) -> dict[str, Any]:
     except (OSError, http.client.HTTPException) as problem:
         raise absent(f"the sidecar at {found.url} does not answer: {problem}") from problem
     if status != 200:
-        raise LocalError(f"the sidecar answers {status}", hint="hum status; hum logs sidecar")
+        said = f"the sidecar answers {status}{_detail(body)}"
+        raise LocalError(said, hint="hum status; hum logs sidecar")
     told: dict[str, Any] = orjson.loads(body)
     return told
+
+
+def _detail(body: bytes) -> str:
+    """Why, when the answer says it."""
+    try:
+        detail = orjson.loads(body)["detail"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return ""
+    return f": {printable(str(detail))}"

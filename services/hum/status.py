@@ -1,9 +1,10 @@
 """`hum status`: what runs, since when and in how much memory.
 
-Asks supervisord, reads files and listens for the door's first word; nothing is sent to a service.
+Asks supervisord and humd, reads files and listens for the door's first word; nothing is logged.
 """
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,12 @@ from hum.output import data, data_json, duration, megabytes, printable, table
 from hum.rendezvous import door_path, read_runtime, silence_of
 from nest.paths import Paths
 from nest.supervisor import ProgramState, Supervisor
+from thrum.errors import LocalError
 
-DOOR = "thrumd"
-"""The service that listens at the door."""
+DOOR, ROUTER = "thrumd", "humd"
+"""The services that listen at the door and on the bus."""
+LOG_SECONDS = 3.0
+"""How long humd may take to find out how the log is."""
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -27,7 +31,8 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 def status(*, as_json: bool) -> None:
     """Show what runs, since when and in how much memory.
 
-    Exit status 69 when hum does not run, 1 when a service that should run does not.
+    Exit status 69 when hum does not run, 1 when a service that should run does not, or the log
+    holds back what it is offered.
     """
     healthy = show_status(Paths.from_environment(os.environ), as_json=as_json)
     if not healthy:
@@ -35,7 +40,7 @@ def status(*, as_json: bool) -> None:
 
 
 def show_status(paths: Paths, *, as_json: bool) -> bool:
-    """Print the status; return whether everything that was started runs."""
+    """Print the status; return whether everything that was started runs and can be logged."""
     found = read_status(paths)
     if as_json:
         data_json(found)
@@ -55,10 +60,13 @@ def read_status(paths: Paths) -> dict[str, Any]:
     has_door = any(one.name == DOOR and one.state == "RUNNING" for one in programs)
     silence = silence_of(door) if has_door else ""
     runtime = read_runtime(paths)
+    is_served = any(one.name == ROUTER and one.state == "RUNNING" for one in programs)
+    holding = read_holding(paths) if is_served else None
     total = _rss_bytes(pid) + sum(service["rss_bytes"] for service in services)
     return {
         "healthy": not silence
         and read_trouble(paths.thehum) is None
+        and (holding is None or holding["state"] == "ok")
         and not any(_is_failed(program) for program in programs),
         "services": services,
         "supervisor": {"pid": pid, "rss_bytes": _rss_bytes(pid)},
@@ -73,9 +81,22 @@ def read_status(paths: Paths) -> dict[str, Any]:
             "directory": str(paths.thehum),
             "head": log_head(paths),
             "read_only": read_trouble(paths.thehum),
+            "holding": holding,
         },
         "supervisor_conf": str(paths.supervisor_conf),
     }
+
+
+def read_holding(paths: Paths) -> dict[str, Any]:
+    """Whether the log holds back what it is offered: what humd says, or `unknown` and why."""
+    from nest.visit import ask_humd
+
+    try:
+        told = ask_humd(paths, {"ask": "log"}, within_seconds=LOG_SECONDS)
+        return dict(told["log"])
+    except LocalError as problem:
+        why, mend = problem.message, problem.hint
+        return {"state": "unknown", "since_ms": None, "why": why, "mend": mend}
 
 
 def _is_failed(program: ProgramState) -> bool:
@@ -132,6 +153,8 @@ def _lines(found: Mapping[str, Any]) -> Sequence[str]:
     if (trouble := found["log"]["read_only"]) is not None:
         events += f", READ-ONLY ({trouble['kind']}): {printable(trouble['reason'])}"
         events += f"\n        {trouble['hint']}"
+    elif (holding := found["log"]["holding"]) is not None and holding["state"] != "ok":
+        events += f", {_held(holding)}"
     door = found["sockets"]["door"]
     return [
         table(rows),
@@ -140,3 +163,12 @@ def _lines(found: Mapping[str, Any]) -> Sequence[str]:
         f"door    {door['path']}{' (' + door['silence'] + ')' if door['silence'] else ''}",
         f"log     {found['log']['directory']}, {events}",
     ]
+
+
+def _held(holding: Mapping[str, Any]) -> str:
+    """What the log holds back, for how long, why, and what mends it."""
+    since_ms, length = holding["since_ms"], ""
+    if since_ms is not None:
+        length = f" for {duration(max(0, time.time_ns() // 1_000_000 - since_ms) / 1_000)}"
+    state = str(holding["state"]).upper()
+    return printable(f"{state}{length}: {holding['why']}") + f"\n        {holding['mend']}"

@@ -23,10 +23,6 @@ from thrum.tones import Body, is_past_dusk
 
 LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
-AWAY = Refusal(
-    Qualifier.LOG_UNAVAILABLE,
-    "the log cannot be written now, so no new work is taken; try again in a moment",
-)
 UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
 
 Unlogged = Callable[[Connection, Header, bytes], None]
@@ -124,7 +120,7 @@ class Intake:
             self._settle(connection, header.seq, "past dusk")
             return False
         if header.chi in WORK and not self._log_link.takes_work:
-            verdict: Refusal | Duplicate | None = AWAY
+            verdict: Refusal | Duplicate | None = self._log_link.away()
         else:
             verdict = authority.judge(self._recorder.state, arrival)
         if verdict is None:

@@ -66,14 +66,15 @@ class Joins:
             self._deny(connection, f"you are not the {wanted} of this humd")
         elif wanted == "log":
             self._log_link.joins(connection, proof, body)
-        elif self._log_link.refusal is not None and not body.get("visit"):
-            connection.is_ensemble = ENSEMBLE in proof.roles
-            self._log_link.visit(connection, proof, is_door=bool(_DOORS & proof.roles))
-        elif body.get("visit") is True and (self._log_link.is_booted or self._log_link.refusal):
+        elif body.get("visit") is True:
             connection.visits_as = proof.roles
             self._log_link.welcome_visitor(connection)
+        elif self._log_link.refusal is not None:
+            connection.is_ensemble = ENSEMBLE in proof.roles
+            self._log_link.visit(connection, proof, is_door=bool(_DOORS & proof.roles))
         elif not self._log_link.is_booted or not self._log_link.takes_work:
-            self._bus.reset(connection, Qualifier.LOG_UNAVAILABLE)
+            refusal = self._log_link.away()
+            self._bus.reset(connection, f"{refusal.qualifier}: {refusal.message}")
         else:
             self._bee(connection, proof, header)
 

@@ -13,10 +13,12 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from humd.core import router
 from humd.core.arrivals import Arrival, Refusal
 from humd.core.basis import Basis
+from humd.core.holding import Holding, Signs
 from humd.edge.boot import Boot
 from humd.edge.bus import Bus
 from humd.edge.catchups import RID, CatchUps
@@ -26,12 +28,15 @@ from humd.edge.snapshots import Snapshots, Taking
 from humd.recording import Recorder, now_ms
 from humd.release import Release
 from humd.standing import Standing
+from thrum import frames
+from thrum.chi import LinkChi
 from thrum.errors import LogUnavailable, Qualifier
+from thrum.frames import Header
 from thrum.ids import is_humd
 from thrum.tones import Body
 
-AWAY_SECONDS = 2.0
-"""How long thehum may be away before new work is refused."""
+PROBE = "alive"
+"""The rid of a question that is only asked to hear whether there is an answer."""
 
 _Call = Callable[[], None]
 
@@ -50,6 +55,7 @@ class LogLink:
         projections: Projections,
         basis: Basis,
         taking: Taking,
+        folder: Path,
     ) -> None:
         self._bus = bus
         self._recorder = recorder
@@ -64,33 +70,60 @@ class LogLink:
             release=release,
             catch_ups=catch_ups,
             projections=projections,
-            send_log=self.send,
+            send_log=self._offer,
         )
         self.boot = Boot(standing, self._open, taking.registry)
         self.snapshots = Snapshots(standing, taking)
         self.lost: _Call = lambda: None
         """What else has to be done when the log goes."""
         self.connection: Connection | None = None
-        self.is_booted = False
         self.refusal: Refusal | None = None
         """Why nothing can be logged, while the log is only read."""
-        self._away_since = time.monotonic()
-        self._full_since: float | None = None
-        """When thehum began to refuse batches for want of room; None while it takes them."""
+        self._signs = Signs(folder, away_since=time.monotonic())
         self._reports: list[tuple[Connection, bytes, Arrival]] = []
         """What the log said before its last page."""
 
     @property
+    def is_booted(self) -> bool:
+        """Whether everything is replayed."""
+        return self._signs.booted
+
+    @property
     def takes_work(self) -> bool:
         """Whether what is taken now can be expected to reach the disk."""
-        if self.refusal is not None:
-            return False
-        since = self._away_since if self.connection is None else self._full_since
-        return since is None or time.monotonic() - since < AWAY_SECONDS
+        return self._signs.takes_work(time.monotonic())
+
+    def holding(self) -> Holding:
+        """Whether the log holds back what it is offered, and why."""
+        if not self._signs.booted:
+            self._signs.next_seq = self._ledger.next_seq
+        return self._signs.holding(time.monotonic())
+
+    def away(self) -> Refusal:
+        """What is said to those who want something of a log that does not work."""
+        holding = self.holding()
+        why = holding.sentence or "it does not answer yet; try again in a moment"
+        return Refusal(Qualifier.LOG_UNAVAILABLE, f"the log cannot be written now: {why}")
+
+    def probe(self) -> None:
+        """Have the log give a sign of life."""
+        self._offer(frames.pack(Header(LinkChi.VITALS, PROBE, sender=PROBE), {}))
+
+    def heard(self) -> None:
+        """The log sent a frame."""
+        owes = not self._signs.booted or self._ledger.is_waiting
+        self._signs.heard(time.monotonic(), owes=owes)
 
     def send(self, frame: bytes) -> bool:
         """Send the log a frame; False when it was not taken."""
         return self.connection is not None and self._bus.send(self.connection, frame)
+
+    def _offer(self, frame: bytes) -> bool:
+        """As `send`, for what the log answers without waiting for anything else."""
+        is_sent = self.send(frame)
+        if is_sent:
+            self._signs.asked(time.monotonic())
+        return is_sent
 
     def joins(self, connection: Connection, proof: Proof, body: Body) -> None:
         """Offer the log what it has not confirmed, or replay it when we have just started."""
@@ -103,17 +136,20 @@ class LogLink:
         self._end_reading()
         connection.instance, connection.is_log, connection.is_joined = proof.instance, True, True
         self.connection, self._release.humd = connection, author
+        self._signs.away_since = self._signs.asked_at = None
         self._release.welcome(connection, settled=0)
         self._bus.write()
         if body.get("state") != "writable":
             self._begin_reading(body)
             return
         if not self.is_booted:
+            self._signs.began_at = time.monotonic()
+            self._signs.head_seq = int((body.get("head") or {}).get("seq") or 0)
             self.boot.begin()
             return
         head, offer = body.get("head") or {}, body.get("offer") or {}
         number = int(offer.get("batch") or 0)
-        self._release.batches(self._ledger.back(self.send, offer.get("epoch"), number))
+        self._release.batches(self._ledger.back(self._offer, offer.get("epoch"), number))
         log.info("log.back", extra={"head": head.get("seq")})
         if int(head.get("seq") or 0) + 1 != self._ledger.oldest_seq:
             raise LogUnavailable(
@@ -136,17 +172,16 @@ class LogLink:
     def _begin_reading(self, body: Body) -> None:
         trouble = body.get("trouble") or {}
         reason, hint = body.get("reason"), trouble.get("hint")
-        message = f"the log is read-only: {reason or 'it does not say why'}"
-        self.refusal = Refusal(
-            Qualifier.LOG_UNAVAILABLE, f"{message} (mend: {hint})" if hint else message
-        )
+        self._signs.began_at = time.monotonic()
+        self._signs.read_only = str(reason or "it does not say why"), str(hint or "")
+        self.refusal = Refusal(Qualifier.LOG_UNAVAILABLE, self.holding().sentence)
         log.error("log.read_only", extra={"reason": reason, "hint": hint})
 
     def _end_reading(self) -> None:
         """Guests say hello again, to be recorded this time."""
         if self.refusal is None:
             return
-        self.refusal = None
+        self.refusal = self._signs.read_only = None
         for guest in [one for one in self._bus.connections.values() if one.is_guest]:
             self.guest_left(guest)
             self._bus.reset(guest, Qualifier.LOG_UNAVAILABLE)
@@ -159,7 +194,7 @@ class LogLink:
     def gone(self, connection: Connection) -> None:
         """A connection of the log ended; if it was the one in use, everything unconfirmed waits."""
         if self.connection is connection:
-            self.connection, self._away_since = None, time.monotonic()
+            self.connection, self._signs.away_since = None, time.monotonic()
             self._end_reading()
             self._ledger.lost()
             self._catch_ups.log_lost()
@@ -169,22 +204,22 @@ class LogLink:
 
     def retry(self) -> None:
         """Offer again what the log had no room for."""
-        if self._full_since is not None and self.refusal is None and self._ledger.send is None:
-            self._ledger.back(self.send, None, 0)
+        is_full = self._signs.full_since is not None
+        if is_full and self.refusal is None and self._ledger.send is None:
+            self._ledger.back(self._offer, None, 0)
 
     def durable(self, body: Body) -> None:
         """The log answers a batch."""
         if body.get("epoch") != self._ledger.epoch:
             return
         if "refused" not in body:
-            self._full_since = None
+            self._signs.full_since = None
             self._release.batches(self._ledger.durable(int(body["batch"])))
         elif not self._ledger.is_flying(int(body["batch"])):
             pass  # sent before we heard that the one before it was refused; it is offered again
         elif body["refused"] == Qualifier.LOG_UNAVAILABLE:
             self._ledger.lost()
-            if self._full_since is None:
-                self._full_since = time.monotonic()
+            if self._signs.refused(time.monotonic(), str(body.get("reason"))):
                 log.warning("log.full", extra={"reason": body.get("reason")})
         else:
             raise LogUnavailable(f"thehum refused batch {body.get('batch')}: {body.get('reason')}")
@@ -227,10 +262,10 @@ class LogLink:
 
     def _open(self, last_seq: int, last_root: str) -> None:
         """Everything that the log has is replayed: open for business."""
-        self.is_booted = self._release.is_live = True
+        self._signs.booted = self._release.is_live = True
         self._projections.booted(self._recorder.state)
         reports, self._reports = self._reports, []
-        self._ledger.back(self.send, None, 0)
+        self._ledger.back(self._offer, None, 0)
         self._recorder.say(router.booted(replace(self._basis, humd=self._release.humd)))
         for report in reports:
             self.report(*report)

@@ -5,6 +5,7 @@ import time
 from humd.core import costs
 from humd.core.arrivals import Deliver, Refusal
 from humd.core.clients import SEE_ASKS, door_of
+from humd.core.holding import State as LogState
 from humd.core.state import State
 from humd.edge.bus import Bus
 from humd.edge.catchups import REPLAYER, CatchUps
@@ -13,7 +14,6 @@ from humd.edge.metrics import Metrics
 from humd.edge.parked import Parked
 from humd.edge.projections import Projections, asks_of
 from humd.edge.said_logs import BeeLogs
-from humd.intake import AWAY
 from humd.loglink import LogLink
 from humd.recording import Recorder, now_ms
 from humd.release import Release
@@ -29,6 +29,8 @@ _ASKED_OF_LOG: frozenset[str] = frozenset(
 OPEN_MAX = 4_096
 """Requests for events that are remembered until they are answered; who asked first is forgotten
 first, and not told when the log goes."""
+WONDERING_MAX = 256
+"""Who may wait to hear how the log is; then all are told what is known."""
 DAY_MS_MAX = 4_102_444_800_000
 """A later day is not asked for."""
 _NOT_FOR_YOU = Refusal(Qualifier.AUTH_DENIED, "that is not for you to ask of the log")
@@ -61,6 +63,8 @@ class Questions:
         self._parked = parked
         self._open: dict[tuple[str, str], Header] = {}
         """Requests for events that the log has not answered, by asker and rid."""
+        self._wondering: list[tuple[Connection, Header]] = []
+        """Who asked how the log is, and the header of the answer, until that is known."""
         log_link.lost = self._log_lost
 
     @property
@@ -110,7 +114,7 @@ class Questions:
         request = frames.pack_header(header._replace(sender=asker, client=None)) + raw
         refusal = None if self._may_ask(connection, header) else _NOT_FOR_YOU
         if refusal is None and not self._log_link.send(request):
-            refusal = AWAY
+            refusal = self._log_link.away()
         if refusal is not None:
             self._refuse(asker, header, refusal)
         elif header.rid and header.chi == Chi.BACKFILL:
@@ -122,7 +126,7 @@ class Questions:
         """Nobody will answer what the log was asked."""
         asked, self._open = self._open, {}
         for (asker, _), header in asked.items():
-            self._refuse(asker, header, AWAY)
+            self._refuse(asker, header, self._log_link.away())
 
     def _refuse(self, asker: str, header: Header, refusal: Refusal) -> None:
         if self._is_here(asker):
@@ -167,9 +171,13 @@ class Questions:
     def _answers(self, connection: Connection, reply: Header, raw: bytes) -> bool:
         """Answer a question about our state; False when it is none."""
         question = frames.read_body(raw).get("ask")
-        refusal = self._log_link.refusal
-        if refusal is not None and question in ("asks", "costs"):
-            self._bus.control(connection, reply, {"refused": refusal.message})
+        if question == "log":
+            self._wondering.append((connection, reply))
+            self._log_link.probe()
+            self.tell_of_log()
+            return True
+        if not self._log_link.is_booted and question in ("asks", "costs"):
+            self._bus.control(connection, reply, {"refused": self._log_link.holding().sentence})
             return True
         if question == "bees":
             bees = [
@@ -193,6 +201,25 @@ class Questions:
             self._bus.control(connection, reply, body)
             return True
         return False
+
+    def tell_of_log(self, *, is_heard: bool = False) -> None:
+        """Answer who asked how the log is: once it gives a sign of life, or is known to hold back.
+
+        Call it for each sign of life, and again and again.
+        """
+        if not self._wondering:
+            return
+        holding, is_over = self._log_link.holding(), len(self._wondering) >= WONDERING_MAX
+        if holding.state is LogState.OK and not (is_heard or is_over):
+            return
+        since_ms = None
+        if holding.since is not None:
+            since_ms = now_ms() - int((time.monotonic() - holding.since) * 1000)
+        told = {"why": holding.why, "mend": holding.mend, "since_ms": since_ms}
+        for connection, reply in self._wondering:
+            if connection.id in self._bus.connections:
+                self._bus.control(connection, reply, {"log": {"state": str(holding.state), **told}})
+        self._wondering.clear()
 
     def _ask_all(self, connection: Connection, header: Header, raw: bytes) -> None:
         """Every bee says how it is, and so do we."""

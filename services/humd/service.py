@@ -88,6 +88,7 @@ class Hub:
                 settings.humd.thehum.snapshot_interval_ms / 1000,
                 lambda: KnownSecrets(known_secrets(paths, settings)),
             ),
+            paths.thehum,
         )
         keys = {
             "log": paths.bee_key("thehum"),
@@ -149,6 +150,7 @@ class Hub:
         self._bus.probe()
         if time.monotonic() >= self._next_tick:
             self._tick()
+        self._questions.tell_of_log()
         if self._catch_ups:
             self._log_link.catch_up()
         self._log_link.snapshots.advance()
@@ -180,6 +182,9 @@ class Hub:
         except MalformedTone as problem:
             self._metrics.refused.labels(Qualifier.TONE_MALFORMED).inc()
             self._cut(connection, f"{Qualifier.TONE_MALFORMED}: {problem.message}")
+        if connection is self._log_link.connection:
+            self._log_link.heard()
+            self._questions.tell_of_log(is_heard=True)
 
     def _cut(self, connection: Connection, reason: str) -> None:
         """End a connection from our side. Its bee has a while to come back and offer again."""

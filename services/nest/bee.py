@@ -205,6 +205,8 @@ class Bee:
         self._flush_due = False
         self._credit_due: asyncio.TimerHandle | None = None
         self._refusal: HumError | None = None
+        self.reset_reason = ""
+        """Why humd ended the last connection; empty once it answered a hello again."""
         self._started, self._counter = ids.base36(_now_ms()), 0
         """The two halves of the rids that are minted here (`thrum.ids.rid`)."""
         self._joins = metrics.counter("hum_bee_joins_total", "Hellos that humd accepted.")
@@ -364,12 +366,14 @@ class Bee:
                 for stream in self._streams.values():
                     stream.fail(StreamLost("humd wound up what this process drove"))
             self._joins.inc()
+            self.reset_reason = ""
             self._joined.set()
             self._settled.set()
             if self._watcher:
                 self._watcher.joined(event)
         else:
             log.info("bus.reset", extra={"reason": event.reason})
+            self.reset_reason = event.reason
             self._end()
 
     def _on_tone(self, tone: Tone) -> None:

@@ -265,6 +265,9 @@ def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> 
     )
     status = home.json("status")
     doctor = home.json("doctor")
+    os.kill(home.service("thehum")["pid"], signal.SIGSTOP)
+    holding = home.hum("status")
+    os.kill(home.service("thehum")["pid"], signal.SIGCONT)
     down = home.json("down")
     left = survivors(home)
     second = home.json("up")
@@ -288,6 +291,8 @@ def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> 
     assert clients["aider"][1]["OPENAI_API_BASE"] == told["OPENAI_BASE_URL"]
     assert clients["aider"][0] == ["exec", "x"]
     assert door.returncode == 0, door.stderr
+    assert (holding.returncode, "SILENT for 2s" in holding.stdout) == (1, True), holding.stdout
+    assert "hum ctl restart thehum" in holding.stdout
     assert {one["name"] for one in status["services"] if one["state"] == "running"} == {
         *SERVICES, "orch",
     } - {"openai"}  # fmt: skip

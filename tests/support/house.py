@@ -32,6 +32,7 @@ class Bus:
 
     def __init__(self) -> None:
         self.is_connected = True
+        self.reset_reason = ""
         self.has_room = True
         self.sent: list[Tone] = []
         self.streams: dict[str, Tones] = {}
@@ -144,7 +145,7 @@ class House:
             frame_bytes_max=65_536,
         )  # fmt: skip
         keys = Keys(Path("/nonexistent/keys"), metrics, is_needed=False)
-        self.front = Front(self.bus, keys, chats, self.catalogue, metrics)
+        self.front = Front(keys, chats, self.catalogue, metrics)
         self.metrics = metrics
         self._tasks = tasks
 

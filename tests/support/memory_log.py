@@ -1,12 +1,14 @@
 """A log without a disk, on the real bus: for tests and benchmarks that are not about durability.
 
 Run as a program: `python -m tests.support.memory_log`, with the environment of the stack. It joins
-as thehum does, confirms every batch at once, and keeps nothing.
+as thehum does, confirms every batch at once, and keeps nothing. With `--endless` it claims to have
+more events than anybody could read: a start of humd goes on for as long as it runs.
 """
 
 import os
 import signal
 import sys
+import time
 
 from nest.identity import load_or_mint_identity
 from nest.link import Joined, Link
@@ -16,16 +18,21 @@ from thrum.chi import Chi, LinkChi
 from thrum.ids import mint_humid
 from thrum.tones import Body, Tone
 
+ENDLESS_SEQ = 1_000_000
+PAGE_SECONDS = 0.05
+"""Between the empty pages of a log without end."""
+
 
 class MemoryLog:
     """See the module."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, *, is_endless: bool) -> None:
         identity = load_or_mint_identity(paths.bee_key("thehum"), prefix="fbee")
         instance = mint_humid(1, os.urandom(26))
         self._link = Link(identity.hid, identity.key, instance, self._hello)
         self._endpoint = paths.bus_endpoint
-        self._seq = 0
+        self._is_endless = is_endless
+        self._seq = ENDLESS_SEQ if is_endless else 0
         self._offer: Body = {}
 
     def _hello(self) -> Body:
@@ -74,14 +81,19 @@ class MemoryLog:
             self._link.offer(Tone(chi=LinkChi.STATE, body=known))
         elif tone.chi == Chi.BACKFILL:
             page: Body = {"events": [], "next_seq": None, "head_seq": self._seq}
+            if self._is_endless:
+                time.sleep(PAGE_SECONDS)
+                page["next_seq"] = body["from_seq"]
             self._link.offer(Tone(chi=Chi.BACKFILL, rid=tone.rid, to=tone.sender, body=page))
+        elif tone.chi == LinkChi.VITALS and not body:
+            self._link.offer(Tone(chi=LinkChi.VITALS, rid=tone.rid, to=tone.sender, body={}))
 
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     paths = Paths.from_environment(os.environ)
     ensure_private(paths.bus_socket.parent)
-    MemoryLog(paths).run()
+    MemoryLog(paths, is_endless="--endless" in sys.argv[1:]).run()
     return 0
 
 

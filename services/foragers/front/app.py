@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Awaitable, Callable
 
+import orjson
+
 from foragers.core.anthropic import models as anthropic_models
 from foragers.core.anthropic.dialect import MESSAGES
 from foragers.core.anthropic.requests import count_body
@@ -12,7 +14,6 @@ from foragers.core.errors import ApiError
 from foragers.core.ollama import models as ollama_models
 from foragers.core.ollama.requests import model_name
 from foragers.core.openai import models as openai_models
-from foragers.front.bus import Bus
 from foragers.front.catalogue import Catalogue
 from foragers.front.description import description
 from foragers.front.exchanges import CLIENT_GONE, Exchanges
@@ -49,9 +50,8 @@ class Front:
     """One ASGI application. Whatever goes wrong in a request is answered and logged here."""
 
     def __init__(
-        self, bus: Bus, keys: Keys, exchanges: Exchanges, catalogue: Catalogue, metrics: Registry
+        self, keys: Keys, exchanges: Exchanges, catalogue: Catalogue, metrics: Registry
     ) -> None:
-        self._bus = bus
         self._keys = keys
         self._exchanges = exchanges
         self._catalogue = catalogue
@@ -126,11 +126,10 @@ class Front:
         return 200
 
     async def _readyz(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
-        if self._bus.is_connected:
-            await answer(send, b'{"status":"ready"}')
-            return 200
-        await answer(send, b'{"status":"humd cannot be reached"}', status=503)
-        return 503
+        trouble = await self._catalogue.trouble()
+        status = 503 if trouble else 200
+        await answer(send, orjson.dumps({"status": trouble or "ready"}), status=status)
+        return status
 
     async def _models(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         models, asked = await self._models_for(scope), asked_of(scope)

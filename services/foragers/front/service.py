@@ -70,7 +70,7 @@ async def serve_front(context: Context) -> None:
             bee, turns, sessions, spool, catalogue, context.metrics,
             frame_bytes_max=context.settings.humd.frame_bytes_max, tools=settings.tools,
         )  # fmt: skip
-        front = Front(bee, keys, exchanges, catalogue, context.metrics)
+        front = Front(keys, exchanges, catalogue, context.metrics)
         refusals = context.metrics.counter(
             "hum_front_refusals_total", "Requests that the guard refused.", ("code",)
         )

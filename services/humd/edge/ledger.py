@@ -164,6 +164,11 @@ class Ledger:
         """Whether thehum has yet to answer this batch."""
         return any(batch.number == number for batch in self._flying)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether thehum has yet to answer a batch."""
+        return bool(self._flying)
+
     def durable(self, number: int) -> list[Batch]:
         """Take the batches up to this number, in order: they are on disk."""
         done: list[Batch] = []

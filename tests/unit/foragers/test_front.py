@@ -184,6 +184,31 @@ async def test_without_humd_requests_are_refused_with_when_to_try_again(
     assert house.bus.streams == {}
 
 
+@pytest.mark.parametrize(
+    ("told", "status", "said"),
+    [
+        ({"state": "ok", "why": "", "mend": ""}, 200, "ready"),
+        (
+            {"state": "full", "why": "no room", "mend": "df"},
+            503,
+            "the log is full: no room (mend: df)",
+        ),
+    ],
+)
+async def test_it_is_ready_while_the_log_takes_what_it_is_offered(
+    house: House, told: dict[str, str], status: int, said: str
+) -> None:
+    clients = [house.request("GET", "/readyz") for _ in range(2)]
+    question = await house.bus.next("vitals")
+    house.catalogue.take(Tone(chi="vitals", rid=question.rid, body={"log": told}))
+    for client in clients:
+        await house.ended(client)
+
+    assert question.body == {"ask": "log"}
+    assert [(client.status, client.json) for client in clients] == [(status, {"status": said})] * 2
+    assert len(house.bus.sent) == 1
+
+
 def results(ids: list[str]) -> list[Any]:
     told = [{"role": "tool", "tool_call_id": call_id, "content": f"r-{call_id}"} for call_id in ids]
     return [*HI, {"role": "assistant", "content": None}, *told]
@@ -377,7 +402,6 @@ async def test_stopping_cancels_every_turn(house: House) -> None:
         ("GET", "/", 200, b"Ollama is running"),
         ("HEAD", "/", 200, b"Ollama is running"),
         ("GET", "/healthz", 200, b"ok"),
-        ("GET", "/readyz", 200, b"ready"),
         ("POST", "/chat/completions", 404, b"/v1/chat/completions"),
         ("POST", "/v1/v1/chat/completions", 404, b"may mean /v1/chat/completions"),
         ("GET", "/models", 404, b"may mean /v1/models"),
