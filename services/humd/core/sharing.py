@@ -16,15 +16,14 @@ Nobody asks about the roots of a forager that is alone: it refuses what is not i
 from humd.core.arrivals import Arrival, Refusal
 from humd.core.catalogue import Offer
 from humd.core.clients import Client
-from humd.core.roots import Files, Root
+from humd.core.roots import Files
 from humd.core.sessions import Session
 from humd.core.state import State
 from thrum.errors import Qualifier
+from thrum.refusals import outside_roots
 
 HANDS_MAX = 8
 """Foragers remembered that served one conversation; the one longest ago is forgotten first."""
-NAMED_MAX = 20
-"""Roots that a refusal names."""
 
 
 def chosen(
@@ -43,7 +42,7 @@ def chosen(
     else:
         held = [(root, bee) for bee, files in sharers if (root := files.root_of(path)) is not None]
         if not held:
-            return Refusal(Qualifier.TOOL_OUTSIDE_ROOTS, _outside(offer.name, path, sharers))
+            return Refusal(Qualifier.TOOL_OUTSIDE_ROOTS, _outside(path, sharers))
         best = max((len(root.path), root.is_writable) for root, _ in held)
         able = [bee for root, bee in held if (len(root.path), root.is_writable) == best]
     hands = session.hands if session is not None else ()
@@ -81,17 +80,8 @@ def _sharers(state: State, tool: str) -> list[tuple[Client, Files]]:
     return sorted(found, key=lambda one: one[0].lead)
 
 
-def _outside(tool: str, path: str, sharers: list[tuple[Client, Files]]) -> str:
-    roots = {root for _, files in sharers for root in files.roots}
-    named = [_told(root) for root in sorted(roots)[:NAMED_MAX]]
-    if len(roots) > NAMED_MAX:
-        named.append(f"and {len(roots) - NAMED_MAX} more")
-    listed = ", ".join(named) or "none"
-    return (
-        f"{tool}: {path} is in no root of the {len(sharers)} bees that have this tool "
-        f"(fs.roots). Their roots: {listed}. Name a path below one of these"
-    )
-
-
-def _told(root: Root) -> str:
-    return f"{root.path} ({'rw' if root.is_writable else 'ro'})"
+def _outside(path: str, sharers: list[tuple[Client, Files]]) -> str:
+    """As each of them says it, of the roots of all."""
+    roots = sorted({root for _, files in sharers for root in files.roots})
+    told = [(root.path, "rw" if root.is_writable else "ro") for root in roots]
+    return "\n".join(outside_roots(path, told))

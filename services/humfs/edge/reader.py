@@ -10,7 +10,6 @@ import os
 import stat
 from types import TracebackType
 
-from humfs.core import paths
 from humfs.edge.files import BLOCK_BYTES
 from humfs.edge.kernel import READ_FLAGS
 from humfs.edge.roots import Place, Root, Roots
@@ -56,11 +55,7 @@ class Reader:
 
     def _enter(self, root: Root, directory: str) -> None:
         self._leave()
-        with self._roots.open_place(Place(root, directory or ".")) as opened:
-            if not opened.is_directory:
-                path = paths.join(root.path, directory)
-                raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-            self._handle = os.dup(opened.handle)
+        self._handle = self._roots.open_directory(root, directory or ".")
         self._root, self._directory = root, directory
 
     def _leave(self) -> None:

@@ -33,6 +33,7 @@ from humfs.core import paths
 from humfs.core.denied import protecting
 from humfs.edge.kernel import READ_FLAGS, Opener, best_opener
 from humfs.errors import Code, PathsKeepChanging, Refusal
+from thrum.refusals import outside_roots
 
 Mode = Literal["rw", "ro"]
 Made = TypeVar("Made")
@@ -41,7 +42,6 @@ LINKS_MAX = 40
 """Symbolic links followed for one path."""
 ATTEMPTS_MAX = 16
 """Times a path is decided anew because it changed under us; then the call is refused."""
-MEND = "The owner of this machine can add one: fs.roots in hum.json, or hum up --root DIR"
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHANGED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN})
@@ -241,16 +241,8 @@ class Roots:
 
     def outside(self, asked: str) -> Refusal:
         """The refusal of a path outside the roots: the same whatever is there."""
-        if not self._roots:
-            return Refusal(
-                Code.OUTSIDE_ROOTS, "No path may be touched: fs.roots is empty.", hint=MEND
-            )
-        listed = ", ".join(f"{root.path} ({root.mode})" for root in self._roots)
-        return Refusal(
-            Code.OUTSIDE_ROOTS,
-            f"{asked} is outside the directories that may be touched (fs.roots: {listed}).",
-            hint=f"Ask for a path below one of them. {MEND}",
-        )
+        message, hint = outside_roots(asked, [(root.path, root.mode) for root in self._roots])
+        return Refusal(Code.OUTSIDE_ROOTS, message, hint=hint)
 
     def denied(self, asked: str) -> Refusal:
         """The refusal of a denied path."""

@@ -107,20 +107,19 @@ class _Walk:
         if len(entries) > ENTRIES_MAX:
             entries.pop()
             self._stop(f"a directory has more than {ENTRIES_MAX} entries")
-        denied = frozenset(self.roots.denied_names(place.path))
         inodes = self.roots.denied_inodes
-        if denied or inodes:
-            entries = [one for one in entries if not self._is_denied(one, denied, inodes)]
-        return sorted(entries, key=attrgetter("name"))
+        denied = set(self.roots.denied_names(place.path))
+        denied |= {one.name for one in entries if one.inode() in inodes and self._is_denied(one)}
+        if denied:
+            entries = [one for one in entries if one.name not in denied]
+        entries.sort(key=attrgetter("name"))
+        return entries
 
-    def _is_denied(
-        self, entry: os.DirEntry[str], names: frozenset[str], inodes: frozenset[int]
-    ) -> bool:
-        if entry.name in names:
-            return True
-        if entry.inode() not in inodes:
-            return False
-        status = entry.stat(follow_symlinks=False)
+    def _is_denied(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:
+            return True  # gone, and what it was is not known
         return self.roots.is_denied_id(status.st_dev, status.st_ino)
 
     def _enter(

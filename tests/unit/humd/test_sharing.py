@@ -9,7 +9,8 @@ from tests.support.world import World
 
 from humd.core.calls import CALL_MS
 from humd.core.roots import PATH_CHARS_MAX, ROOTS_MAX, files_of, plain
-from humd.core.sharing import HANDS_MAX, NAMED_MAX
+from humd.core.sharing import HANDS_MAX
+from thrum.refusals import ROOTS_NAMED_MAX
 
 PATHS = {"read": "file_path", "write": "file_path"}
 
@@ -101,12 +102,15 @@ class TestACallThatNamesAPath:
         shares(world, "G", "/notes=ro")
 
         assert calling("/etc/passwd") == "tool.outside-roots"
-        assert "/etc/passwd" in calling.said
-        assert "fs.roots" in calling.said
-        assert "/code (rw), /notes (ro)" in calling.said
+        assert calling.said.splitlines() == [
+            "/etc/passwd is outside the directories that may be touched "
+            "(fs.roots: /code (rw), /notes (ro)).",
+            "Ask for a path below one of them. "
+            "The owner of this machine can add one: fs.roots in hum.json, or hum up --root DIR",
+        ]
 
     def test_is_told_of_many_roots_how_many(self, world: World, calling: Calling) -> None:
-        shares(world, "F", *(f"/r{at:03d}" for at in range(NAMED_MAX + 5)))
+        shares(world, "F", *(f"/r{at:03d}" for at in range(ROOTS_NAMED_MAX + 5)))
         shares(world, "G", "/code")
 
         calling("/etc")
