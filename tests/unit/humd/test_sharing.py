@@ -102,12 +102,11 @@ class TestACallThatNamesAPath:
         shares(world, "G", "/notes=ro")
 
         assert calling("/etc/passwd") == "tool.outside-roots"
-        assert calling.said.splitlines() == [
-            "/etc/passwd is outside the directories that may be touched "
-            "(fs.roots: /code (rw), /notes (ro)).",
-            "Ask for a path below one of them. "
-            "The owner of this machine can add one: fs.roots in hum.json, or hum up --root DIR",
-        ]
+        what, mend = calling.said.splitlines()
+        outside = "/etc/passwd is outside the directories that may be touched"
+        assert what == f"{outside} (fs.roots: /code (rw), /notes (ro))."
+        assert "below one of them" in mend
+        assert "hum up --root" in mend
 
     def test_is_told_of_many_roots_how_many(self, world: World, calling: Calling) -> None:
         shares(world, "F", *(f"/r{at:03d}" for at in range(ROOTS_NAMED_MAX + 5)))
