@@ -33,6 +33,8 @@ HUM: Mapping[str, tuple[str, str]] = {
     "deny": ("hum.asks:deny", "Deny what an agent asks for."),
     "reask": ("hum.reask:reask", "Have an agent ask again for what expired."),
     "bee": ("hum.bee:bee", "Show who is connected, and what each bee offers."),
+    "hive": ("hum.hive_verbs:hive", "Show, check, start and stop hives."),
+    "nest": ("hum.nest_verbs:nest", "Show what runs, and take over changed Orchfiles."),
     "hum": (
         "hum.conversation:conversation",
         "Show one conversation: who, how long, what it spent.",

@@ -11,6 +11,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+
+import orjson
 
 import orch.core
 from nest.paths import Paths
@@ -30,6 +33,8 @@ ORCHFILES_MAX = 256
 FILE_TOOLS = "humfs"
 """The service of the file tools, which `fs.instances` multiplies."""
 
+NOTHING_ASSUMED: Mapping[Path, Orchfile | None] = MappingProxyType({})
+
 ARG_PREFIX = "ORCH_ARG_"
 """`ORCH_ARG_X=y` in the environment replaces the default of `ARG X`."""
 
@@ -40,6 +45,10 @@ class Stack:
 
     master: str
     programs: tuple[Program, ...]
+    arguments: Mapping[str, str]
+    """What the `ARG`s of the Orchfiles were given by the environment and by what was found."""
+    origins: Mapping[str, str]
+    """For each service the file that introduces it."""
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -84,8 +93,14 @@ def compile_stack(
     environ: Mapping[str, str],
     *,
     wanted: Mapping[ServiceKind, bool],
+    arguments: Mapping[str, str] | None = None,
+    assuming: Mapping[Path, Orchfile | None] = NOTHING_ASSUMED,
 ) -> Stack:
-    """Read and compile all Orchfiles; raises `SettingsRefused` with every mistake found."""
+    """Read and compile all Orchfiles; raises `SettingsRefused` with every mistake found.
+
+    With the `arguments` of an earlier start it is compiled as then, whatever `environ` says now.
+    `assuming` are files of the user's `orch.d` as they will be, None for one that goes.
+    """
     place = Place(
         python=sys.executable,
         project=str(paths.state),
@@ -101,21 +116,59 @@ def compile_stack(
         "ORCH_STATE_DIR": str(paths.state),
         "SIDECAR_URL": f"http://{settings.sidecar.host}:{settings.sidecar.port}",
     }
-    overrides = {
+    overrides = _arguments(environ, wanted) if arguments is None else arguments
+    files = read_orchfiles(paths, assuming=assuming)
+    blocks = merge(files, supplied=supplied, overrides=overrides)
+    services = read_services(blocks)
+    origins = {block.name: block.at.file for block in blocks}
+    further = tuple(_further(services, settings))
+    origins |= {service.name: origins[FILE_TOOLS] for service in further}
+    master = (bundled() / "supervisord.conf").read_text("utf-8")
+    return Stack(
+        master=render_master(master, place),
+        programs=compile_programs((*services, *further), place),
+        arguments=overrides,
+        origins=origins,
+    )
+
+
+def _arguments(environ: Mapping[str, str], wanted: Mapping[ServiceKind, bool]) -> dict[str, str]:
+    """What the environment and what was found say about `ARG`s; the environment beats it."""
+    found = {
         f"{kind.upper()}_DISABLED": "false" if is_wanted else "true"
         for kind, is_wanted in wanted.items()
     }
-    overrides |= {
+    named = {
         name.removeprefix(ARG_PREFIX): value
         for name, value in environ.items()
         if name.startswith(ARG_PREFIX)
     }
-    source = bundled()
-    files = [*_read_all(source / "orch.d"), *_read_all(paths.orch_d, foreign=True)]
-    services = read_services(merge(files, supplied=supplied, overrides=overrides))
-    services = (*services, *_further(services, settings))
-    master = (source / "supervisord.conf").read_text("utf-8")
-    return Stack(master=render_master(master, place), programs=compile_programs(services, place))
+    return {**found, **named}
+
+
+def read_orchfiles(
+    paths: Paths, *, assuming: Mapping[Path, Orchfile | None] = NOTHING_ASSUMED
+) -> list[Orchfile]:
+    """Every Orchfile that counts: the bundled, the user's, then what was switched by hand.
+
+    A switch of a service that is in none of the others is left out: its hive is gone.
+    """
+    files = [
+        *_read_all(bundled() / "orch.d"),
+        *_read_all(paths.orch_d, foreign=True, assuming=assuming),
+    ]
+    known = {block.name for file in files for block in file.blocks}
+    if (switches := read_switches(paths)) is not None:
+        there = tuple(block for block in switches.blocks if block.name in known)
+        files.append(replace(switches, blocks=there))
+    return files
+
+
+def read_switches(paths: Paths) -> Orchfile | None:
+    """What was switched on or off by hand; None when nothing ever was."""
+    if not os.path.lexists(paths.hives_orch):
+        return None
+    return read_orchfile(paths.hives_orch, foreign=True)
 
 
 def _further(services: tuple[Service, ...], settings: Settings) -> Iterator[Service]:
@@ -146,27 +199,55 @@ def write_stack(stack: Stack, paths: Paths) -> None:
         for name, content in program.files.items():
             (paths.supervisor_programs / name).write_bytes(content)
     paths.supervisor_conf.write_text(stack.master, "utf-8")
+    paths.supervisor_arguments.write_bytes(orjson.dumps(stack.arguments))
 
 
-def _read_all(directory: Path, *, foreign: bool = False) -> Iterator[Orchfile]:
-    found = sorted(directory.glob("*.orch"))
+def read_arguments(paths: Paths) -> dict[str, str] | None:
+    """What the latest start gave the Orchfiles; None when nobody can tell."""
+    try:
+        found = orjson.loads(paths.supervisor_arguments.read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return None
+    return {str(name): str(value) for name, value in found.items()}
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes must not hold us
+
+
+def _read_all(
+    directory: Path,
+    *,
+    foreign: bool = False,
+    assuming: Mapping[Path, Orchfile | None] = NOTHING_ASSUMED,
+) -> Iterator[Orchfile]:
+    found = sorted({*directory.glob("*.orch"), *assuming})
     if len(found) > ORCHFILES_MAX:
         raise OrchfileRefused([f"{directory}: more than {ORCHFILES_MAX} files"])
     problems: list[str] = []
     for path in found:
         try:
-            yield parse(str(path), _read(path, foreign=foreign))
+            file = assuming[path] if path in assuming else read_orchfile(path, foreign=foreign)
+            if file is not None:
+                yield file
         except OrchfileRefused as refused:
             problems += refused.problems
     if problems:
         raise OrchfileRefused(problems)
 
 
+def read_orchfile(path: Path, *, foreign: bool) -> Orchfile:
+    """Read one file; raises `SettingsRefused` with every mistake of form in it."""
+    return parse(str(path), _read(path, foreign=foreign))
+
+
 def _read(path: Path, *, foreign: bool) -> str:
     """The text of one file; a `foreign` one is refused when another user could have changed it."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise OrchfileRefused([f"{path}: is no plain file"])
             content = file.read(ORCHFILE_BYTES_MAX + 1)
         if foreign and (
             status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) or status.st_uid not in (0, os.geteuid())

@@ -3,13 +3,11 @@
 Everything that can be wrong is looked at first; until then nothing is started and nothing changed.
 """
 
-import fcntl
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NoReturn
@@ -21,12 +19,12 @@ from hum import checks, found, ready
 from hum.bees import address, read_bees
 from hum.down import sweep
 from hum.errors import NotReady, TryAgain
+from hum.locked import locked
 from hum.output import data, data_json, talk
 from hum.service_logs import read_tail
 from hum.stack import Stack, compile_stack, write_stack
 from hum.status import show_status
 from nest.paths import Paths
-from nest.private import PRIVATE_FILE_MODE
 from nest.settings import ServiceKind, Settings, load
 from nest.supervisor import Supervisor
 from orch.core.environment import allowed
@@ -78,14 +76,14 @@ def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     begun = time.monotonic()
     paths = Paths.from_environment(os.environ)
     if Supervisor(paths.supervisor_socket).is_there():
-        with _locked(paths):  # refused while that start still waits for its services
+        with locked(paths):  # refused while that start still waits for its services
             pass
         talk("hum is running already.")
         show_status(paths, as_json=as_json)
         return
     plan = prepare(paths, os.environ, roots=roots)
     checks.require_private(paths)
-    with _locked(paths):
+    with locked(paths):
         if Supervisor(paths.supervisor_socket).is_there():
             raise TryAgain("another hum up was a moment faster", hint="hum status")
         checks.require_ports(plan.settings, paths)
@@ -119,21 +117,6 @@ def prepare(paths: Paths, environ: Mapping[str, str], *, roots: tuple[str, ...])
     checks.require_room(paths)
     checks.require_ports(settings, paths)
     return Plan(paths=paths, settings=settings, stack=stack, environ=environ, services=services)
-
-
-@contextmanager
-def _locked(paths: Paths) -> Iterator[None]:
-    """Keep other starts out meanwhile; raises `TryAgain` while another is under way."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(paths.lock("up"), flags, PRIVATE_FILE_MODE)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise TryAgain("another hum up is under way", hint="hum status") from error
-        yield
-    finally:
-        os.close(handle)
 
 
 def _supervisord(plan: Plan) -> list[str]:

@@ -45,6 +45,10 @@ SUPERVISOR_CONF = "supervisord.conf"
 SUPERVISOR_PROGRAMS = "programs"
 SUPERVISOR_SOCK = "supervisord.sock"
 SUPERVISOR_PID = "supervisord.pid"
+SUPERVISOR_ARGUMENTS = "arguments.json"
+HIVES_DIR = "hives"
+HIVES_ORCH = "hives.orch"
+INSTALLED = "installed.json"
 LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
@@ -290,6 +294,28 @@ class Paths:
         return self.config / ORCH_D
 
     @property
+    def hives_orch(self) -> Path:
+        """Which hives were switched on or off by hand; read after every other Orchfile."""
+        return self.config / HIVES_ORCH
+
+    @property
+    def hives(self) -> Path:
+        """Hives that were installed, each in a folder of its own: its versions, and a record."""
+        return self.data / HIVES_DIR
+
+    def hive(self, name: str) -> Path:
+        """All that was made to install the hive `name`, but for its Orchfile."""
+        return self.hives / _name(name)
+
+    def hive_record(self, name: str) -> Path:
+        """What was made to install the hive `name`; removing it goes by this."""
+        return self.hive(name) / INSTALLED
+
+    def hive_orch(self, name: str) -> Path:
+        """The Orchfile of an installed hive, among the user's own."""
+        return self.orch_d / f"{_name(name)}.orch"
+
+    @property
     def logs(self) -> Path:
         return self.state / LOGS_DIR
 
@@ -313,6 +339,11 @@ class Paths:
     @property
     def supervisor_programs(self) -> Path:
         return self.supervisor / SUPERVISOR_PROGRAMS
+
+    @property
+    def supervisor_arguments(self) -> Path:
+        """What the start that runs gave the Orchfiles, so that they can be compiled again."""
+        return self.supervisor / SUPERVISOR_ARGUMENTS
 
     @property
     def supervisor_socket(self) -> Path:

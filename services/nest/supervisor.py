@@ -6,7 +6,8 @@ only we can enter.
 """
 
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ ANSWER_SECONDS = 5.0
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 PROGRAM_PREFIX = "hum-"
+POLL_SECONDS = 0.05
+"""Between two looks at a service that is being stopped."""
+GOING = ("STARTING", "RUNNING", "BACKOFF")
+"""States in which supervisord keeps a process going."""
 
 Value = Any
 """What XML-RPC can express: text, whole numbers, booleans, lists and maps of them."""
@@ -95,9 +100,64 @@ class Supervisor:
             self.call("supervisor.stopProcess", name)
         self.call("supervisor.startProcess", name)
 
+    def start(self, service: str) -> None:
+        """Start a service that does not run; one that does is left alone."""
+        if self._state(service) in GOING:
+            return
+        try:
+            self.call("supervisor.startProcess", PROGRAM_PREFIX + service, False)
+        except SupervisorFault:
+            if self._state(service) not in GOING:
+                raise
+
+    def stop(self, service: str, *, within_seconds: float) -> None:
+        """Stop a service; returns once it is gone. Raises `SupervisorFault` when it does not end.
+
+        supervisord kills what does not end within the service's own time; `within_seconds` is
+        longer than that.
+        """
+        if self._state(service) in GOING:
+            try:
+                self.call("supervisor.stopProcess", PROGRAM_PREFIX + service, False)
+            except SupervisorFault:
+                if self._state(service) in GOING:
+                    raise
+        deadline = time.monotonic() + within_seconds
+        while (state := self._state(service)) in (*GOING, "STOPPING"):
+            if time.monotonic() > deadline:
+                raise SupervisorFault(
+                    f"{service} is {state.lower()} for {within_seconds:.0f} s", hint="hum status"
+                )
+            time.sleep(POLL_SECONDS)  # each look wakes supervisord, which takes note of an end
+
+    def reread(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+        """Have supervisord read its files again: the services added, changed and removed.
+
+        Nothing is started or stopped by it. Programs of others are not in the answer.
+        """
+        ((added, changed, removed),) = self.call("supervisor.reloadConfig")
+        return _services(added), _services(changed), _services(removed)
+
+    def add(self, service: str) -> None:
+        """Take a service that is in the files into what runs; it starts if its section says so."""
+        self.call("supervisor.addProcessGroup", PROGRAM_PREFIX + service)
+
+    def remove(self, service: str) -> None:
+        """Forget a service that was stopped."""
+        self.call("supervisor.removeProcessGroup", PROGRAM_PREFIX + service)
+
+    def _state(self, service: str) -> str:
+        return str(self.call("supervisor.getProcessInfo", PROGRAM_PREFIX + service)["statename"])
+
     def shut_down(self) -> None:
         """Ask supervisord to stop everything and end; returns at once."""
         self.call("supervisor.shutdown")
+
+
+def _services(groups: Iterable[str]) -> frozenset[str]:
+    return frozenset(
+        name.removeprefix(PROGRAM_PREFIX) for name in groups if name.startswith(PROGRAM_PREFIX)
+    )
 
 
 def _program(info: Mapping[str, Value]) -> ProgramState:
