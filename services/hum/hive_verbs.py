@@ -23,6 +23,8 @@ VERBS = {
     "restart": ("hum.hive_life:restart", "Restart hives, as their Orchfiles are now."),
     "enable": ("hum.hive_life:enable", "Switch hives on, now and for every start."),
     "disable": ("hum.hive_life:disable", "Switch hives off, now and for every start."),
+    "install": ("hum.hive_install:install", "Build a hive from its folder, and start it."),
+    "uninstall": ("hum.hive_install:uninstall", "Remove exactly what an install made."),
 }
 
 

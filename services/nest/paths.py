@@ -49,6 +49,7 @@ SUPERVISOR_ARGUMENTS = "arguments.json"
 HIVES_DIR = "hives"
 HIVES_ORCH = "hives.orch"
 INSTALLED = "installed.json"
+BUILD_LOG = "build.log"
 LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
@@ -310,6 +311,10 @@ class Paths:
     def hive_record(self, name: str) -> Path:
         """What was made to install the hive `name`; removing it goes by this."""
         return self.hive(name) / INSTALLED
+
+    def hive_build_log(self, name: str) -> Path:
+        """What the latest build of the hive `name` printed."""
+        return self.hive(name) / BUILD_LOG
 
     def hive_orch(self, name: str) -> Path:
         """The Orchfile of an installed hive, among the user's own."""
