@@ -4,7 +4,7 @@ The sidecar asks for `Registry.snapshot()` and renders Prometheus text from it; 
 listens. Rules:
 
 - A name is `hum_` and lower-case words, in base units: a counter ends in `_total`, a histogram in
-  `_seconds` or `_bytes`. Milliseconds and percentages are refused.
+  `_seconds` or `_bytes`. Milliseconds and percentages are refused, but for the names in `KEPT`.
 - A metric has fixed label names and at most `LABEL_SETS_MAX` label sets. What comes after them, or
   is longer than `LABEL_CHARS_MAX`, is counted under `OTHER`: a stranger's text never grows memory.
 - One thread, no lock: a metric belongs to the loop that counts.
@@ -45,6 +45,9 @@ SECONDS_BUCKETS = (
 )
 BYTES_BUCKETS = (256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
 
+KEPT = frozenset({"hum_cell_cpu_ms"})
+"""Names that the original system has and collectors know."""
+
 _NAME = re.compile(r"hum_[a-z]+(_[a-z]+)*")
 _LABEL = re.compile(r"[a-z][a-z_]*")
 _FOREIGN_UNITS = ("_ms", "_us", "_ns", "_millis", "_minutes", "_kb", "_mb", "_percent")
@@ -62,6 +65,10 @@ class Metric(ABC):
     def labels(self, *values: str) -> Self:
         """The series of these label values, in the order of the label names."""
         return self._children.get(values) or self._adopt(values)
+
+    def remove(self, *values: str) -> None:
+        """Forget the series of these label values: what they name is gone."""
+        self._children.pop(values, None)
 
     def samples(self) -> list[dict[str, object]]:
         """One entry for each series that exists."""
@@ -214,7 +221,8 @@ class Registry:
             assert isinstance(known, type(metric))
             return known
         _require(_NAME.fullmatch(name) is not None, name, "hum_ and lower-case words")
-        _require(not name.removesuffix("_total").endswith(_FOREIGN_UNITS), name, "base units only")
+        is_base = not name.removesuffix("_total").endswith(_FOREIGN_UNITS)
+        _require(is_base or name in KEPT, name, "base units only")
         _require(
             all(map(_LABEL.fullmatch, metric.label_names)), name, "labels are lower-case words"
         )

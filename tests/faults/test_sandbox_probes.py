@@ -24,7 +24,7 @@ from tests.support.sandbox import connected, needs_bubblewrap, run, wait_for_hum
 from tests.support.stack import QUIET_SETTINGS, Stack
 from tests.support.trees import sleepers, survivors
 
-from humfs.edge.cgroups import PROCESSES_MAX
+from humfs.edge.sandbox import PROCESSES_MAX
 
 pytestmark = [pytest.mark.process, needs_bubblewrap]
 

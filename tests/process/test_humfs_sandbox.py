@@ -15,11 +15,10 @@ from anyio import to_thread
 from tests.support.sandbox import needs_bubblewrap
 from tests.support.trees import sleepers, survivors
 
-from humfs.core.sandbox.layers import Layer, Level
+from humfs.core.sandbox.layers import Level
 from humfs.core.sandbox.names import IN_REPOSITORIES
 from humfs.core.sandbox.plan import MOUNTS_MAX, How, ordered
 from humfs.edge import commands, protected, sandbox
-from humfs.edge.cgroups import Cgroups
 from humfs.edge.commands import Commands
 from humfs.edge.filters import NoFilter
 from humfs.edge.masks import Masks
@@ -288,21 +287,6 @@ class TestMasks:
             masks.hold(roots, [(roots.roots[0], name) for name in (".vscode", ".idea")])
 
         assert [path.name for path in root.iterdir()] == [".idea"]
-
-
-class TestCgroups:
-    def test_of_version_2_are_made_beside_this_process(self, tmp_path: Path) -> None:
-        groups = Cgroups(["0::/user/app/own"], root=tmp_path)
-
-        assert groups.layers == frozenset()
-        assert groups.missing.keys() == {Layer.PIDS, Layer.MEMORY}
-
-    def test_what_is_missing_says_why(self) -> None:
-        groups = Cgroups([])
-
-        assert groups.missing[Layer.PIDS] == "no cgroup with the pids controller"
-        with groups.group([]) as handles:
-            assert handles == ()
 
 
 @asynccontextmanager

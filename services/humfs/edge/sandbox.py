@@ -21,13 +21,13 @@ from humfs.core.sandbox.bubblewrap import Box
 from humfs.core.sandbox.layers import Layer, Standing
 from humfs.core.sandbox.plan import Mount, ordered
 from humfs.edge import protected
-from humfs.edge.cgroups import PROCESSES_MAX, Cgroups
 from humfs.edge.filters import NoFilter, call_filter
 from humfs.edge.masks import Masks
 from humfs.edge.roots import Roots
 from humfs.errors import Refusal
 from nest.cells import walls
 from nest.cells.cell import Cell, CellFailed, Wrapper, opened
+from nest.cells.cgroups import Cgroups
 from nest.cells.orders import Order, Pinned, Walls
 
 PROBE_SECONDS = 20.0
@@ -44,6 +44,10 @@ ADDRESS_BYTES_MAX = 1024 * 1024 * 1024 * 1024
 """Addresses of one process: interpreters reserve many more than they use."""
 FILES_MAX = 4_096
 """Open files of one process."""
+PROCESSES_MAX = 512
+"""Processes and threads of one command."""
+MEMORY_BYTES_MAX = 4 * 1024 * 1024 * 1024
+"""Memory of one command, all its processes and its `/tmp` together."""
 PROXY_PORT = 3_128
 """Inside, where the way out is."""
 CPU_SECONDS_MAX = 3_600
@@ -73,6 +77,8 @@ _LIMITS = {
     resource.RLIMIT_NPROC: PROCESSES_MAX,
     resource.RLIMIT_CPU: CPU_SECONDS_MAX,
 }
+_GROUPED = {Layer.PIDS: PROCESSES_MAX, Layer.MEMORY: MEMORY_BYTES_MAX}
+"""The limits on a whole command, by the layer that is the kernel's controller."""
 
 
 class Sandbox:
@@ -96,7 +102,7 @@ class Sandbox:
         self._masks = masks
         self._hidden = tuple(dict.fromkeys((*denied, *map(os.path.realpath, denied))))
         self._bwrap = bwrap or shutil.which("bwrap", path=_BWRAP_PLACES)
-        self._cgroups = Cgroups()
+        self._cgroups = Cgroups("shell")
         self._filter = b""
         self._standing: Standing | None = None
         self._probing = anyio.Lock()
@@ -254,8 +260,10 @@ class Sandbox:
 
     @contextmanager
     def _group(self, standing: Standing) -> Iterator[tuple[int, ...]]:
-        with self._cgroups.group(sorted(standing.layers & self._cgroups.layers)) as handles:
-            yield handles
+        held = standing.layers & self._cgroups.controllers
+        limits: dict[str, int] = {layer: _GROUPED[layer] for layer in _GROUPED if layer in held}
+        with self._cgroups.group(limits) as group:
+            yield group.handles
 
     async def _probe(self) -> Standing:
         """Find the layers by running a command in them, without the one that fails."""
@@ -275,8 +283,8 @@ class Sandbox:
     def _offered(self) -> Standing:
         """What this machine seems to have."""
         standing = Standing(frozenset(Layer))
-        for layer, reason in self._cgroups.missing.items():
-            standing = standing.without(layer, reason)
+        for controller, reason in self._cgroups.missing.items():
+            standing = standing.without(Layer(controller), reason)
         if walls.landlock_version() == 0:
             standing = standing.without(Layer.LANDLOCK, "the kernel has no Landlock")
         try:

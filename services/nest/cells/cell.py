@@ -112,6 +112,15 @@ class Cell:
         """
         return int((await self._until("exited")).split()[1])
 
+    @property
+    def used(self) -> tuple[float, int]:
+        """Seconds of processor and most bytes of memory of a program that exited; 0 of others."""
+        for line in self.reports:
+            if line.startswith("exited"):
+                cpu_seconds, peak_kilobytes = line.split()[2:]
+                return float(cpu_seconds), int(peak_kilobytes) * 1024
+        return 0.0, 0
+
     async def gone(self) -> None:
         """Return once nothing of the tree is left."""
         while await self._line() is not None:
@@ -123,13 +132,19 @@ class Cell:
             if self._control is not None:
                 os.write(self._control, guard.TERMINATE)
 
+    def let_go(self) -> None:
+        """Have the whole tree ended; `end` waits for it."""
+        if self._control is not None:
+            os.close(self._control)
+            self._control = None
+
     async def end(self) -> None:
         """End the whole tree; on return nothing of it is left."""
         if self._has_ended:
             return
         self._has_ended = True
         with anyio.CancelScope(shield=True):
-            self._let_go()
+            self.let_go()
             with anyio.move_on_after(END_SECONDS) as patience:
                 await self.gone()
             if patience.cancelled_caught:
@@ -162,11 +177,6 @@ class Cell:
         raw, _, self._said = self._said.partition(b"\n")
         self.reports.append(raw.decode(errors="replace"))
         return self.reports[-1]
-
-    def _let_go(self) -> None:
-        if self._control is not None:
-            os.close(self._control)
-            self._control = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

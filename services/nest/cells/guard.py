@@ -8,7 +8,9 @@ means: end the tree. On the report pipe goes one line for each thing that happen
     wall <name> <...>  a wall that was asked for is up: cgroup, seccomp, landlock
     started            the program runs
     failed <text>      it could not be started; nothing runs
-    exited <status>    it ended; 128 and the signal when a signal ended it
+    exited <status> <cpu> <peak>
+                       it ended; 128 and the signal when a signal ended it. Seconds of processor
+                       and most kilobytes of memory, its own and of what it waited for
     (end of the pipe)  nothing of the tree is left
 
 In a pid namespace the guard is process 1: it reaps what is orphaned, nothing below can harm it, and
@@ -170,14 +172,15 @@ def _reap(program: int, report: int) -> bool:
     """Take what ended; whether anything is left."""
     while True:
         try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
         except ChildProcessError:
             return False
         if pid == 0:
             return True
         if pid == program:
             code = os.waitstatus_to_exitcode(status)
-            _say(report, f"exited {code if code >= 0 else SHELL_SIGNAL_BASE - code}")
+            code = code if code >= 0 else SHELL_SIGNAL_BASE - code
+            _say(report, f"exited {code} {used.ru_utime + used.ru_stime:.2f} {used.ru_maxrss}")
 
 
 @contextlib.contextmanager

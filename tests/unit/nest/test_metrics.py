@@ -108,7 +108,16 @@ def test_a_name_outside_the_rules_is_refused(name: str) -> None:
         Registry().counter(name, "Help.")
 
 
-@pytest.mark.parametrize("name", ["hum_cell_cpu_ms", "hum_load_percent", "hum_rss_kb"])
+def test_a_name_that_collectors_know_is_kept_and_its_series_can_go() -> None:
+    gauge = Registry().gauge("hum_cell_cpu_ms", "Processor time.", ("pid",))
+    gauge.labels("7").set(3)
+    gauge.remove("7")
+    gauge.remove("8")
+
+    assert gauge.samples() == []
+
+
+@pytest.mark.parametrize("name", ["hum_queue_ms", "hum_load_percent", "hum_rss_kb"])
 def test_a_unit_that_is_no_base_unit_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="base units"):
         Registry().gauge(name, "Help.")
