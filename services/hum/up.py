@@ -121,7 +121,7 @@ def prepare(paths: Paths, environ: Mapping[str, str], *, roots: tuple[str, ...])
 
 def _supervisord(plan: Plan) -> list[str]:
     conf = str(plan.paths.supervisor_conf)
-    return [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", conf]
+    return [sys.executable, "-P", "-m", "orch.supervisord", "-c", conf]
 
 
 def _supervisor_environ(plan: Plan) -> dict[str, str]:

@@ -12,12 +12,20 @@ from typing import Any, cast
 
 import anyio
 from anyio.abc import TaskStatus
-from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nest.guard import App
+from nest.spared import spare_init
 from nest.stop import Stop
 from thrum.errors import SettingsRefused
+
+spare_init("uvicorn")  # its command line
+
+import uvicorn  # noqa: E402 - after what it must not import
+from uvicorn.config import Config  # noqa: E402
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol  # noqa: E402
+from uvicorn.server import Server  # noqa: E402
+
+vars(uvicorn).update(Config=Config, Server=Server)  # where its other modules look for them
 
 BACKLOG = 1_024
 """Connections waiting to be accepted."""

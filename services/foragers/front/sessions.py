@@ -6,13 +6,16 @@ of the same key has come to. Whoever finds it holds it until its turn is over; a
 repeats the same gets a sid of its own. So conversations that only begin alike never meet.
 
 What conversations have come to is appended to a file, digests and sids alone, so that they go on
-after a restart. The file may be deleted: then they go on under a new sid.
+after a restart. The file may be deleted: then they go on under a new sid. While it cannot be
+written it is behind; it is written anew once that goes again.
 """
 
+import errno
 import logging
 import os
+import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,6 +32,8 @@ FILE_LINES_MAX = 4 * SESSIONS_MAX
 """Lines of the file; then it is written anew with those that count."""
 FILE_BYTES_MAX = FILE_LINES_MAX * 256
 """Bytes read of it."""
+RETRY_SECONDS = 5.0
+"""Between two tries to write a file anew that could not be written."""
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +44,13 @@ Trails = tuple[bytes, ...]
 class Sessions:
     """The conversations of this process. Nobody else writes the file."""
 
-    def __init__(self, metrics: Registry, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Registry,
+        path: Path | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """With a `path`, what it holds is known again. Raises `SettingsRefused`."""
         self._trails: OrderedDict[str, Trails] = OrderedDict()
         self._sids: dict[bytes, list[str]] = {}
@@ -51,7 +62,10 @@ class Sessions:
             "hum_front_sessions_forgotten_total", "Conversations forgotten to make room."
         )
         self._path = path
+        self._now = now
         self._handle: int | None = None
+        """None before it is opened, and while the file cannot be written."""
+        self._retry_at = 0.0
         self._lines = 0
         if path is not None:
             self._load(path)
@@ -90,7 +104,11 @@ class Sessions:
             self._retired.popitem(last=False)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. What is kept later is not written."""
+        self._path = None
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -129,25 +147,29 @@ class Sessions:
 
     def _append(self, sid: str, trails: Trails) -> None:
         """A crash loses nothing of it; a crash of the machine may."""
-        if self._handle is None or self._path is None:
+        if self._path is None or (self._handle is None and self._now() < self._retry_at):
             return
         with self._unless_full():
-            os.write(self._handle, _line(sid, trails))
-            self._lines += 1
-            if self._lines > FILE_LINES_MAX:
+            if self._handle is None or self._lines >= FILE_LINES_MAX:
                 self._rewrite(self._path)
+                return
+            line = _line(sid, trails)
+            if os.write(self._handle, line) != len(line):
+                raise OSError(errno.ENOSPC, "some of a line found no room")
+            self._lines += 1
 
     @contextmanager
     def _unless_full(self) -> Iterator[None]:
-        """Go on without the file when it cannot be written."""
+        """Go on without the file for a while when it cannot be written."""
         try:
             yield
         except OSError as problem:
             log.warning("sessions.not_kept", extra={"reason": problem.strerror})
-            self.close()
+            self._let_go()
+            self._retry_at = self._now() + RETRY_SECONDS
 
     def _rewrite(self, path: Path) -> None:
-        self.close()
+        self._let_go()
         lines = b"".join(_line(sid, trails) for sid, trails in self._trails.items())
         replace_private(path, lines)
         self._handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)

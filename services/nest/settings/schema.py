@@ -9,7 +9,6 @@
 
 import ast
 import dataclasses
-import difflib
 import inspect
 import re
 import textwrap
@@ -226,6 +225,8 @@ def _join(path: str, key: str) -> str:
 
 
 def _known(key: str, names: list[str]) -> str:
+    import difflib  # here, because a service that starts never needs it
+
     near = difflib.get_close_matches(key, names, n=1)
     return f"{near[0]}, perhaps?" if near else f"one of: {', '.join(names)}"
 

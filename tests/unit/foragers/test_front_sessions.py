@@ -108,16 +108,49 @@ def test_table_and_file_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     sessions.close()
 
 
-def test_a_disk_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
+def test_a_disk_that_takes_nothing_stops_nobody_and_once_it_does_the_file_is_whole(
+    tmp_path: Path,
+) -> None:
     tmp_path.chmod(0o700)
-    sessions = Sessions(Registry(), tmp_path / "sessions")
-    sessions.close()
-    sessions._handle = os.open("/dev/full", os.O_WRONLY)
+    path, now = tmp_path / "sessions", 100.0
+    sessions = Sessions(Registry(), path, now=lambda: now)
+    assert sessions._handle is not None
+    full = os.open("/dev/full", os.O_WRONLY)
+    os.dup2(full, sessions._handle)
+    os.close(full)
 
     sessions.keep("chat-a", (digest(1),))
     sessions.keep("chat-b", (digest(2),))
 
     assert sessions.begin(at(1), None, "x")[0] == "chat-a"
+    assert path.read_bytes() == b""
+    now += sessions_module.RETRY_SECONDS
+    sessions.keep("chat-c", (digest(3),))
+    sessions.keep("chat-d", (digest(4),))
+    sessions.close()
+
+    again = Sessions(Registry(), path)
+    assert [again.begin(at(n), None, "new")[0] for n in (2, 3, 4)] == ["chat-b", "chat-c", "chat-d"]
+    again.close()
+
+
+def test_half_of_a_line_counts_as_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o700)
+    path, now = tmp_path / "sessions", 100.0
+    sessions = Sessions(Registry(), path, now=lambda: now)
+    write = os.write
+    with monkeypatch.context() as torn:
+        torn.setattr(os, "write", lambda handle, data: write(handle, data[:9]))
+        sessions.keep("chat-a", (digest(1),))
+    now += sessions_module.RETRY_SECONDS
+    sessions.keep("chat-b", (digest(2),))
+    sessions.close()
+
+    again = Sessions(Registry(), path)
+    assert [again.begin(at(n), None, "new")[0] for n in (1, 2)] == ["chat-a", "chat-b"]
+    again.close()
 
 
 def test_a_file_that_cannot_be_written_again_is_read_and_left(
