@@ -34,6 +34,9 @@ def ask_admin(path: str) -> dict[str, Any]:
             link.close()
     except (OSError, http.client.HTTPException) as problem:
         raise absent(f"the sidecar at {found.url} does not answer: {problem}") from problem
+    if status == 422:
+        wrong = orjson.loads(body)["detail"][0]
+        raise LocalError(str(wrong["msg"]), hint=f"{wrong['loc'][-1]} is what to change")
     if status != 200:
         said = f"the sidecar answers {status}{_detail(body)}"
         raise LocalError(said, hint="hum status; hum logs sidecar")

@@ -28,8 +28,16 @@ class NoConversation(LocalError):
     """The log has no event of that sid."""
 
 
+def _text(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("no sid is like that: it is no UTF-8 text") from None
+    return value
+
+
 @click.command("hum")
-@click.argument("sid", required=False, metavar="[SID or REQUEST]")
+@click.argument("sid", required=False, metavar="[SID or REQUEST]", callback=_text)
 @click.option("--events", "listed", is_flag=True, help="List its events too, one line each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; the fields stay.")
 def conversation(*, sid: str | None, listed: bool, as_json: bool) -> None:

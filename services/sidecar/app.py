@@ -31,6 +31,8 @@ TITLES = {
     409: "over already",
     503: "not ready",
 }
+DAYS_KEPT = 35
+"""Days whose use humd keeps at least: the latest ones on which something was used."""
 EVENTS_MAX = 256
 """Events on one page."""
 
@@ -78,6 +80,23 @@ class Costs(BaseModel):
     keys: list[dict[str, Any]]
     """What each key has used in the windows that are open."""
     unknown_price: str
+
+
+def midnight_ms(day: date) -> int:
+    """When a day of UTC begins."""
+    return int(datetime.combine(day, time(), UTC).timestamp()) * 1_000
+
+
+def unanswerable(day: date, found: Costs) -> str:
+    """Why what was `found` is no answer for `day`; empty when it is one."""
+    today = datetime.fromtimestamp(found.at_ms // 1_000, UTC).date()
+    if day > today:
+        return f"it is {today} now (UTC), and {day} has not begun"
+    if found.day_ms != midnight_ms(day):
+        return f"what was used on {day} cannot be told"
+    if not found.rows and (today - day).days >= DAYS_KEPT:
+        return f"what was used {DAYS_KEPT} days ago and before is not kept, unless it is the latest"
+    return ""
 
 
 class Page(BaseModel):
@@ -190,8 +209,11 @@ def build(
 
     @app.get("/api/costs", summary="What was used", dependencies=admin, responses=refusals)
     async def costs(day: date | None = None) -> Costs:
-        day_ms = None if day is None else int(datetime.combine(day, time(), UTC).timestamp()) * 1000
-        return Costs.model_validate(await bus.costs(day_ms))
+        found = Costs.model_validate(await bus.costs(None if day is None else midnight_ms(day)))
+        if day is not None and (why := unanswerable(day, found)):
+            wrong = {"loc": ("query", "day"), "msg": why, "type": "day"}
+            raise RequestValidationError([wrong])
+        return found
 
     @app.get("/api/log", summary="A page of the signed log", dependencies=admin, responses=refusals)
     async def log(
@@ -213,9 +235,9 @@ def build(
         try:
             supervisor.restart(service)
         except UnknownProgram as error:
-            raise HTTPException(404, str(error)) from error
+            raise HTTPException(404, error.message) from error
         except (DaemonAbsent, SupervisorFault) as error:
-            raise HTTPException(503, str(error)) from error
+            raise HTTPException(503, error.message) from error
         return Restarted(service=service)
 
     return app

@@ -273,6 +273,23 @@ def test_cat_prints_the_lines_of_segments_of_either_form(root: Path) -> None:
     assert done.stdout == hum("thehum", "range", "--from", "1", "--json").stdout
 
 
+def test_cat_refuses_what_is_no_segment_with_a_sentence(tmp_path: Path) -> None:
+    other = tmp_path / "notes"
+    other.write_text("not a log\n")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    said = [hum("thehum", "cat", str(path)) for path in (tmp_path, other, pipe)]
+
+    assert [done.returncode for done in said] == [1, 1, 1]
+    assert [done.stderr.splitlines()[0].partition(" is no ")[2] for done in said] == [
+        "file, so it is no segment",
+        "segment: it does not begin as one",
+        "file, so it is no segment",
+    ]
+    assert not any(done.stdout for done in said)
+
+
 def test_cat_prints_what_is_readable_of_a_damaged_segment_and_says_so(root: Path) -> None:
     compressed(root)
     path = sorted(root.glob("0*.packed"))[0]

@@ -245,11 +245,17 @@ def _placed(service: ServiceSettings, place: str | None, paths: Paths) -> Servic
     return replace(service, base_url=place, key_file=key_file, services=further)
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes must not hold us
+
+
 def _read(path: Path) -> object:
     """Decode the file; `{}` when there is none."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
             status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise SettingsRefused(f"{path} is no plain file", hint=f"ls -l {path}")
             content = file.read(HUM_JSON_BYTES_MAX + 1)
     except FileNotFoundError:
         return {}

@@ -87,6 +87,13 @@ def test_a_prompt_that_cannot_be_asked_is_refused_before_anything_is_sent(
     assert "the prompt is " in capsys.readouterr().err
 
 
+def test_a_sid_that_is_no_text_is_refused_as_wrong_usage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(commands.hum, ["hum", "\udcff"]) == 2
+    assert "it is no UTF-8 text" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_names_every_command_and_imports_none(
     option: str, capsys: pytest.CaptureFixture[str]

@@ -166,6 +166,13 @@ def test_what_is_no_json_is_refused_with_its_place(paths: Paths, raw: bytes) -> 
     assert "is no JSON" in refusal(paths, raw)
 
 
+def test_a_pipe_for_a_file_is_refused_and_holds_nobody(paths: Paths) -> None:
+    os.mkfifo(paths.hum_json)
+
+    with pytest.raises(SettingsRefused, match="is no plain file"):
+        load(paths, {})
+
+
 def test_the_mend_names_the_file(paths: Paths) -> None:
     write(paths, {"x": 1})
 
