@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NoReturn
@@ -28,6 +28,7 @@ from nest.paths import Paths
 from nest.settings import ServiceKind, Settings, load
 from nest.supervisor import Supervisor
 from orch.core.environment import allowed
+from orch.core.services import Service
 from thrum.errors import LocalError, SettingsRefused
 
 UMASK = 0o077
@@ -77,7 +78,7 @@ def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     paths = Paths.from_environment(os.environ)
     if Supervisor(paths.supervisor_socket).is_there():
         with locked(paths):  # refused while that start still waits for its services
-            pass
+            _complain(_wait(paths, _running(paths)))
         talk("hum is running already.")
         show_status(paths, as_json=as_json)
         return
@@ -94,10 +95,9 @@ def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
             _report_foreground(plan)
             _become_supervisord(plan)
         _start_supervisord(plan)
-        without = _wait(plan)
+        without = _wait(paths, plan.stack.started)
     seconds = time.monotonic() - begun
-    for late in without:
-        talk(f"{late.service} is not ready yet: {late.reason}; see: hum logs {late.service}")
+    _complain(without)
     _report(plan, without, seconds=seconds, as_json=as_json)
 
 
@@ -157,22 +157,35 @@ def _start_supervisord(plan: Plan) -> None:
     )
 
 
-def _wait(plan: Plan) -> tuple[ready.Unready, ...]:
-    """Return once everything is ready, with the optional services that are not.
+def _running(paths: Paths) -> Iterable[Service]:
+    """The services of a start that nobody waits for: it was killed, or is in the foreground."""
+    programs = Supervisor(paths.supervisor_socket).programs()
+    names = {program.name for program in programs if program.state != "STOPPED"}
+    stack = compile_stack(paths, load(paths, os.environ), os.environ, wanted={})
+    return [service for service in stack.services if service.name in names]
+
+
+def _complain(without: Iterable[ready.Unready]) -> None:
+    for late in without:
+        talk(f"{late.service} is not ready yet: {late.reason}; see: hum logs {late.service}")
+
+
+def _wait(paths: Paths, services: Iterable[Service]) -> tuple[ready.Unready, ...]:
+    """Return once all of them are ready, with the optional ones that are not.
 
     Raises `NotReady`, or `SettingsRefused`, for a service that the others need.
     """
-    supervisor = Supervisor(plan.paths.supervisor_socket)
+    supervisor = Supervisor(paths.supervisor_socket)
     without = ready.wait_ready(
-        plan.stack.started,
+        services,
         programs=supervisor.programs,
-        manifests=lambda: read_bees(plan.paths),
+        manifests=lambda: read_bees(paths),
     )
     needed = next((late for late in without if not late.optional), None)
     if needed is None:
         return without
     entries = read_tail(
-        plan.paths.logs / f"{needed.service}.log", service=needed.service, lines=LOG_LINES_SHOWN
+        paths.logs / f"{needed.service}.log", service=needed.service, lines=LOG_LINES_SHOWN
     )
     lines = "".join(f"\n    {entry.text}" for entry in entries)
     kind = SettingsRefused if needed.settings else NotReady

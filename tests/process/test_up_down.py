@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 import orjson
 import psutil
 import pytest
-from tests.support.home import SERVICES, Home, new_home, survivors
+from tests.support.home import SERVICES, Home, free_port, new_home, survivors
 
 from nest.paths import Paths
+from nest.supervisor import Supervisor
 
 pytestmark = pytest.mark.process
 
@@ -72,6 +73,57 @@ def test_a_second_up_shows_the_status_and_starts_nothing(home: Home) -> None:
     assert "running already" in again.stderr
     assert (early.returncode, "under way" in early.stderr) == (75, True)
     assert home.service("one")["pid"] == before
+
+
+READY_LATE = (
+    "import http.server, pathlib, sys\n"
+    "class Handler(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        self.send_response(200 if pathlib.Path(sys.argv[1]).exists() else 503)\n"
+    "        self.end_headers()\n"
+    "http.server.HTTPServer(('127.0.0.1', int(sys.argv[2])), Handler).serve_forever()\n"
+)
+"""Ready once a file is there."""
+
+
+@pytest.mark.parametrize("first", ["killed", "foreground"])
+def test_an_up_waits_for_a_start_that_nobody_waits_for(home: Home, first: str) -> None:
+    port, go = free_port(), home.directory / "go"
+    home.only(
+        f"SERVICE one\nRUN {home.program(READY_LATE)} {go} {port}\n"
+        f"HEALTHCHECK http://127.0.0.1:{port}/\nREADINESS_TIMEOUT 20s"
+    )
+    command = [sys.executable, "-P", "-m", "hum", "up"]
+    words = ["--foreground"] if first == "foreground" else []
+    started = subprocess.Popen([*command, *words], env=home.environ, stderr=subprocess.DEVNULL)
+    supervisor = Supervisor(Paths.from_environment(home.environ).supervisor_socket)
+    eventually(supervisor.is_there)
+    if first == "killed":
+        started.kill()
+        started.wait()
+
+    second = subprocess.Popen(
+        command, env=home.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.wait(1.5)
+    go.touch()
+    said = second.communicate()[1]
+
+    assert (second.returncode, "running already" in said) == (0, True), said
+    home.hum("down")
+    started.wait()
+
+
+def test_an_up_says_what_a_start_that_nobody_waits_for_lacks(home: Home) -> None:
+    home.only(f"SERVICE one\nRUN {home.program('raise SystemExit(1)')}\nSOCKET_READY one")
+    home.hum("up")
+
+    again = home.hum("up")
+
+    assert again.returncode == 1
+    assert "one is not ready" in again.stderr
+    assert "running already" not in again.stderr
 
 
 def test_supervisorctl_works_by_hand_on_the_rendered_file(home: Home) -> None:
@@ -217,6 +269,7 @@ def test_settings_that_cannot_be_used_refuse_and_change_nothing(home: Home) -> N
     assert not home.state.exists()
 
 
+@pytest.mark.timeout(90)
 def test_in_the_foreground_sigterm_ends_everything_with_0(home: Home) -> None:
     home.only(f"SERVICE one\nRUN {home.program(ENDLESS)}")
     process = subprocess.Popen(
@@ -249,6 +302,7 @@ def pointed(home: Home, client: str) -> tuple[list[str], dict[str, str]]:
     return arguments, environ
 
 
+@pytest.mark.timeout(90)
 def test_the_whole_stack_answers_a_prompt_and_keeps_its_identity(home: Home) -> None:
     """Experience 2: up, ask, down, up again with the same identity, nothing left."""
     first = home.json("up", "--root", str(home.directory / "run"))
