@@ -119,6 +119,7 @@ const (
 	QualifierOverflowNoRoute          = "overflow.no-route"
 	QualifierPeerLost                 = "peer.lost"
 	QualifierPermitExpired            = "permit.expired"
+	QualifierPermitReasked            = "permit.reasked"
 	QualifierPromptNoSid              = "prompt.no-sid"
 	QualifierPromptNoWorker           = "prompt.no-worker"
 	QualifierPromptQueueFull          = "prompt.queue-full"

@@ -111,6 +111,7 @@ class Qualifier:
     OVERFLOW_NO_ROUTE = "overflow.no-route"
     PEER_LOST = "peer.lost"
     PERMIT_EXPIRED = "permit.expired"
+    PERMIT_REASKED = "permit.reasked"
     PROMPT_NO_SID = "prompt.no-sid"
     PROMPT_NO_WORKER = "prompt.no-worker"
     PROMPT_QUEUE_FULL = "prompt.queue-full"

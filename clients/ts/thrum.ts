@@ -512,6 +512,7 @@ export const Qualifier = {
   overflowNoRoute: "overflow.no-route",
   peerLost: "peer.lost",
   permitExpired: "permit.expired",
+  permitReasked: "permit.reasked",
   promptNoSid: "prompt.no-sid",
   promptNoWorker: "prompt.no-worker",
   promptQueueFull: "prompt.queue-full",

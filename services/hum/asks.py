@@ -39,7 +39,8 @@ def asks(*, show_all: bool, as_json: bool) -> None:
     paths = Paths.from_environment(os.environ)
     found = [ask for ask in _run(paths) if show_all or ask["state"] == "asked"]
     for ask in found:
-        ask["about"] = about(ask["id"])
+        said = _said(ask["id"])
+        ask["about"], ask["forgotten"] = said or {}, said is None
     if as_json:
         for ask in found:
             data_json(ask)
@@ -106,11 +107,18 @@ def _run(paths: Paths) -> "list[Ask]":
 
 def about(seq: int) -> dict[str, Any]:
     """What the log has of an ask beside its envelope; nothing when that is forgotten."""
-    from hum.bodies import event_at
+    return _said(seq) or {}
+
+
+def _said(seq: int) -> dict[str, Any] | None:
+    """What the log has of an ask beside its envelope; None when that is forgotten."""
+    from hum.bodies import BodyGone, event_at
     from hum.log_files import Files
 
     try:
         _, said = event_at(Files(), seq)
+    except BodyGone:
+        return None
     except LocalError:
         return {}
     return {key: said[key] for key in SUBJECTS if key in said}
@@ -120,6 +128,7 @@ def _row(ask: Mapping[str, Any]) -> tuple[str, ...]:
     import time
 
     left = max(0, ask["due_ms"] - time.time_ns() // 1_000_000) / 1_000
+    about = "; ".join(map(_text, ask["about"].values()))
     by = f" by {ask['decided_by'][:17]}" if ask["decided_by"] else ""
     return (
         str(ask["id"]),
@@ -127,7 +136,7 @@ def _row(ask: Mapping[str, Any]) -> tuple[str, ...]:
         duration(left) if ask["state"] == "asked" else "-",
         _line(ask["tool"], SUBJECT_CHARS_MAX) or "-",
         _line(ask["sid"], SID_CHARS_MAX),
-        _line("; ".join(map(_text, ask["about"].values())), SUBJECT_CHARS_MAX),
+        "forgotten" if ask["forgotten"] else _line(about, SUBJECT_CHARS_MAX),
     )
 
 

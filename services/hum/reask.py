@@ -14,7 +14,7 @@ from hum.errors import AskRefused
 from hum.output import data, data_json, printable
 from hum.rendezvous import door_path
 from nest.paths import Paths
-from thrum.errors import LocalError
+from thrum.errors import LocalError, Qualifier
 from thrum.ids import HUMID_RANDOM_BYTES, mint_humid
 from thrum.tones import Tone
 
@@ -33,7 +33,8 @@ class NotExpired(LocalError):
 def reask(*, number: int, as_json: bool) -> None:
     """Have an agent ask again for what nobody answered in time. ID as hum asks --all shows it.
 
-    A prompt in its conversation tells the agent so. What it asks then is an ask of its own.
+    A prompt in its conversation tells the agent so. What it asks then is an ask of its own. While
+    that prompt waits or runs, the same again changes nothing and shows it.
     """
     paths = Paths.from_environment(os.environ)
     ask = find(paths, number)
@@ -41,9 +42,11 @@ def reask(*, number: int, as_json: bool) -> None:
         hint = f"hum allow {number}" if ask["state"] == "asked" else "hum asks --all"
         raise NotExpired(f"ask {number} is {ask['state']}, and did not expire", hint=hint)
     with open_door(door_path(paths, os.environ)) as door:
-        rid = _prompt(door, ask, model=_model_of(ask["sid"]))
+        rid, is_new = _prompt(door, ask, model=_model_of(ask["sid"]))
     if as_json:
-        data_json({"id": number, "sid": ask["sid"], "rid": rid})
+        data_json({"id": number, "sid": ask["sid"], "rid": rid, "new": is_new})
+    elif not is_new:
+        data(f"{printable(ask['sid'])} was told before, and has yet to do it: {printable(rid)}")
     else:
         data(f"told {printable(ask['sid'])} to ask again; hum asks shows what it asks")
 
@@ -58,8 +61,12 @@ def again_text(ask: Mapping[str, Any], subject: Mapping[str, Any]) -> str:
     )
 
 
-def _prompt(door: Door, ask: Mapping[str, Any], *, model: str | None) -> str:
-    """Join the conversation as one who drives it and prompt; return the rid once it is on disk."""
+def _prompt(door: Door, ask: Mapping[str, Any], *, model: str | None) -> tuple[str, bool]:
+    """Join the conversation as one who drives it and prompt.
+
+    Return the rid of the prompt once it is on disk, and whether it is ours: another may have been
+    first.
+    """
     rid = mint_humid(time.time_ns() // 1_000_000, secrets.token_bytes(HUMID_RANDOM_BYTES))
     text = again_text(ask, about(ask["id"]))
     body: dict[str, Any] = {"content": text, "reaskOf": ask["askId"]}
@@ -67,15 +74,31 @@ def _prompt(door: Door, ask: Mapping[str, Any], *, model: str | None) -> str:
         body["modelId"] = model
     door.send(Tone(chi="attach", sid=ask["sid"]))
     door.send(Tone(chi="prompt", rid=rid, sid=ask["sid"], body=body))
-    echo = door.echo(rid, within_seconds=ECHO_SECONDS)
-    refusal = echo.text("error") if echo.body.get("ok") is not True else None
+    refused = _refusal(door, rid)
+    if refused is not None and refused.text("qualifier") == Qualifier.PERMIT_REASKED:
+        return refused.text("cause") or "", False
+    refusal = None if refused is None else refused.text("message")
     if refusal is None:  # what became of it is on disk once a later tone is
         door.send(Tone(chi="detach", rid=f"{rid}-end", sid=ask["sid"]))
         door.echo(f"{rid}-end", within_seconds=ECHO_SECONDS)
         refusal = _refusal_of(ask["sid"], rid)
     if refusal is not None:
         raise AskRefused(f"refused: {refusal}", hint=f"hum hum {ask['sid']}")
-    return rid
+    return rid, True
+
+
+def _refusal(door: Door, rid: str) -> Tone | None:
+    """The error with which a prompt was refused; None once it is on disk. Raises `DoorSilent`."""
+    until, error, is_refused = time.monotonic() + ECHO_SECONDS, None, False
+    while error is None or not is_refused:  # in either order
+        tone = door.receive(within_seconds=max(until - time.monotonic(), 0.001))
+        if tone.rid != rid:
+            continue
+        if tone.chi == "echo" and tone.body.get("ok") is True:
+            return None
+        is_refused = is_refused or tone.chi == "echo"
+        error = tone if tone.chi == "error" else error
+    return error
 
 
 def _refusal_of(sid: str, rid: str) -> str | None:

@@ -153,6 +153,8 @@ class Intake:
         body: Body = {"message": refusal.message, "qualifier": str(refusal.qualifier)}
         if refusal.retry_ms is not None:
             body["retryMs"] = refusal.retry_ms
+        if refusal.cause is not None:
+            body["cause"] = refusal.cause
         is_call = header.chi in (Chi.TOOL_CALL, Chi.TOOL_RESULT)
         if refusal.qualifier is Qualifier.TONE_MALFORMED:
             is_call = False  # unreadable, or named like another call, which this must not answer

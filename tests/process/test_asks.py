@@ -26,6 +26,8 @@ from thrum.tones import Tone
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(60)]
 
+LONG_PATH = 10_000
+"""Words in a path that is too long for a line of the log."""
 SOON_MS = 1_000
 """Far enough that the ask arrives before its dusk on a busy machine too."""
 
@@ -60,8 +62,12 @@ def asks_for(worker: Client, sid: str, ask_id: str, **fields: Any) -> None:
     assert worker.read_until("echo", rid=ask_id)["ok"] is True
 
 
+def command_of(*words: str) -> list[str]:
+    return [sys.executable, "-m", "hum", *words]
+
+
 def run(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "hum", *words]
+    command = command_of(*words)
     return subprocess.run(command, env=stack.env, capture_output=True, text=True, check=False)
 
 
@@ -344,6 +350,24 @@ def test_looking_at_the_asks_leaves_nothing_in_the_log(stack: Stack) -> None:
         assert len(stack.events()) == before
 
 
+def test_an_ask_whose_text_was_forgotten_is_listed_as_such(stack: Stack) -> None:
+    with turn(stack, "erased") as (worker, asker):
+        asks_for(worker, "erased", "ask-long", path="/long" * LONG_PATH)
+        (ask,) = asks(stack, "erased")
+        before = run(stack, "asks", "--all")
+        worker.send(chi="finish", sid="erased", finishReason="stop")
+        asker.read_until("finish", sid="erased")
+        assert run(stack, "thehum", "forget", "--sid", "erased").returncode == 0
+
+        after = run(stack, "asks", "--all").stdout.splitlines()
+        told = map(orjson.loads, run(stack, "asks", "--all", "--json").stdout.splitlines())
+
+    assert "/long/long" in before.stdout
+    (row,) = [line for line in after if line.startswith(str(ask["id"]))]
+    assert row.split() == [str(ask["id"]), "withdrawn", "-", "-", "erased", "forgotten"]
+    assert [one["forgotten"] for one in told if one["id"] == ask["id"]] == [True]
+
+
 async def test_one_that_only_visits_decides_nothing(stack: Stack) -> None:
     async with operator(stack.paths, visits=True) as session:
         number = await session.bee.send(Tone(chi="release-permit", sid="s", body={"askId": "a"}))
@@ -366,8 +390,19 @@ def test_an_agent_is_asked_to_ask_again_for_what_expired_and_for_nothing_else(
 
         early = run(stack, "reask", str(still_open["id"]))
         nothing = run(stack, "reask", "999999")
-        told = run(stack, "reask", str(late["id"]))
+        told = run(stack, "reask", "--json", str(late["id"]))
+        repeated = [
+            subprocess.Popen(command_of("reask", "--json", str(late["id"])), env=stack.env,
+                             stdout=subprocess.PIPE)
+            for _ in range(2)
+        ]  # fmt: skip
+        rids = {orjson.loads(told.stdout)["rid"]}
+        for one in repeated:
+            said = orjson.loads(one.communicate()[0])
+            assert (one.returncode, said["new"]) == (0, False)
+            rids.add(said["rid"])
 
+        assert len(rids) == 1
         assert (early.returncode, f"hum allow {still_open['id']}" in early.stderr) == (1, True)
         assert (nothing.returncode, "hum asks --all" in nothing.stderr) == (1, True)
         assert told.returncode == 0, told.stderr
@@ -375,6 +410,7 @@ def test_an_agent_is_asked_to_ask_again_for_what_expired_and_for_nothing_else(
         prompt = worker.read_until("prompt", sid="again")
         assert "bash" in prompt["content"]
         assert "/etc/hosts" in prompt["content"]
+        assert prompt["rid"] in rids
         asks_for(worker, "again", "ask-late")
         assert asker.read_until("permission-ask", askId="ask-late")
         (new,) = asks(stack, "again")

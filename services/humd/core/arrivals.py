@@ -145,6 +145,8 @@ class Refusal:
     message: str
     retry_ms: int | None = None
     """In how long it may be taken; None when waiting alone does not help, or nobody knows."""
+    cause: str | None = None
+    """The rid of the tone that was there first."""
 
 
 class Duplicate:

@@ -51,6 +51,10 @@ class Ask:
     """When it was decided; 0 before."""
     decided_by: str | None = None
     """Who allowed or denied it: a hid, or the client when it has none."""
+    again_seq: int = 0
+    """Log seq of the newest prompt that has the agent ask again; 0 when there is none."""
+    again_rid: str | None = None
+    """The rid of that prompt."""
 
 
 class Asks:
@@ -114,6 +118,15 @@ class Asks:
     def of_sid(self, sid: str) -> list[Ask]:
         """What waits on a sid."""
         return list(self._by_sid.get(sid, {}).values())
+
+    def expired(self, sid: str, ask_id: str) -> Ask | None:
+        """The newest ask of this name that nobody answered in time."""
+        found = (
+            ask
+            for ask in reversed(self._over.values())
+            if (ask.sid, ask.ask_id) == (sid, ask_id) and ask.state is AskState.EXPIRED
+        )
+        return next(found, None)
 
     def overdue(self, now_ms: int) -> list[Ask]:
         """Asks that nobody answered in time, the longest overdue first."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from humd.core import budgets, federation, peers, sharing
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.clients import Client, door_of
-from humd.core.permits import ask_id_of
+from humd.core.permits import ask_id_of, judge_again
 from humd.core.sessions import PROMPTS_WAITING_MAX, WATCHERS_MAX, Session
 from humd.core.spending import account_of
 from humd.core.state import State
@@ -183,6 +183,8 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
         return None
     if (refusal := _not_driving(session, arrival, client)) is not None:
         return refusal
+    if header.chi == Chi.PROMPT and (again := judge_again(state, session, arrival)) is not None:
+        return again
     if header.chi == Chi.PROMPT and session.is_full:
         return Refusal(
             Qualifier.PROMPT_QUEUE_FULL,

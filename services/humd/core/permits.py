@@ -1,6 +1,6 @@
 """Permission asks on their way: asked by a worker, answered by who may, or by time."""
 
-from humd.core.arrivals import Arrival, ClientId, Effect, Emit, Why
+from humd.core.arrivals import Arrival, ClientId, Effect, Emit, Refusal, Why
 from humd.core.asks import TOOL_CHARS_MAX, Ask, AskState
 from humd.core.said import beside, deliver
 from humd.core.sessions import Session
@@ -8,6 +8,7 @@ from humd.core.state import State
 from humd.core.turns import fan_out
 from thrum import frames
 from thrum.chi import Chi
+from thrum.errors import Qualifier
 
 
 def ask_id_of(arrival: Arrival) -> str:
@@ -34,6 +35,20 @@ def ask(state: State, session: Session, arrival: Arrival, worker: ClientId) -> l
     )
     state.sessions.heard(session, arrival.at_ms)
     return fan_out(state, session, arrival, besides=worker, dusk=due_ms)
+
+
+def judge_again(state: State, session: Session, arrival: Arrival) -> Refusal | None:
+    """Why an agent is not told once more to ask again: the prompt that says so waits or runs."""
+    found = state.asks.expired(session.sid, arrival.text("reaskOf") or "")
+    if found is None or not found.again_seq:
+        return None
+    waiting = {prompt.seq for prompt in session.waiting}
+    if session.is_open:
+        waiting.add(session.opened_seq)
+    if found.again_seq not in waiting:
+        return None
+    message = f"prompt: ask {found.ask_id!r} is asked again already, by {found.again_rid!r}"
+    return Refusal(Qualifier.PERMIT_REASKED, message, cause=found.again_rid)
 
 
 def forgotten(state: State, arrival: Arrival) -> list[Effect]:

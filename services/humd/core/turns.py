@@ -25,6 +25,8 @@ def prompt(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     """Start a turn, or wait for the one that runs on this sid."""
     assert arrival.header.sid is not None
     session = open_session(state, arrival, client)
+    if (again := state.asks.expired(session.sid, arrival.text("reaskOf") or "")) is not None:
+        again.again_seq, again.again_rid = arrival.seq, arrival.header.rid
     if session.is_open:
         session.waiting.append(arrival)
         return []

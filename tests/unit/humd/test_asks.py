@@ -252,3 +252,40 @@ def test_of_very_many_asks_the_newest_are_listed(
     monkeypatch.setattr(projections, "ASKS_BYTES_MAX", 3 * (projections.ASK_BYTES + 12))
 
     assert [row["askId"] for row in projections.asks_of(world.state.asks)] == ["a2", "a3", "a4"]
+
+
+class TestAskingAgain:
+    """A prompt with `reaskOf` has the agent ask again for what expired: one at a time."""
+
+    @pytest.fixture
+    def late(self, world: World) -> World:
+        ask(world)
+        world.waits(PERMISSION_DUSK_MS)
+        assert only(world).state is AskState.EXPIRED
+        return world
+
+    def again(self, world: World, rid: str, ask_id: str = "a") -> object:
+        return world.says("A", "prompt", sid="s", modelId="m", reaskOf=ask_id, rid=rid)
+
+    def test_is_refused_with_the_first_while_that_waits_or_runs(self, late: World) -> None:
+        first, while_it_waits = self.again(late, "r-1"), self.again(late, "r-2")
+        late.says("W", "finish", sid="s")
+        while_it_runs = self.again(late, "r-3")
+
+        assert first is None
+        for verdict in (while_it_waits, while_it_runs):
+            assert isinstance(verdict, Refusal)
+            assert (verdict.qualifier, verdict.cause) == (Qualifier.PERMIT_REASKED, "r-1")
+        prompts = [tone for tone in late.hears("W") if tone.header.chi == "prompt"]
+        assert [tone.header.rid for tone in prompts] == ["r-1"]
+
+    def test_may_be_done_anew_once_that_turn_is_over(self, late: World) -> None:
+        self.again(late, "r-1")
+        for _ in range(2):
+            late.says("W", "finish", sid="s")
+
+        assert self.again(late, "r-2") is None
+
+    def test_of_an_ask_that_did_not_expire_is_a_prompt_like_any(self, late: World) -> None:
+        assert self.again(late, "r-1", "unknown") is None
+        assert self.again(late, "r-2", "unknown") is None
