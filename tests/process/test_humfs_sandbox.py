@@ -1,7 +1,11 @@
 """What is protected around a command, what holds missing names, and weaker sandboxes."""
 
+import ctypes
+import errno
 import fcntl
 import os
+import shutil
+import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +19,15 @@ from anyio import to_thread
 from tests.support.sandbox import needs_bubblewrap
 from tests.support.trees import sleepers, survivors
 
+from humfs.core.sandbox import bubblewrap
+from humfs.core.sandbox.bubblewrap import GUARD_LIBRARY, Box
 from humfs.core.sandbox.layers import Level
 from humfs.core.sandbox.names import IN_REPOSITORIES
-from humfs.core.sandbox.plan import MOUNTS_MAX, How, ordered
+from humfs.core.sandbox.plan import MOUNTS_MAX, How, Identity, Mount, ordered
 from humfs.edge import commands, protected, sandbox
 from humfs.edge.commands import Commands
 from humfs.edge.filters import NoFilter
+from humfs.edge.kernel import best_opener
 from humfs.edge.masks import Masks
 from humfs.edge.roots import Roots
 from humfs.edge.sandbox import Sandbox
@@ -31,6 +38,7 @@ from nest.metrics import Registry
 
 pytestmark = pytest.mark.process
 
+SOMETHING = Identity(1, 2)
 LOOKS = 500
 """Enough for many to meet a folder that goes; a few dozen do."""
 
@@ -56,6 +64,15 @@ def masks(tmp_path: Path) -> Masks:
 
 def look(roots: Roots, *hidden: Path, kept: tuple[Path, ...] = ()) -> protected.Found:
     return protected.look(roots, hidden=tuple(map(str, hidden)), kept=tuple(map(str, kept)))
+
+
+def exchange(one: Path, other: Path, until: threading.Event) -> None:
+    """Swap two names for one another again and again; each has its own again in the end."""
+    call = ctypes.CDLL(None).renameat2
+    here, way = os.fsencode(one), os.fsencode(other)
+    while not until.is_set():
+        for _ in range(2):
+            call(-100, here, -100, way, 2)
 
 
 def found_at(found: protected.Found, path: Path) -> How | None:
@@ -128,6 +145,47 @@ class TestWhatIsProtected:
 
         assert not any(found_at(one, name) for one in found for name in names)
         assert all({".bashrc", ".vscode"} <= held_in(one) for one in found)
+
+    def test_nothing_is_noted_that_a_link_leads_to(
+        self, roots: Roots, root: Path, tmp_path: Path
+    ) -> None:
+        """A command that still runs swaps a folder for a link while the next is prepared."""
+        inside, outside = root / "a" / "b", tmp_path / "outside" / "b"
+        for folder in (inside, outside):
+            folder.mkdir(parents=True)
+            (folder / "x.code-workspace").write_text("")
+        (root / "way").symlink_to(outside.parent)
+        allowed = {path.lstat().st_ino for path in (root, *root.rglob("*"))}
+        has_looked = threading.Event()
+
+        with ThreadPoolExecutor(1) as pool:
+            going = pool.submit(exchange, root / "a", root / "way", has_looked)
+            try:
+                found = [look(roots) for _ in range(LOOKS)]
+            finally:
+                has_looked.set()
+            going.result()
+        noted = {mount.identity.inode for one in found for mount in one.mounts}
+
+        assert inside.stat().st_ino in noted
+        assert noted <= allowed
+
+    def test_a_folder_that_we_may_not_read_is_kept_whole(self, root: Path) -> None:
+        """A command may take our right to look away, and have it back later."""
+
+        def locked(directory: int, relative: str, flags: int) -> int:
+            if relative == "a/locked":
+                raise PermissionError(errno.EACCES, "permission denied", relative)
+            return best_opener()(directory, relative, flags)
+
+        (root / "a" / "locked").mkdir(parents=True)
+        roots = Roots([(str(root), "rw")], [], home=str(root), opener=locked)
+
+        found = look(roots)
+        roots.close()
+
+        assert found_at(found, root / "a" / "locked") is How.READABLE
+        assert found_at(found, root / "a") is How.WRITABLE
 
     @pytest.mark.parametrize("name", [".git", ".bashrc", ".config", ".vscode", "a/.git/hooks"])
     def test_a_link_in_place_of_a_name_is_refused(
@@ -370,6 +428,43 @@ class TestWeakerSandboxes:
 
 
 @needs_bubblewrap
+@pytest.mark.parametrize(
+    ("target", "name"), [("", ".hum"), ("", "usr"), ("/.hum", "nest"), ("/usr", "bin")]
+)
+def test_a_mount_that_lands_elsewhere_hides_nothing_that_the_guard_runs_on(
+    root: Path, tmp_path: Path, target: str, name: str
+) -> None:
+    """A folder becomes a link after bubblewrap found its source: the mount lands where it leads."""
+    library, evil = tmp_path / "nest", root / "evil"
+    for folder, text in ((library, "ours"), (evil, "evil"), (evil / "nest", "evil")):
+        folder.mkdir()
+        (folder / "cells").write_text(text)
+    (root / "way").symlink_to(f"/newroot{target}")
+    place = f"{root}/way/{name}"
+    box = Box(
+        program=shutil.which("bwrap") or "",
+        system=[("/usr", "/usr"), (str(library), f"{GUARD_LIBRARY}/nest")],
+        links=[("usr/bin", "/bin"), ("usr/lib64", "/lib64"), ("usr/lib", "/lib")],
+        texts=[],
+        mounts=[
+            Mount(str(root), How.WRITABLE, SOMETHING),
+            Mount(place, How.WRITABLE, SOMETHING),
+        ],
+    )
+    words = bubblewrap.command(box)
+    words[words.index(place)] = str(evil)
+
+    done = subprocess.run(
+        [*words, "/bin/cat", f"{GUARD_LIBRARY}/nest/cells"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "ours" or "bwrap: Can't mkdir" in done.stderr
+
+
+@needs_bubblewrap
 class TestCommands:
     async def test_no_roots_no_commands(self, masks: Masks) -> None:
         """humfs E140, 2.5."""
@@ -426,6 +521,28 @@ class TestCommands:
 
         assert result.output == "ran"
         assert len(looked) == 3  # the last one for what the command made
+
+    @pytest.mark.parametrize("step", ["look", "hold"])
+    async def test_a_repository_that_goes_before_the_command_runs_refuses_nothing(
+        self, roots: Roots, masks: Masks, root: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    ) -> None:
+        """Others remove it once it was looked at, or once its missing names are held."""
+        (root / "a" / "b" / ".git" / "hooks").mkdir(parents=True)
+        (root / "a" / "b" / ".git" / "hooks" / "x").write_text("")
+        place = protected if step == "look" else Masks
+        done = getattr(place, step)
+
+        def removing(*args: object, **fields: object) -> object:
+            made = done(*args, **fields)
+            shutil.rmtree(root / "a", ignore_errors=True)
+            return made
+
+        monkeypatch.setattr(place, step, removing)
+        async with tool(roots, masks, Level.PARTIAL) as bash:
+            result = await run(bash, "echo ran")
+
+        assert result.output == "ran"
+        assert masks.held == 0
 
     async def test_the_oldest_of_many_background_commands_ends(
         self, roots: Roots, masks: Masks, root: Path, monkeypatch: pytest.MonkeyPatch

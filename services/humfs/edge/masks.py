@@ -25,8 +25,14 @@ from nest.paths import ensure_private
 NOTES_MAX = 10_000
 """Notes looked at by one start."""
 NOTE_BYTES_MAX = 16 * 1024
+MAKING_MAX = 8
+"""Times a folder is tried that others make and remove meanwhile."""
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class _NoPlace(Exception):
+    """The folder in which a name was to be held is not there any more."""
 
 
 @dataclass(slots=True)
@@ -54,12 +60,16 @@ class Masks:
         return len(self._masks)
 
     def hold(self, roots: Roots, names: Iterable[tuple[Root, str]]) -> list[Mount]:
-        """Hold each name until `release`; raises `Refusal`, and then holds none of them."""
+        """Hold each name until `release`; raises `Refusal`, and then holds none of them.
+
+        A name whose folder has gone needs no holding: there nothing can be made.
+        """
         mounts: list[Mount] = []
         with self._alone():
             try:
                 for root, relative in names:
-                    mounts.append(self._hold(roots, root, relative))
+                    with suppress(_NoPlace):
+                        mounts.append(self._hold(roots, root, relative))
             except OSError as problem:
                 self._release(roots, mounts)
                 raise Refusal(
@@ -114,9 +124,18 @@ class Masks:
 
     def _made(self, roots: Roots, root: Root, relative: str) -> int:
         """A handle on the folder with a shared lock; made, and noted, when it is not there."""
+        for _ in range(MAKING_MAX):
+            with suppress(FileNotFoundError, FileExistsError):  # others make and remove it too
+                return self._make(roots, root, relative)
+        return self._make(roots, root, relative)
+
+    def _make(self, roots: Roots, root: Root, relative: str) -> int:
         folder, name = os.path.split(relative)
         note = self._note(paths.join(root.path, relative))
-        above = roots.open_directory(root, folder or ".")
+        try:
+            above = roots.open_directory(root, folder or ".")
+        except FileNotFoundError as problem:
+            raise _NoPlace from problem
         try:
             if not _exists(name, above):
                 note.write_bytes(os.fsencode(paths.join(root.path, relative)))

@@ -24,7 +24,7 @@ from humfs.edge import protected
 from humfs.edge.filters import NoFilter, call_filter
 from humfs.edge.masks import Masks
 from humfs.edge.roots import Roots
-from humfs.errors import Refusal
+from humfs.errors import Code, Refusal
 from nest.cells import walls
 from nest.cells.cell import Cell, CellFailed, Wrapper, opened
 from nest.cells.cgroups import Cgroups
@@ -34,8 +34,8 @@ PROBE_SECONDS = 20.0
 """How long the first command may take, on a machine that is busy."""
 MADE_MAX = 20
 """New protected names that are told about one command."""
-ATTEMPTS_MAX = 3
-"""Times a sandbox is made anew because somebody swapped what it was to show."""
+ATTEMPTS_MAX = 5
+"""Times a sandbox is tried because somebody changed what it was to show."""
 FILE_BYTES_MAX = 4 * 1024 * 1024 * 1024
 """Largest file that a command may write."""
 DATA_BYTES_MAX = 4 * 1024 * 1024 * 1024
@@ -66,8 +66,8 @@ _TEXTS = {
     "/etc/group": f"user:x:{bubblewrap.USER}:\n",
     "/etc/hosts": "127.0.0.1 localhost\n::1 localhost\n",
 }
-_UNREACHABLE = ("/", "/proc", "/dev", "/sys", "/usr", "/etc")
-"""Folders that cannot be roots of a sandbox: it has its own."""
+_UNREACHABLE = ("/proc", "/dev", "/sys", "/usr", "/etc", "/nix/store", bubblewrap.GUARD_LIBRARY)
+"""Folders that no root of a sandbox may be or lie in: it has its own, laid over the roots."""
 _LIMITS = {
     resource.RLIMIT_CORE: 0,
     resource.RLIMIT_FSIZE: FILE_BYTES_MAX,
@@ -160,15 +160,16 @@ class Sandbox:
         seen: set[str],
     ) -> Cell:
         """A cell in a new sandbox; tried again when something was swapped on the way."""
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            mounts = await to_thread.run_sync(self._prepare, held, seen)
-            boxed = self._boxed(argv, cwd, standing, mounts)
+        for _ in range(ATTEMPTS_MAX):
             try:
+                mounts = await to_thread.run_sync(self._prepare, held, seen)
+                boxed = self._boxed(argv, cwd, standing, mounts)
                 return await stack.enter_async_context(boxed)
-            except CellFailed as failure:
-                if walls.SWAPPED not in str(failure) or attempt == ATTEMPTS_MAX:
+            except (CellFailed, Refusal) as failure:
+                if not _has_changed(failure):
                     raise
-        raise AssertionError("the last attempt returns or raises")
+                last = failure
+        raise last
 
     @asynccontextmanager
     async def _boxed(
@@ -223,8 +224,9 @@ class Sandbox:
         """Look through the roots and hold what is missing; in a thread."""
         found = self._look()
         seen |= found.protected
-        held += self._masks.hold(self._roots, found.held)
-        return ordered([*found.mounts, *held])
+        holding = self._masks.hold(self._roots, found.held)
+        held += holding
+        return ordered([*found.mounts, *holding])
 
     def _walls(self, standing: Standing, mounts: Sequence[Mount], groups: tuple[int, ...]) -> Walls:
         readable = [mount.path for mount in mounts if not mount.is_writable]
@@ -307,6 +309,13 @@ _LIBRARY = bubblewrap.GUARD_LIBRARY
 _PROXY_SOCKET = f"{_LIBRARY}/proxy"
 
 
+def _has_changed(failure: CellFailed | Refusal) -> bool:
+    """Whether it may be that something is not any more as it was looked at."""
+    if isinstance(failure, Refusal):
+        return failure.code is Code.IO
+    return walls.SWAPPED in str(failure) or "bwrap: " in str(failure)
+
+
 def _without_what_failed(standing: Standing, failure: str) -> Standing:
     """Take away the layer that a failure names; without a name it is bubblewrap itself."""
     named = {
@@ -360,9 +369,8 @@ def _lies_below(path: str, directory: str) -> bool:
 
 
 def _is_unreachable(root: str) -> bool:
-    return root == "/" or any(
-        paths.contains(directory, root) for directory in _UNREACHABLE if directory != "/"
-    )
+    own = (*_UNREACHABLE, *_TOP, *_interpreter())
+    return root == "/" or any(paths.contains(directory, root) for directory in own)
 
 
 def _pinned(mount: Mount) -> Pinned:

@@ -1,4 +1,9 @@
-"""The command line of bubblewrap."""
+"""The command line of bubblewrap.
+
+bubblewrap makes the mounts in order, and looks at their paths then: in a root, another command that
+still runs may swap a folder for a link, and a mount lands anywhere. So the roots come first and all
+that the guard runs on is laid over them; the guard then sees where each mount of a root is.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +16,8 @@ TMP_BYTES = 1024 * 1024 * 1024
 """Of `/tmp`."""
 SHARED_BYTES = 256 * 1024 * 1024
 """Of `/dev/shm`."""
+OWN_BYTES = 1024 * 1024
+"""Of each folder that holds small files of the sandbox's own."""
 GUARD_LIBRARY = "/.hum"
 """Where the guard finds its code."""
 WRITABLE = ("/tmp", "/dev/shm")  # noqa: S108 - inside the sandbox, which is made anew each time
@@ -31,12 +38,14 @@ _NAMESPACES = (
     ),
     *("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--as-pid-1"),
 )
+_TEMPORARY = ("--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", "/tmp")  # noqa: S108
 _KERNEL = (
     *("--proc", "/proc", "--dev", "/dev"),
     *("--perms", "1777", "--size", str(SHARED_BYTES), "--tmpfs", "/dev/shm"),  # noqa: S108
-    *("--perms", "1777", "--size", str(TMP_BYTES), "--tmpfs", "/tmp"),  # noqa: S108
     *("--remount-ro", "/dev"),
 )
+_OWN = ("/etc", GUARD_LIBRARY)
+"""Folders that are made for the sandbox and hold what the guard runs on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +66,18 @@ class Box:
 
 def command(box: Box) -> list[str]:
     """The words that go before the command of the guard."""
-    words = [box.program, *_NAMESPACES, *_KERNEL]
+    words = [box.program, *_NAMESPACES, *_TEMPORARY, *_mounted(box.mounts), *_KERNEL]
+    for path in _OWN:
+        words += ("--perms", "0755", "--size", str(OWN_BYTES), "--tmpfs", path)
     for source, target in box.system:
         words += ("--ro-bind", source, target)
     for target, path in box.links:
         words += ("--symlink", target, path)
     for handle, path in box.texts:
         words += ("--perms", "0444", "--ro-bind-data", str(handle), path)
-    words += _mounted(box.mounts)
-    words += ("--remount-ro", "/proc", "--remount-ro", "/", "--chdir", "/")
+    for path in ("/proc", *_OWN, "/"):
+        words += ("--remount-ro", path)
+    words += ("--chdir", "/")
     if box.filter is not None:
         words += ("--seccomp", str(box.filter))
     return [*words, "--"]
