@@ -29,6 +29,7 @@ from thehum.commits import Commits, mint
 from thehum.core.forgetting import Done, Order, report_of
 from thehum.core.groups import Signing
 from thehum.core.keeping import SALT_BYTES, Keep
+from thehum.core.pace import Pace
 from thehum.core.retention import Bound, Mode, Needs
 from thehum.core.sealed import BrokenSegment
 from thehum.core.trouble import dump_trouble
@@ -162,8 +163,9 @@ class Service:
         self._questions = Questions(
             self._log, keyring, self._checkpoints, self._witness, say=self._link.offer
         )
-        self._has_more = False
-        """Whether the next turn has work even when nothing arrives."""
+        self._wait_ms = 0
+        """How long the next turn waits for something to arrive."""
+        self._pace = Pace()
         self._remembered_at = time.monotonic()
         self._spare_due_at = 0.0
 
@@ -203,7 +205,7 @@ class Service:
                 joined = joined or self._link.is_joined
                 if not joined and time.monotonic() > patience_ends:
                     break
-                poll.wait(0 if self._has_more else IDLE_MS)
+                poll.wait(self._wait_ms)
         finally:
             self._link.closed()
             poll.forget(socket)
@@ -223,8 +225,21 @@ class Service:
         while (frame := self._link.take()) is not None:
             if not socket.send(frame):
                 return False
-        self._has_more = self._tidy(is_idle=not took) or bool(self._backfills or self._questions)
+        wait_ms = self._keep_house(is_idle=not took)
+        self._wait_ms = 0 if self._backfills or self._questions else wait_ms
         return is_open
+
+    def _keep_house(self, *, is_idle: bool) -> int:
+        """Do a slice of what is due beside the log; how long until there is more of it, in ms."""
+        began = time.monotonic()
+        is_pressed = self._retention.urgent_seq or self._log.is_spare_late
+        if not is_pressed and not self._pace.is_rested(began):
+            return self._pace.wait_ms(began)
+        if not self._tidy(is_idle=is_idle):
+            return IDLE_MS
+        now = time.monotonic()
+        self._pace.worked(began, now)
+        return self._pace.wait_ms(now)
 
     def _receive(self, socket: DealerSocket) -> tuple[bool, bool]:
         """Take frames; whether the connection goes on, and whether there were any."""

@@ -210,6 +210,11 @@ class Log:
         )
 
     @property
+    def is_spare_late(self) -> bool:
+        """Whether the next segment is needed soon and not laid out."""
+        return self.is_half_full and not self._spare.is_ready
+
+    @property
     def sealed_seq(self) -> int:
         """The last event of the newest segment that does not change any more."""
         return self._segment.first_seq - 1 if self._segment else 0
