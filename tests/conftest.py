@@ -10,6 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.support.scheduling import ByFile
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOTS = {
     "HOME": "",
@@ -22,6 +25,8 @@ ROOTS = {
 """Where a home of a test has what the five XDG variables name."""
 FOREIGN = ("HUM_", "OPENAI_", "ANTHROPIC_", "OLLAMA_")
 """Beginnings of variables that would make a test depend on who runs it."""
+RUN = "PYTEST_SCRATCH"
+"""The variable in which a run tells its workers how their scratch folders begin."""
 EXIT_SECONDS = 2.0
 """How long what was told to end may take after the test."""
 
@@ -40,6 +45,21 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(profile)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background: inherited
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault(RUN, f"h-{os.getpid():x}-")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """The same files together, also after a worker died."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what the tests of a worker that died had started; it would hold the run's output open."""
+    if hasattr(config, "workerinput"):
+        return
+    for process in _inhabitants(str(Path(tempfile.gettempdir()) / os.environ[RUN])):
+        process.kill()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -64,7 +84,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     Short, because a Unix socket's path has at most 107 bytes; `tmp_path` is often too long.
     """
     tmp_path_factory.getbasetemp()  # settled before the temporary folder moves
-    root = Path(tempfile.mkdtemp(prefix="h-"))
+    root = Path(tempfile.mkdtemp(prefix=os.environ[RUN]))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(root))
         for name in [name for name in os.environ if name.startswith(FOREIGN)]:
