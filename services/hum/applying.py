@@ -43,7 +43,8 @@ def compiled(
             return compile_stack(
                 paths, settings, environ, wanted={}, arguments=arguments, assuming=assuming
             )
-    wanted = {kind: one.wanted for kind, one in found.look(settings, environ).items()}
+    claude = found.look_for_claude(settings.workers.claude, environ)
+    wanted = found.wanted(found.look(settings, environ), claude)
     return compile_stack(paths, settings, environ, wanted=wanted, assuming=assuming)
 
 

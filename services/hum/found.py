@@ -14,13 +14,16 @@ from nest.paths import Paths
 from nest.private import replace_private
 from nest.settings import (
     SERVICE_KINDS,
+    ClaudeSettings,
     FurtherService,
     OllamaSettings,
     ServiceKind,
     ServiceSettings,
     Settings,
+    claude_program,
     key_label,
 )
+from thrum.errors import SettingsRefused
 
 OWN_KEY = "hum"
 """The key that clients of hum are given, as they insist on one; it opens no other service."""
@@ -43,6 +46,16 @@ class Found:
     """A key from the environment, when hum.json names no file."""
     further: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     """The same for its further services, by the name under which the key is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Claude Code on this machine."""
+
+    path: str | None
+    """Where it is; None: nowhere."""
+    wanted: bool
+    """Whether its worker is started: only when the owner says so, whose account it works with."""
 
 
 Probe = Callable[[str], bool]
@@ -89,6 +102,23 @@ def _key_of(service: FurtherService, environ: Mapping[str, str]) -> str | None:
     return environ.get(service.key_env) or None
 
 
+def look_for_claude(settings: ClaudeSettings, environ: Mapping[str, str]) -> Program:
+    """Look for Claude Code. Raises `SettingsRefused` when it is wanted and nowhere."""
+    path = claude_program(settings, environ)
+    if settings.enabled and path is None:
+        raise SettingsRefused(
+            "workers.claude.enabled is set, and Claude Code is nowhere",
+            hint="install it, set workers.claude.path in hum.json, or take the setting out",
+        )
+    return Program(path, settings.enabled)
+
+
+def wanted(found: Mapping[ServiceKind, Found], claude: Program) -> dict[str, bool]:
+    """Which of the workers that nobody needs are started, by the beginning of their `ARG`."""
+    services: dict[str, bool] = {kind: service.wanted for kind, service in found.items()}
+    return {**services, "claude": claude.wanted}
+
+
 def answers_as_ollama(base_url: str) -> bool:
     """Whether an Ollama answers there; hum's own front, which says so too, is not meant."""
     parts = urlsplit(base_url)
@@ -115,12 +145,17 @@ def leave_keys(found: Mapping[ServiceKind, Found], paths: Paths) -> None:
                 replace_private(path, key.encode())
 
 
-def sentences(found: Mapping[ServiceKind, Found]) -> list[str]:
+def sentences(found: Mapping[ServiceKind, Found], claude: Program) -> list[str]:
     """What was found and, for what was not, the one line that adds it."""
     services = [_sentence(service) for service in found.values() if service.wanted]
+    if claude.wanted:
+        services.append(f"claude: {claude.path} (with the account it is logged in to)")
+    first = "scout, which is no model"
     if not services:
-        return ["scout only, which is no model; add one: export OPENAI_API_KEY=..., then hum up"]
-    return ["scout, which is no model", *services]
+        first = "scout only, which is no model; add one: export OPENAI_API_KEY=..., then hum up"
+    if claude.path is not None and not claude.wanted:
+        services.append(f"not used: {claude.path}; to use it, workers.claude.enabled in hum.json")
+    return [first, *services]
 
 
 def _sentence(service: Found) -> str:

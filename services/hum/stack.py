@@ -17,7 +17,7 @@ import orjson
 
 import orch.core
 from nest.paths import Paths
-from nest.settings import ServiceKind, Settings
+from nest.settings import Settings
 from orch.core.merge import merge
 from orch.core.orchfile import Orchfile, OrchfileRefused, parse
 from orch.core.programs import Place, Program, compile_programs, render_master
@@ -92,7 +92,7 @@ def compile_stack(
     settings: Settings,
     environ: Mapping[str, str],
     *,
-    wanted: Mapping[ServiceKind, bool],
+    wanted: Mapping[str, bool],
     arguments: Mapping[str, str] | None = None,
     assuming: Mapping[Path, Orchfile | None] = NOTHING_ASSUMED,
 ) -> Stack:
@@ -132,7 +132,7 @@ def compile_stack(
     )
 
 
-def _arguments(environ: Mapping[str, str], wanted: Mapping[ServiceKind, bool]) -> dict[str, str]:
+def _arguments(environ: Mapping[str, str], wanted: Mapping[str, bool]) -> dict[str, str]:
     """What the environment and what was found say about `ARG`s; the environment beats it."""
     found = {
         f"{kind.upper()}_DISABLED": "false" if is_wanted else "true"

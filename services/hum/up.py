@@ -49,6 +49,7 @@ class Plan:
     stack: Stack
     environ: Mapping[str, str]
     services: Mapping[ServiceKind, found.Found]
+    claude: found.Program
 
 
 _UP_HELP = """Start everything and wait until it is ready.
@@ -111,12 +112,20 @@ def prepare(paths: Paths, environ: Mapping[str, str], *, roots: tuple[str, ...])
         environ = {**environ, "HUM_ROOTS": every}
     settings = load(paths, environ)
     services = found.look(settings, environ)
-    wanted = {kind: service.wanted for kind, service in services.items()}
+    claude = found.look_for_claude(settings.workers.claude, environ)
+    wanted = found.wanted(services, claude)
     stack = compile_stack(paths, settings, environ, wanted=wanted)
     checks.require_sockets(paths)
     checks.require_room(paths)
     checks.require_ports(settings, paths)
-    return Plan(paths=paths, settings=settings, stack=stack, environ=environ, services=services)
+    return Plan(
+        paths=paths,
+        settings=settings,
+        stack=stack,
+        environ=environ,
+        services=services,
+        claude=claude,
+    )
 
 
 def _supervisord(plan: Plan) -> list[str]:
@@ -237,7 +246,8 @@ def _described(plan: Plan) -> dict[str, Any]:
             kind: {"base_url": service.place, "key": service.has_key}
             for kind, service in plan.services.items()
             if service.wanted
-        },
+        }
+        | ({"claude": {"path": plan.claude.path}} if plan.claude.wanted else {}),
     }
 
 
@@ -251,7 +261,9 @@ def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
         yield f"  file tools       {', '.join(report['roots'])}"
     else:
         yield "  file tools       no folder yet; add one: hum down && hum up --root ~/code"
-    for label, line in zip_longest(("models",), found.sentences(plan.services), fillvalue=""):
+    for label, line in zip_longest(
+        ("models",), found.sentences(plan.services, plan.claude), fillvalue=""
+    ):
         yield f"  {label:<17}{line}"
     yield '  try              hum ask "say hi"'
 

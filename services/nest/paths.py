@@ -54,6 +54,7 @@ LOCKS_DIR = "locks"
 SIDECAR_TOKEN = "sidecar.token"  # noqa: S105 - a file's name
 WORKER_KEYS_DIR = "keys"
 MASKS_DIR = "masks"
+CELLS_DIR = "cells"
 SHELL_PROXY = "shell"
 WRITES_DIR = "writes"
 LANDED_TABLE = "landed.table"
@@ -207,6 +208,11 @@ class Paths:
     def masks(self) -> Path:
         """Which empty folders hold a name in a root while commands run."""
         return self.state / MASKS_DIR
+
+    @property
+    def cells(self) -> Path:
+        """Where model processes stand that no prompt puts elsewhere."""
+        return self.state / CELLS_DIR
 
     def shell_proxy(self, instance: str | None = None) -> Path:
         """The socket by which commands leave their sandbox, where the settings name hosts."""

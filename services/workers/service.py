@@ -15,7 +15,13 @@ DRAIN_SECONDS = 8.0
 
 
 async def offer(
-    context: Context, agent: Agent, *, hive: str, models: tuple[str, ...], propensity: Body
+    context: Context,
+    agent: Agent,
+    *,
+    hive: str,
+    models: tuple[str, ...],
+    propensity: Body,
+    drain_seconds: float = DRAIN_SECONDS,
 ) -> None:
     """Have `agent` answer prompts for `models` until the process is asked to stop; then drain."""
     hello = Hello(
@@ -33,5 +39,5 @@ async def offer(
         tasks.start_soon(bee.run, name="workers.bee")
         tasks.start_soon(worker.serve, name="workers.serve")
         await context.stop.wait()
-        await worker.drain(DRAIN_SECONDS)
+        await worker.drain(drain_seconds)
         tasks.cancel_scope.cancel()

@@ -146,6 +146,8 @@ class Turn:
         """Tokens so far; whatever stands here when the turn ends is reported."""
         self.model: str | None = None
         """The model that answers, as its service calls it; None when nobody said."""
+        self.about: Body = {}
+        """What else whoever answered says of the turn; goes to the asker as it is."""
         self.is_cached = False
         """Whether some of the answer was given before, and cost nothing now."""
         self._worker = worker
@@ -205,6 +207,25 @@ class Turn:
         """The prompt is longer than the model's context: it does not see all of it."""
         log.warning("turn.truncated", extra={"sid": self.sid})
         await self._chunk("truncated")
+
+    async def tell_session(self, session: str, model: str, tools: Sequence[str]) -> None:
+        """A program leads the conversation under this name of its own."""
+        body: Body = {"nestId": session, "model": model, "tools": list(tools)}
+        await self._send(Tone(chi=Chi.SESSION_READY, sid=self.sid, body=body))
+
+    async def tell_own_call(self, call_id: str, name: str, args: Body) -> None:
+        """A program runs a tool of its own."""
+        await self._close()
+        await self._chunk("tool_call", toolCallId=call_id, toolName=name, input=args)
+
+    async def tell_own_result(self, call_id: str, text: str) -> None:
+        """What that tool gave."""
+        await self._chunk("tool_result", toolCallId=call_id, result=_bounded(text))
+
+    async def pulse(self, kind: str, *, pid: int | None, reason: str = "") -> None:
+        """Something happened to the process that answers; `kind` is one of the registry's."""
+        body: Body = {"kind": kind, "pid": pid} | ({"reason": reason} if reason else {})
+        await self._send(Tone(chi=Chi.PULSE, sid=self.sid, body=body))
 
     async def tell_vectors(self, vectors: Sequence[str]) -> None:
         """The next embeddings, in the order of the inputs."""
@@ -314,6 +335,8 @@ class Turn:
             body["cached"] = True
         if self.model is not None:
             body["model"] = self.model
+        if self.about:
+            body["providerMetadata"] = self.about
         return Tone(chi=Chi.FINISH, sid=self.sid, body=body)
 
     def _end(self, ending: _Ending) -> None:
@@ -379,10 +402,14 @@ def _result(answer: Tone) -> Result:
     if answer.chi == Chi.ERROR:
         return Result(answer.text("message") or "the tool failed and gave no reason", is_error=True)
     text = result_text(answer.body) or "(no output)"
-    if len(text) > RESULT_CHARS_MAX:
-        left_out = len(text) - RESULT_CHARS_MAX
-        text = f"{text[:RESULT_CHARS_MAX]}\n[{left_out} characters left out]"
-    return Result(text, is_error_result(answer.body))
+    return Result(_bounded(text), is_error_result(answer.body))
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= RESULT_CHARS_MAX:
+        return text
+    left_out = len(text) - RESULT_CHARS_MAX
+    return f"{text[:RESULT_CHARS_MAX]}\n[{left_out} characters left out]"
 
 
 def _mint() -> str:

@@ -40,6 +40,8 @@ CHIS = (
     Chi.FINISH,
     Chi.ERROR,
     Chi.DRONE,
+    Chi.SESSION_READY,
+    Chi.PULSE,
 )
 """What a worker says and hears."""
 

@@ -62,7 +62,7 @@ class Trees:
         async def prompt(escape: str) -> None:
             nonlocal answered
             wanted = order(self.name, escape, makes_namespace=self.makes_namespace)
-            async with self.pool.lodged(escape, wanted, Limits()) as lodger:
+            async with self.pool.lodged(escape, "", lambda: wanted, Limits()) as lodger:
                 await lodger.stdin.send(b"hello\n")
                 assert await lodger.lines.next() == b"hello"
                 answered += 1
@@ -112,9 +112,9 @@ async def test_who_needs_the_place_ends_what_rests(name: str, makes_namespace: b
     trees = Trees(name, makes_namespace=makes_namespace)
     async with trees.pool.attended():
         await trees.rest()
+        plain = order(f"{name}x", makes_namespace=makes_namespace)
         for number in range(len(ESCAPES)):
-            plain = order(f"{name}x", makes_namespace=makes_namespace)
-            async with trees.pool.lodged(f"other {number}", plain, Limits()) as lodger:
+            async with trees.pool.lodged(f"other {number}", "", lambda: plain, Limits()) as lodger:
                 lodger.keep()
 
         assert survivors(trees.processes, seconds=0) == []

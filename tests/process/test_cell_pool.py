@@ -56,7 +56,7 @@ async def said(lodger: Lodger, line: bytes) -> bytes | None:
 
 async def prompt(pool: CellPool, sid: str, order: Order = PLAIN) -> int | None:
     """One prompt and its echo; the pid of the cell."""
-    async with pool.lodged(sid, order, NONE) as lodger:
+    async with pool.lodged(sid, order, lambda: order, NONE) as lodger:
         assert await said(lodger, sid.encode()) == sid.encode()
         lodger.keep()
         return lodger.pid
@@ -84,7 +84,7 @@ async def test_a_prompt_that_wants_another_program_gets_another_cell() -> None:
 async def test_a_block_that_does_not_keep_its_cell_ends_it() -> None:
     async with rig() as one:
         with pytest.raises(ZeroDivisionError):
-            async with one.pool.lodged("a", PLAIN, NONE):
+            async with one.pool.lodged("a", PLAIN, lambda: PLAIN, NONE):
                 raise ZeroDivisionError
 
         assert one.value("hum_cell_count") == {"": 0}
@@ -100,7 +100,7 @@ async def test_prompts_wait_for_a_place_in_their_order_and_then_are_refused() ->
             await prompt(one.pool, f"late {number}")
             served.append(number)
 
-        async with one.pool.lodged("a", PLAIN, NONE) as lodger:
+        async with one.pool.lodged("a", PLAIN, lambda: PLAIN, NONE) as lodger:
             for number in range(3):
                 tasks.start_soon(late, number)
             await anyio.wait_all_tasks_blocked()
@@ -128,7 +128,7 @@ async def test_a_program_that_is_not_there_is_said() -> None:
 
 async def test_a_cell_that_dies_while_it_rests_makes_room() -> None:
     async with rig() as one:
-        async with one.pool.lodged("a", PLAIN, NONE) as lodger:
+        async with one.pool.lodged("a", PLAIN, lambda: PLAIN, NONE) as lodger:
             await said(lodger, b"hello")
             lodger.keep()
         assert lodger.pid is not None
@@ -144,7 +144,7 @@ async def test_all_that_a_program_wrote_before_it_ended_is_read() -> None:
     script = "seq 20000; (setsid sleep 999 &); echo last words >&2; exit 3"
     async with rig() as one:
         wanted = Order(argv=("/bin/sh", "-c", script), env=PLAIN.env)
-        async with one.pool.lodged("a", wanted, NONE) as lodger:
+        async with one.pool.lodged("a", wanted, lambda: wanted, NONE) as lodger:
             count = 0
             while await lodger.lines.next() is not None:
                 count += 1
@@ -158,7 +158,7 @@ async def test_all_that_a_program_wrote_before_it_ended_is_read() -> None:
 
 async def test_a_conversation_that_is_over_has_no_cell() -> None:
     async with rig() as one:
-        async with one.pool.lodged("a", PLAIN, NONE) as lodger:
+        async with one.pool.lodged("a", PLAIN, lambda: PLAIN, NONE) as lodger:
             one.pool.forget("a")  # it works
             assert await said(lodger, b"hello") == b"hello"
             lodger.keep()
@@ -171,9 +171,9 @@ async def test_a_conversation_that_is_over_has_no_cell() -> None:
 
 async def test_a_pool_that_closes_lets_work_end_and_takes_no_more() -> None:
     async with rig() as one:
-        async with one.pool.lodged("rests", PLAIN, NONE) as resting:
+        async with one.pool.lodged("rests", PLAIN, lambda: PLAIN, NONE) as resting:
             resting.keep()
-        async with one.pool.lodged("works", PLAIN, NONE) as working:
+        async with one.pool.lodged("works", PLAIN, lambda: PLAIN, NONE) as working:
             one.pool.close()
             await resting.gone.wait()
             assert await said(working, b"hello") == b"hello"
@@ -187,7 +187,8 @@ async def test_a_pool_that_closes_lets_work_end_and_takes_no_more() -> None:
 async def test_what_a_cell_takes_is_shown_and_goes_with_it() -> None:
     script = "sh -c 'i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done'\n" + ECHO
     async with rig() as one:
-        async with one.pool.lodged("a", Order(argv=("/bin/sh", "-c", script)), NONE) as lodger:
+        wanted = Order(argv=("/bin/sh", "-c", script))
+        async with one.pool.lodged("a", wanted, lambda: wanted, NONE) as lodger:
             await said(lodger, b"hello")
             await one.pool.measure()
             rss, cpu_ms = one.value("hum_cell_rss_bytes"), one.value("hum_cell_cpu_ms")
@@ -221,7 +222,7 @@ async def test_a_program_that_takes_more_than_its_limit_dies_of_it(limit: Limit)
         pytest.skip("root has no limit on processes here: " + CGROUPS.missing["pids"])
     wanted = Order(argv=(sys.executable, "-I", "-S", "-c", ASK + WASTE[limit]), env=PLAIN.env)
     async with rig() as one:
-        async with one.pool.lodged("a", wanted, LIMITS) as lodger:
+        async with one.pool.lodged("a", wanted, lambda: wanted, LIMITS) as lodger:
             inside = [await lodger.lines.next() for _ in Limit]
             assert await lodger.lines.next() is None
             await lodger.ended()
@@ -240,7 +241,9 @@ async def test_the_memory_of_all_processes_together_has_the_limit_too() -> None:
     )
     wanted = Order(argv=(sys.executable, "-I", "-S", "-c", waste), env=PLAIN.env)
     async with rig() as one:
-        async with one.pool.lodged("a", wanted, Limits(memory_bytes=200 * MIB)) as lodger:
+        async with one.pool.lodged(
+            "a", "", lambda: wanted, Limits(memory_bytes=200 * MIB)
+        ) as lodger:
             assert await lodger.lines.next() is None
             await lodger.ended()
 

@@ -26,7 +26,7 @@ async def serve(context: Context) -> None:
     async def prompt(place: int, escape: str, makes_namespace: bool) -> None:
         nonlocal answered
         wanted = order(sys.argv[1], escape, makes_namespace=makes_namespace)
-        async with pool.lodged(str(place), wanted, Limits()) as lodger:
+        async with pool.lodged(str(place), "", lambda: wanted, Limits()) as lodger:
             await lodger.stdin.send(b"hello\n")
             assert await lodger.lines.next() == b"hello"
             answered += 1

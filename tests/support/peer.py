@@ -74,9 +74,9 @@ class Peer:
         while (out := self.link.take()) is not None:
             self.socket.send(out)
 
-    def vitals(self) -> dict[str, dict[tuple[str, ...], float]]:
-        """What humd counts now: by metric, then by the values of its labels."""
-        told = self._asked({})
+    def vitals(self, hive: str = "humd") -> dict[str, dict[tuple[str, ...], float]]:
+        """What a process counts now: by metric, then by the values of its labels."""
+        told = self._asked({}, hive)
         return {
             metric["name"]: {
                 tuple(sample["labels"].values()): sample["value"]
@@ -91,8 +91,8 @@ class Peer:
         listed: list[Body] = self._asked({"ask": "bees"})["bees"]
         return listed
 
-    def _asked(self, question: Body) -> Body:
-        """Humd's own answer to a question; others answer too, and are not waited for."""
+    def _asked(self, question: Body, hive: str = "humd") -> Body:
+        """The answer of humd, or of one hive; others answer too, and are not waited for."""
         self._count += 1
         self.link.offer(Tone(chi=LinkChi.VITALS, rid=f"v-{self._count}", body=question))
         self.flush()
@@ -102,10 +102,10 @@ class Peer:
                 for event in self.link.receive(frame):
                     if not isinstance(event, Tone) or event.rid != f"v-{self._count}":
                         continue
-                    if event.body.get("hive", "humd") == "humd":
+                    if event.body.get("hive", "humd") == hive:
                         return event.body
             self._poll.wait(POLL_MS)
-        raise NoAnswer(f"humd did not answer {question}")
+        raise NoAnswer(f"{hive} did not answer {question}")
 
     def leave(self) -> None:
         self._poll.forget(self.socket)

@@ -36,6 +36,7 @@ MODULES = {
     "openai": "workers.openai",
     "anthropic": "workers.anthropic",
     "ollama": "workers.ollama",
+    "claude-cli": "workers.claude_cli",
     "front": "foragers.front",
     "memory_log": "tests.support.memory_log",
     "unfair_door": "tests.support.unfair_door",

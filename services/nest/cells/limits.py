@@ -9,7 +9,9 @@ from enum import StrEnum
 from nest.cells import cgroups
 
 ENOUGH = 0.9
-"""Part of a limit at which a program that was killed counts as killed for it."""
+"""Part of a memory limit at which a program that was killed counts as killed for it."""
+CLOCK_SECONDS, CLOCK_PART = 1.0, 0.75
+"""How far two clocks of the kernel may be apart: the one that kills and the one that tells."""
 KILLED = 137
 """Exit status of what a SIGKILL ended."""
 
@@ -106,7 +108,8 @@ def reached(limits: Limits, death: Death) -> Limit | None:
     if (
         limits.cpu_seconds is not None
         and is_killed
-        and death.cpu_seconds >= ENOUGH * limits.cpu_seconds
+        and death.cpu_seconds
+        >= max(limits.cpu_seconds - CLOCK_SECONDS, CLOCK_PART * limits.cpu_seconds)
     ):
         return Limit.CPU
     if limits.files is not None and _SAID[Limit.FILES].search(death.last_words):

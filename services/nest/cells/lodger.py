@@ -29,6 +29,8 @@ class Lodger:
         self.sid = sid
         self.is_new = True
         """Whether this is its first block."""
+        self.is_closing = False
+        """Whether its pool closes: nothing it does is worth waiting for."""
         self.ending: Ending | None = None
         """Why it was ended; None as long as it runs, and when its program ended by itself."""
         self.death: Death | None = None

@@ -2,7 +2,7 @@
 
     pool = CellPool(metrics, cgroups, places_max=4, idle_seconds=300)
     async with pool.attended():
-        async with pool.lodged(sid, order, limits) as lodger:
+        async with pool.lodged(sid, wish, lambda: order_of(wish), limits) as lodger:
             await lodger.stdin.send(line)
             answer = await lodger.lines.next()
             lodger.keep()
@@ -96,13 +96,15 @@ class CellPool:
                 self._tasks.cancel_scope.cancel()
 
     @asynccontextmanager
-    async def lodged(self, sid: str, order: Order, limits: Limits) -> AsyncIterator[Lodger]:
-        """The cell of `sid`, started by `order` unless one with an equal order is there.
+    async def lodged(
+        self, sid: str, like: object, order: Callable[[], Order], limits: Limits
+    ) -> AsyncIterator[Lodger]:
+        """The cell of `sid`, started by an `order` unless one that was started for `like` is there.
 
         Raises `PoolFull`, or `CellFailed` when the program cannot be started. A cell that dies
         inside the block is told by its lines, which end, then by `Lodger.ended`.
         """
-        lodger = await self._entered(sid, order, limits)
+        lodger = await self._entered(sid, like, order, limits)
         try:
             await lodger.ready.wait()
             if lodger.failure is not None:
@@ -127,11 +129,15 @@ class CellPool:
     def close(self) -> None:
         """Take no more prompts, and end what rests; what works goes on."""
         self._is_closing = True
+        for lodger in self._lodgers.values():
+            lodger.is_closing = True
         for sid in self._lodging.resting():
             self._end(End(sid, Ending.STOPPED))
         self._tell()
 
-    async def _entered(self, sid: str, order: Order, limits: Limits) -> Lodger:
+    async def _entered(
+        self, sid: str, like: object, order: Callable[[], Order], limits: Limits
+    ) -> Lodger:
         if self._waiting >= LINE_MAX:
             raise PoolFull(f"{LINE_MAX} prompts wait for a model process already; ask again later")
         self._waiting += 1
@@ -141,11 +147,11 @@ class CellPool:
                     if self._is_closing:
                         raise PoolFull("the worker is stopping; ask again")
                     changed = self._changed
-                    answer = self._lodging.ask(sid, (order, limits), self._now())
+                    answer = self._lodging.ask(sid, like, self._now())
                     if isinstance(answer, Enter):
                         return self._lodgers[sid]
                     if isinstance(answer, Spawn):
-                        return self._spawn(sid, order, limits)
+                        return self._spawn(sid, order(), limits)
                     if isinstance(answer, End):
                         self._end(answer)
                     await changed.wait()
@@ -171,6 +177,8 @@ class CellPool:
             self._lodging.gone(lodger.sid)
             del self._lodgers[lodger.sid]
             self._count.set(len(self._lodging))
+            self._rss.remove(str(lodger.pid))
+            self._cpu_ms.remove(str(lodger.pid))
             for event in (lodger.ready, lodger.exited, lodger.gone):
                 event.set()
             self._tell()
@@ -183,13 +191,9 @@ class CellPool:
             bounded.walls = Walls(groups=group.handles)
             wrapper = Wrapper(argv=(), handles=group.handles)
             async with opened(bounded, takes_input=True, wrapper=wrapper) as cell:
-                try:
-                    status = await lodger.live(cell)
-                    self._bury(lodger, cell, limits, group, status)
-                    await lodger.released.wait()
-                finally:
-                    self._rss.remove(str(cell.pid))
-                    self._cpu_ms.remove(str(cell.pid))
+                status = await lodger.live(cell)
+                self._bury(lodger, cell, limits, group, status)
+                await lodger.released.wait()
 
     def _bury(self, lodger: Lodger, cell: Cell, limits: Limits, group: Group, status: int) -> None:
         """Say what a program died of that ended by itself."""

@@ -18,6 +18,7 @@ from nest.settings.model import (
     Alias,
     AnchorSettings,
     AnthropicSettings,
+    ClaudeSettings,
     FrontSettings,
     FsSettings,
     FurtherService,
@@ -39,6 +40,7 @@ from nest.settings.model import (
     is_loopback,
     json_schema,
 )
+from nest.settings.programs import claude_program
 
 __all__ = [
     "ENVIRONMENT_NAMES",
@@ -46,6 +48,7 @@ __all__ = [
     "Alias",
     "AnchorSettings",
     "AnthropicSettings",
+    "ClaudeSettings",
     "FrontSettings",
     "FsSettings",
     "FurtherService",
@@ -64,6 +67,7 @@ __all__ = [
     "SidecarSettings",
     "ThehumSettings",
     "WorkersSettings",
+    "claude_program",
     "is_loopback",
     "json_schema",
     "key_label",

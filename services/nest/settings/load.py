@@ -206,6 +206,7 @@ def _resolved(
     denied = [paths.expand(text) for text in settings.fs.denied]
     denied += [own for own in (paths.config, paths.state) if own not in denied]
     every = (*settings.fs.roots, *roots)
+    claude = settings.workers.claude
     services = {
         kind: _placed(settings.workers.of(kind), getattr(overrides, kind), paths)
         for kind in SERVICE_KINDS
@@ -226,7 +227,11 @@ def _resolved(
                 for one in settings.fs.instances
             ),
         ),
-        workers=replace(settings.workers, **services),  # type: ignore[arg-type] # each its own
+        workers=replace(
+            settings.workers,
+            **services,  # type: ignore[arg-type] # each its own
+            claude=replace(claude, path=claude.path and str(paths.expand(claude.path))),
+        ),
     )
 
 

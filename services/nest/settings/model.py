@@ -320,6 +320,20 @@ class FsSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CellLimits:
+    """What one model process may take."""
+
+    memory_bytes: Annotated[int, Range(64 * MIB)] | None = 8 * 1024 * MIB
+    """Memory that one process may write to, and all it starts together. null: no limit."""
+    files: Annotated[int, Range(32)] | None = 1_024
+    """Open files of one process."""
+    processes: Annotated[int, Range(8)] | None = 512
+    """Processes and threads of one cell."""
+    cpu_seconds: Annotated[int, Range(1)] | None = 14_400
+    """Processor time of one process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NestSettings:
     """Model processes."""
 
@@ -329,6 +343,7 @@ class NestSettings:
     """Model processes alive at once; one more evicts the one idle for longest."""
     cell_idle_prune_threshold_ms: Annotated[int, Range(0)] = 300_000
     """Milliseconds without a turn after which a model process is ended."""
+    cell_limits: CellLimits = CellLimits()
     default: Annotated[str, Text(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "a kind of nest")] = "claude-cli"
     """The namespace of sigils, and the kind told to peers."""
 
@@ -533,12 +548,28 @@ ServiceKind = Literal["openai", "anthropic", "ollama"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaudeSettings:
+    """Claude Code as a program: one process for each conversation."""
+
+    enabled: bool = False
+    """Whether its worker runs: it works with the account that this user is logged in to."""
+    path: FilePath | None = None
+    """The program. Absent: `CLAUDE_CLI_PATH`, else `claude` on `PATH`."""
+    models: tuple[Model, ...] = ()
+    """Models to offer. Empty: `CLAUDE_MODELS`, else the usual ones."""
+    tools: tuple[Annotated[str, Text(r"[A-Za-z][A-Za-z0-9_]*", "a tool's name")], ...] = ()
+    """Tools of the program's own, such as `Bash`, that it may use without asking anybody: with all
+    the rights of this user. Empty: none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkersSettings:
     """One section for each kind of worker."""
 
     openai: OpenaiSettings = OpenaiSettings()
     anthropic: AnthropicSettings = AnthropicSettings()
     ollama: OllamaSettings = OllamaSettings()
+    claude: ClaudeSettings = ClaudeSettings()
 
     def of(self, kind: ServiceKind) -> ServiceSettings:
         """The section of one kind of model service."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.fake_claude import install
 
 from hum import checks, found
 from hum.bees import Address, address, read_bees
@@ -52,6 +53,7 @@ def test_the_bundled_stack_compiles_and_starts_one_of_each(
 
     assert sorted(service.name for service in stack.services) == [
         "anthropic",
+        "claude-cli",
         "front",
         "humd",
         "humfs",
@@ -64,6 +66,7 @@ def test_the_bundled_stack_compiles_and_starts_one_of_each(
     ]
     assert {s.name for s in stack.services} - {s.name for s in stack.started} == {
         "anthropic",
+        "claude-cli",
         "ollama",
         "openai",
     }
@@ -83,6 +86,28 @@ def test_the_openai_worker_is_started_when_there_is_a_service(
     )
     assert b"sk-secret-of-mine" not in everything
     assert "sk-secret-of-mine" not in repr(plan.services)
+
+
+def test_claude_code_is_told_and_started_only_when_its_owner_says_so(
+    paths: Paths, environ: dict[str, str]
+) -> None:
+    program = install(paths.home / "bin")
+    environ |= {"PATH": str(program.parent)}
+    plan = prepare(paths, environ, roots=())
+    assert "claude-cli" not in {service.name for service in plan.stack.started}
+    assert any(
+        str(program) in line and "workers.claude.enabled" in line
+        for line in found.sentences(plan.services, plan.claude)
+    )
+
+    ports = '"front": {"port": 0}, "sidecar": {"port": 0}'
+    paths.hum_json.write_text(f'{{{ports}, "workers": {{"claude": {{"enabled": true}}}}}}')
+    plan = prepare(paths, environ, roots=())
+    assert "claude-cli" in {service.name for service in plan.stack.started}
+
+    program.unlink()
+    with pytest.raises(SettingsRefused, match="nowhere"):
+        prepare(paths, environ, roots=())
 
 
 def test_our_own_clients_key_is_no_key(paths: Paths, environ: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ def test_what_is_not_bounded_is_left_alone() -> None:
         (Death(status=137, peak_bytes=950), Limit.MEMORY),
         (Death(status=1, last_words="Traceback\nMemoryError"), Limit.MEMORY),
         (Death(status=134, last_words="FATAL ERROR: JavaScript heap out of memory"), Limit.MEMORY),
-        (Death(status=137, cpu_seconds=59.9), Limit.CPU),
+        (Death(status=137, cpu_seconds=59.1), Limit.CPU),
         (Death(status=1, last_words="OSError: [Errno 24] Too many open files"), Limit.FILES),
         (Death(status=1, last_words="Error: EMFILE"), Limit.FILES),
         (Death(status=1, last_words="sh: 1: Cannot fork"), Limit.PROCESSES),
@@ -50,7 +50,7 @@ def test_a_death_names_its_limit(death: Death, limit: Limit) -> None:
     [
         Death(status=0, hits=frozenset({MEMORY, PIDS})),
         Death(status=1, cpu_seconds=90.0, peak_bytes=990),
-        Death(status=137, cpu_seconds=1.0, peak_bytes=100),
+        Death(status=137, cpu_seconds=58.0, peak_bytes=100),
         Death(status=1, last_words="No such file or directory"),
     ],
 )

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 import pytest
+from tests.support.bus import RecordingBus
 
-from nest.bee import Tones
 from nest.metrics import Registry
 from thrum.errors import Qualifier
 from thrum.tones import Tone
@@ -16,40 +15,6 @@ from workers.turns import Call, Result, Turn, TurnFailed
 from workers.worker import CHIS, PROMPTS_WAITING_MAX, Worker
 
 Answering = Callable[[Turn], Awaitable[str]]
-
-
-class RecordingBus:
-    """Takes everything, settles at once, and lets a test wait for what was sent."""
-
-    def __init__(self) -> None:
-        self.inbox = Tones(1_000)
-        self.sent: list[Tone] = []
-        self.has_room = True
-        self._grown = anyio.Event()
-
-    async def send(self, tone: Tone) -> int:
-        return self.post(tone)
-
-    def post(self, tone: Tone) -> int:
-        self.sent.append(tone)
-        self._grown.set()
-        return len(self.sent)
-
-    async def settled(self) -> None:
-        return
-
-    async def wait(self, count: int, *chis: str) -> list[Tone]:
-        """The first `count` tones of these chis, once they are there."""
-        while len(found := [tone for tone in self.sent if tone.chi in chis]) < count:
-            self._grown = anyio.Event()
-            await self._grown.wait()
-        return found
-
-    async def ends(self, count: int) -> list[Tone]:
-        return await self.wait(count, "finish", "error")
-
-    def hear(self, chi: str, sid: str | None = "s", **body: Any) -> None:
-        self.inbox.put(Tone(chi=chi, rid="r", sid=sid, body=body))
 
 
 class ScriptedAgent:
