@@ -17,12 +17,25 @@ from thrum.errors import HumError
 
 def main() -> None:
     """Run `hum` with this process's arguments and exit."""
-    sys.exit(run(commands.hum, sys.argv[1:]))
+    sys.exit(_start(commands.hum))
 
 
 def humctl() -> None:
     """Run `humctl` with this process's arguments and exit."""
-    sys.exit(run(commands.humctl, sys.argv[1:]))
+    sys.exit(_start(commands.humctl))
+
+
+def _start(group: click.Group) -> int:
+    """Answer a shell that asks how a line goes on, or else run a command of `group`."""
+    assert group.name is not None
+    if f"_{group.name.upper()}_COMPLETE" in os.environ:
+        from hum.completing import answer
+
+        said = answer(group, group.name, os.environ)
+        if said is not None:
+            click.echo(said)
+            return EXIT_OK
+    return run(group, sys.argv[1:])
 
 
 def run(group: click.Group, arguments: Sequence[str]) -> int:

@@ -6,7 +6,7 @@ bee may be in one of them only: started by hand, or started and not connected.
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from hum.output import data, data_json, printable
 from nest.paths import Paths
 from nest.supervisor import ProgramState, Supervisor
 from thrum.errors import DaemonAbsent, LocalError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 WITHOUT_MANIFEST = frozenset({"humd", "thehum"})
 """The router and its log: what bees connect to, and no bees themselves."""
@@ -31,8 +34,14 @@ class NoBee(LocalError):
     """Nobody of that name."""
 
 
+def _known(ctx: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
+    from hum.completing import bees, of_names
+
+    return of_names(bees)(ctx, option, begun)
+
+
 @click.command
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_known)
 @click.option("--list", "_listed", is_flag=True, help="List all of them; the default.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each bee.")
 def bee(*, name: str | None, _listed: bool, as_json: bool) -> None:

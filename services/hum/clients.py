@@ -6,17 +6,14 @@ himself comes behind it and wins.
 """
 
 import os
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 
-import click
 import orjson
 
 from hum.bees import Address, address, read_bees, read_manifests
 from hum.errors import absent
 from hum.found import OWN_KEY
-from hum.output import data, data_json
 from nest.paths import Paths
 from nest.settings import load
 from nest.supervisor import Supervisor
@@ -98,55 +95,31 @@ def front_address(paths: Paths, environ: Mapping[str, str]) -> Address:
     return found
 
 
-_ENV_HELP = """Print what points a client at hum.
-
-\b
-Example:
-  eval "$(hum env)"
-"""
-
-
-@click.command(help=_ENV_HELP)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def env(*, as_json: bool) -> None:
-    """Print what points a client at hum."""
-    paths = Paths.from_environment(os.environ)
-    variables = client_environment(front_address(paths, os.environ), os.environ)
-    keys = _key_names(os.environ)
-    if as_json:
-        data_json({**variables, **dict.fromkeys(keys, OWN_KEY)})
-        return
-    for name in keys:
-        if os.environ.get(name):
-            del variables[name]  # it is set where this will be evaluated, and stays secret
-    for name, value in variables.items():
-        data(f"export {name}={shlex.quote(value)}")
+def variables(paths: Paths, environ: Mapping[str, str]) -> dict[str, str]:
+    """What `hum env` prints: without a key that is set already, which stays secret."""
+    found = client_environment(front_address(paths, environ), environ)
+    return {
+        name: value
+        for name, value in found.items()
+        if name not in _key_names(environ) or not environ.get(name)
+    }
 
 
-_RUN_HELP = """Start CLIENT with ARGUMENTS, already pointed at hum. Nothing is left behind.
-
-\b
-Example:
-  hum run opencode
-"""
+def pointed(paths: Paths, environ: Mapping[str, str]) -> dict[str, str]:
+    """The same for programs: with the key that opens nothing, whatever is set."""
+    found = client_environment(front_address(paths, environ), environ)
+    return {**found, **dict.fromkeys(_key_names(environ), OWN_KEY)}
 
 
-@click.command(
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
-    help=_RUN_HELP,
-)
-@click.argument("client")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(*, client: str, arguments: tuple[str, ...]) -> None:
-    """Start CLIENT with ARGUMENTS, already pointed at hum. Nothing is left behind."""
-    paths = Paths.from_environment(os.environ)
+def start(
+    client: str, arguments: Sequence[str], paths: Paths, environ: Mapping[str, str]
+) -> tuple[str, list[str], dict[str, str]]:
+    """The program behind `client`, its arguments, and the variables that it gets besides."""
     program = shutil.which(client)
     if program is None:
         raise NoClient(f"there is no program {client} on PATH", hint=f"install {client}")
     if not Supervisor(paths.supervisor_socket).is_there():
         raise absent(f"hum is not running, so {client} would have nobody to ask")
-    front = front_address(paths, os.environ)
-    name = os.path.basename(client)
-    first, more = start_of(name, front, os.environ, _models(paths))
-    environ = {**os.environ, **client_environment(front, os.environ), **more}
-    os.execve(program, [client, *first, *arguments], environ)  # noqa: S606 - it becomes the client
+    front = front_address(paths, environ)
+    first, more = start_of(os.path.basename(client), front, environ, _models(paths))
+    return program, [client, *first, *arguments], {**client_environment(front, environ), **more}

@@ -6,16 +6,19 @@ So that `hum --help` shows them all without importing any, their one-line descri
 import importlib
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hum.output import colour_wanted
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 HUM: Mapping[str, tuple[str, str]] = {
-    "up": ("hum.up:up", "Start everything and wait until it is ready."),
+    "up": ("hum.up_verb:up", "Start everything and wait until it is ready."),
     "down": ("hum.down:down", "Stop everything and see that nothing is left."),
     "status": ("hum.status:status", "Show what runs, since when and in how much memory."),
     "doctor": (
@@ -23,8 +26,8 @@ HUM: Mapping[str, tuple[str, str]] = {
         "Look at everything, and name what is wrong and what mends it.",
     ),
     "ask": ("hum.ask:ask", "Ask a model and print its answer as it arrives."),
-    "run": ("hum.clients:run", "Start a client that is already pointed at hum."),
-    "env": ("hum.clients:env", "Print what points a client at hum."),
+    "run": ("hum.client_verbs:run", "Start a client that is already pointed at hum."),
+    "env": ("hum.client_verbs:env", "Print what points a client at hum."),
     "tail": ("hum.log_verbs:tail", "Follow the signed log."),
     "logs": ("hum.service_logs:logs", "Show what the services say about themselves."),
     "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
@@ -44,14 +47,19 @@ HUM: Mapping[str, tuple[str, str]] = {
     "top": ("hum.top:top", "Show what runs now, again and again."),
     "cost": ("hum.cost:cost", "Show what was used on a day, and every budget."),
     "key": ("hum.key_verbs:key", "Make, list and revoke the keys of HTTP clients."),
-    "bench": ("hum.bench.command:bench", "Compare two addresses of the OpenAI dialect."),
+    "bench": ("hum.bench.verb:bench", "Compare two addresses of the OpenAI dialect."),
+    "recipes": ("hum.recipes.verbs:recipes", "Ready configurations, and laying one in."),
+    "ensemble": ("hum.ensemble:ensemble", "Show who this hum is, and its peers."),
+    "update": ("hum.update:update", "Show which version runs, and how a newer one is got."),
+    "uninstall": ("hum.uninstall:uninstall", "Stop, and remove what hum made."),
     "config": ("hum.config:config", "Check the settings, or show what they may hold."),
     "ctl": ("hum.ctl:ctl", "Hand a command to supervisorctl."),
+    "completion": ("hum.completion:completion", "Print what has a shell complete hum."),
     "version": ("hum.version:version", "Show the versions of hum and of its wire."),
     "help": ("hum.help:help_", "Show the commands; hum help words explains the words."),
 }
 HUMCTL: Mapping[str, tuple[str, str]] = {
-    "start": ("hum.up:up", "Start everything and wait until it is ready."),
+    "start": ("hum.up_verb:up", "Start everything and wait until it is ready."),
     "stop": ("hum.down:down", "Stop everything and see that nothing is left."),
     "restart": ("hum.restart:restart", "Stop everything, then start it again."),
     "status": ("hum.status:status", "Show what runs, since when and in how much memory."),
@@ -59,6 +67,12 @@ HUMCTL: Mapping[str, tuple[str, str]] = {
     "health": ("hum.health:health", "Ask the door for a sign of life."),
     "thehum": ("hum.thehum_verbs:thehum", "Read, verify and replay the signed log."),
 }
+
+EXIT_STATUSES = (
+    "Exit status: 0 done, nothing found; 1 a finding or a failure; 2 wrong usage; 69 hum does"
+    " not run; 75 not now, try again; 78 settings that cannot be used."
+)
+"""Below the help of every command; what 1 means in particular, a command says itself."""
 
 EXAMPLES = """\b
 Examples:
@@ -88,7 +102,18 @@ class LazyGroup(click.Group):
         module, _, attribute = self._lazy[cmd_name][0].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
-        return command
+        return with_exit_statuses(command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        """The names in the table, without importing what is behind them."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in self._lazy.items()
+            if name.startswith(incomplete)
+        ]
+        return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -106,6 +131,15 @@ class LazyGroup(click.Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self._lazy.items()])
+
+
+def with_exit_statuses(command: click.Command) -> click.Command:
+    """Have the help of `command`, and of all below it, end with what an exit status means."""
+    command.epilog = command.epilog or EXIT_STATUSES
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            with_exit_statuses(below)
+    return command
 
 
 def _near(name: str, known: Iterable[str]) -> list[str]:
@@ -163,6 +197,7 @@ hum = _options(
         callback=_root,
         invoke_without_command=True,
         context_settings=SETTINGS,
+        epilog=EXIT_STATUSES,
         help="The switchboard for the AI agents on your own machines.\n\n" + EXAMPLES,
     )
 )
@@ -173,6 +208,7 @@ humctl = _options(
         callback=_root,
         no_args_is_help=True,
         context_settings=SETTINGS,
+        epilog=EXIT_STATUSES,
         help="The daemon's life: start, stop, look, listen.",
     )
 )

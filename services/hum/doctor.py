@@ -3,15 +3,17 @@
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from hum.findings import Finding, on_disk
 from hum.output import data, data_json, printable, talk
-from hum.running import complaints, running
-from hum.version import sentence
-from nest.paths import Paths
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hum.findings import Finding
+    from nest.paths import Paths
 
 EXIT_FINDINGS = 1
 
@@ -24,6 +26,9 @@ def doctor(*, as_json: bool) -> int:
     Changes nothing. Names every finding with the command that mends it. Exit status 1 when there is
     one.
     """
+    from hum.running import complaints
+    from nest.paths import Paths
+
     paths = Paths.from_environment(os.environ)
     found = list(_looked_at(paths))
     bad = [one for one in found if not one.ok]
@@ -46,14 +51,18 @@ def doctor(*, as_json: bool) -> int:
     return EXIT_FINDINGS if bad else 0
 
 
-def _looked_at(paths: Paths) -> Iterator[Finding]:
+def _looked_at(paths: "Paths") -> "Iterator[Finding]":
+    from hum.findings import Finding, on_disk
+    from hum.running import running
+    from hum.version import sentence
+
     system = f"{platform.system()} {platform.machine()}, Python {sys.version.split()[0]}"
     yield Finding(section="versions", what="hum", said=f"{sentence()}; {system}")
     yield from on_disk(paths, os.environ)
     yield from running(paths, os.environ)
 
 
-def _line(one: Finding) -> str:
+def _line(one: "Finding") -> str:
     said = printable(f"{one.what}: {one.said}").replace("\n", "\n      ")
     if one.ok:
         return f"  {click.style('ok', fg='green')}  {said}"

@@ -16,7 +16,6 @@ import click
 from hum.errors import StillThere
 from hum.output import data_json, talk
 from nest.paths import Paths
-from nest.settings import SERVICE_KINDS
 from nest.supervisor import Supervisor, SupervisorFault
 from thrum.errors import DaemonAbsent
 
@@ -87,6 +86,8 @@ def stop_all(paths: Paths) -> Ended:
         # Whoever was started while the others ended.
         alive = processes.of_this_hum(None, paths.supervisor)
         pid, within = None, KILL_SECONDS
+    from nest.settings import SERVICE_KINDS
+
     sweep(paths)
     for kind in SERVICE_KINDS:
         paths.worker_key(kind).unlink(missing_ok=True)

@@ -36,8 +36,8 @@ def fetched(source: str, paths: Paths) -> Iterator[Origin]:
         raise LocalError("a URL is fetched with git, which is not on PATH", hint="install git")
     match = _TREE.fullmatch(source)
     address, branch, below = match.groups() if match else (source, None, None)
-    ensure_private(paths.cache)
-    with tempfile.TemporaryDirectory(prefix="fetched-", dir=paths.cache) as directory:
+    ensure_private(paths.hive_cache)
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=paths.hive_cache) as directory:
         clone = Path(directory) / "clone"
         where = ("--branch", branch) if branch else ()
         _git("clone", "--quiet", "--depth", "1", *where, "--", address, str(clone))

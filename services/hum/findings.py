@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from hum import checks
+from hum.ensemble import read_peers
 from nest.identity import load_identity, require_seed
 from nest.paths import OTHERS, Paths
 from nest.settings import load
-from thrum.errors import HumError, LocalError
+from thrum.errors import HumError
 
 FREE_BYTES_MIN = 1024**3
 FREE_SHARE_MIN = 0.05
@@ -26,7 +27,6 @@ FUTURE_MS_MAX = 60_000
 DESCRIPTORS_MIN = 256
 SEGMENTS = 2
 """Newest segments of the log that are verified."""
-PEERS_BYTES_MAX = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def configuration(paths: Paths, environ: Mapping[str, str]) -> Iterator[Finding]
     yield _tried(
         "configuration", "hum.json", f"{paths.hum_json}{there}", lambda: load(paths, environ)
     )
-    yield _tried("configuration", "peers.json", f"{paths.peers_json}", lambda: _peers(paths))
+    yield _tried("configuration", "peers.json", f"{paths.peers_json}", lambda: read_peers(paths))
 
 
 def identities(paths: Paths, _environ: Mapping[str, str]) -> Iterator[Finding]:
@@ -182,26 +182,6 @@ def _private(path: Path) -> Finding:
         problem, mend = "is open to other users", f"chmod 700 {path}"
     said = f"{path} {problem}".rstrip()
     return Finding(section="directories", what=path.name, said=said, ok=not problem, mend=mend)
-
-
-def _peers(paths: Paths) -> None:
-    """Read peers.json as far as its form goes."""
-    import orjson
-
-    with paths.peers_json.open("rb") as file:
-        content = file.read(PEERS_BYTES_MAX)
-    try:
-        found = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise LocalError(
-            f"{paths.peers_json}: no JSON: {error}", hint="mend it, or remove it"
-        ) from error
-    rows = found.get("peers") if isinstance(found, dict) else found
-    if not isinstance(rows, list):
-        raise LocalError(
-            f"{paths.peers_json}: wanted an object with a list of peers",
-            hint='write {"peers": []} into it',
-        )
 
 
 def _sentence(error: Exception) -> str:

@@ -9,12 +9,21 @@ import click
 from hum.hive_verbs import JSON
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from hum.plan import Plan
     from hum.ready import Unready
     from nest.paths import Paths
     from orch.core.services import Service
 
-NAMES = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+
+def _known(ctx: click.Context, option: click.Parameter, begun: str) -> "list[CompletionItem]":
+    from hum.completing import hives, of_names
+
+    return of_names(hives)(ctx, option, begun)
+
+
+NAMES = click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=_known)
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 

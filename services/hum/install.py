@@ -88,7 +88,7 @@ def prepare(origin: Origin, paths: Paths, environ: Mapping[str, str]) -> Install
     rooms = Rooms(
         version=version,
         source=f"{version}/source",
-        cache=str(paths.cache / "hives"),
+        cache=str(paths.hive_cache),
         python=sys.executable,
         has_pip=find_spec("pip") is not None,
     )

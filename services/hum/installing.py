@@ -39,7 +39,7 @@ def install(wanted: Installation, paths: Paths, environ: Mapping[str, str], *, a
 
     Raises `BuildFailed` or `NotTaken` with everything as it was.
     """
-    for directory in (paths.data, paths.hives, paths.hive(wanted.hive), paths.cache):
+    for directory in (paths.data, paths.hives, paths.hive(wanted.hive), paths.hive_cache):
         ensure_private(directory)
     _sweep(wanted, paths)
     version = Path(wanted.rooms.version)

@@ -8,8 +8,10 @@ import click
 @click.pass_context
 def tail(ctx: click.Context, *, arguments: tuple[str, ...]) -> object:
     """Follow the signed log; the options are those of `hum thehum tail`."""
+    from hum.commands import with_exit_statuses
     from hum.thehum_verbs import thehum
 
+    with_exit_statuses(thehum)
     with thehum.make_context("thehum", ["tail", "-f", *arguments], parent=ctx.parent) as inner:
         result: object = thehum.invoke(inner)
     return result

@@ -4,15 +4,14 @@ import os
 
 import click
 
-from hum.down import stop_all
-from hum.up import up
-from nest.paths import Paths
-
 
 @click.command
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_context
-def restart(ctx: click.Context, *, as_json: bool) -> None:
+def restart(*, as_json: bool) -> None:
     """Stop everything, then start it again. Fine when nothing runs."""
+    from hum.down import stop_all
+    from hum.up import bring_up
+    from nest.paths import Paths
+
     stop_all(Paths.from_environment(os.environ))
-    ctx.invoke(up, roots=(), foreground=False, as_json=as_json)
+    bring_up(roots=(), foreground=False, as_json=as_json)

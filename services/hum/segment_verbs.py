@@ -19,7 +19,8 @@ class NoSegment(LocalError):
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-def cat(*, files: tuple[Path, ...]) -> int:
+@click.option("--json", "as_json", is_flag=True, help="The same: each line is JSON already.")
+def cat(*, files: tuple[Path, ...], as_json: bool) -> int:
     """Print the lines of segments, byte for byte as they were written, oldest first as you name.
 
     FILES are plain or compressed, of this log or of any other; nothing is verified but that a
@@ -30,6 +31,7 @@ def cat(*, files: tuple[Path, ...]) -> int:
     from thehum.core.pages import lines_of
     from thehum.core.sealed import unpack
 
+    del as_json
     status = 0
     for path in files:
         plain, is_whole = unpack(_read(path))

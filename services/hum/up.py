@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NoReturn
 
-import click
-import orjson
-
 from hum import checks, found, ready
 from hum.bees import address, read_bees
 from hum.down import sweep
+from hum.ensemble import own_id
 from hum.errors import NotReady, TryAgain
 from hum.locked import locked
 from hum.output import data, data_json, talk
@@ -52,27 +50,7 @@ class Plan:
     claude: found.Program
 
 
-_UP_HELP = """Start everything and wait until it is ready.
-
-\b
-Examples:
-  hum up                      no file tools: no folder is named
-  hum up --root ~/code        file tools for one folder
-  hum up --foreground         for containers
-"""
-
-
-@click.command(help=_UP_HELP)
-@click.option(
-    "--root",
-    "roots",
-    multiple=True,
-    metavar="DIR",
-    help="A folder for the file tools, this time; DIR=ro for reading only. May be repeated.",
-)
-@click.option("--foreground", is_flag=True, help="Stay; for containers and service managers.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
+def bring_up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None:
     """Start everything and wait until it is ready."""
     os.umask(UMASK)
     begun = time.monotonic()
@@ -236,7 +214,7 @@ def _described(plan: Plan) -> dict[str, Any]:
             "ollama": front.url,
             "admin": f"{sidecar.url}/",
         },
-        "identity": _identity(paths),
+        "identity": own_id(paths),
         "log": str(paths.thehum),
         "log_keeps": settings.humd.thehum.bound,
         "door": str(paths.thrum_socket),
@@ -266,11 +244,3 @@ def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
     ):
         yield f"  {label:<17}{line}"
     yield '  try              hum ask "say hi"'
-
-
-def _identity(paths: Paths) -> str | None:
-    """Who this hum is, as its log says; the key itself is read by thehum alone."""
-    try:
-        return str(orjson.loads(paths.thehum_author.read_bytes())["hid"])
-    except (FileNotFoundError, orjson.JSONDecodeError, KeyError, TypeError):
-        return None

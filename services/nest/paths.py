@@ -310,6 +310,11 @@ class Paths:
         """Hives that were installed, each in a folder of its own: its versions, and a record."""
         return self.data / HIVES_DIR
 
+    @property
+    def hive_cache(self) -> Path:
+        """What builds of hives keep, and what is fetched for one."""
+        return self.cache / HIVES_DIR
+
     def hive(self, name: str) -> Path:
         """All that was made to install the hive `name`, but for its Orchfile."""
         return self.hives / _name(name)

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from tests.support.home import Home, new_home
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
 
 ENDLESS = "import signal; signal.pause()"
 BACKEND = r"""
@@ -207,7 +207,7 @@ def test_a_url_is_asked_about_before_anything_runs_and_its_commit_is_recorded(ho
     assert ran.exists()
     found = orjson.loads(record.read_bytes())
     assert (found["from"], found["commit"]) == (url, commit.stdout.strip())
-    assert list((home.directory / "cache" / "hum").glob("fetched-*")) == []
+    assert list((home.directory / "cache" / "hum").rglob("fetched-*")) == []
 
 
 def test_what_cannot_be_installed_is_refused_and_nothing_is_written(home: Home) -> None:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from tests.support.home import Home, new_home
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
 
 ENDLESS = "import signal; signal.pause()"
 

@@ -139,9 +139,19 @@ def test_supervisorctl_works_by_hand_on_the_rendered_file(home: Home) -> None:
         check=False,
     )
     through = home.hum("ctl", "status", "one")
+    wrapped = orjson.loads(home.hum("ctl", "--json", "status", "one").stdout)
+    unknown = home.hum("ctl", "--json", "nonsense")
+    client = orjson.loads(
+        home.hum("run", "--json", "sh", "-c", "exit 3", ANTHROPIC_API_KEY="k").stdout
+    )
 
     assert "RUNNING" in by_hand.stdout
     assert "hum-one" in through.stdout
+    assert wrapped == {"exit_status": 0, "stdout": wrapped["stdout"], "stderr": ""}
+    assert wrapped["stdout"].split(", uptime")[0] == through.stdout.split(", uptime")[0]
+    assert (client["program"][-3:], client["argv"]) == ("/sh", ["sh", "-c", "exit 3"])
+    assert client["environment"]["ANTHROPIC_API_KEY"] == "hum"  # nobody's own key is shown
+    assert unknown.returncode == orjson.loads(unknown.stdout)["exit_status"] != 0
 
 
 def test_a_service_gets_an_environment_of_its_own_and_no_process_between(home: Home) -> None:

@@ -13,7 +13,14 @@ What is wrong comes as one `SettingsRefused`: a line for each violation with fil
 there and what was wanted. The process exits 78 and has changed nothing.
 """
 
-from nest.settings.load import ENVIRONMENT_NAMES, SERVICE_KINDS, key_label, load, service_key
+from nest.settings.load import (
+    ENVIRONMENT_NAMES,
+    SERVICE_KINDS,
+    key_label,
+    load,
+    read_file,
+    service_key,
+)
 from nest.settings.model import (
     Alias,
     AnchorSettings,
@@ -72,5 +79,6 @@ __all__ = [
     "json_schema",
     "key_label",
     "load",
+    "read_file",
     "service_key",
 ]

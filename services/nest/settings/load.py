@@ -45,12 +45,14 @@ ENVIRONMENT_NAMES = ("HUM_ROOTS", "HUM_LOG_LEVEL", *PLACES.values())
 """What a supervisor passes on, so that services read the same settings. No secret is here."""
 
 
-def load(paths: Paths, environ: Mapping[str, str]) -> Settings:
+def load(paths: Paths, environ: Mapping[str, str], *, instead: object = None) -> Settings:
     """Read hum.json and the environment; a missing file means all defaults.
 
-    Raises `SettingsRefused` with every violation, one on each line.
+    `instead` is what the file would hold, to judge it before it is written. Raises
+    `SettingsRefused` with every violation, one on each line.
     """
-    settings, in_file = decode(Settings, _read(paths.hum_json))
+    content = read_file(paths.hum_json) if instead is None else instead
+    settings, in_file = decode(Settings, content)
     settings = settings or Settings()
     in_file += tuple(
         Violation(f"workers.{kind}.baseUrl", "hum's own front", "another service")
@@ -254,7 +256,7 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes must not hold us
 
 
-def _read(path: Path) -> object:
+def read_file(path: Path) -> object:
     """Decode the file; `{}` when there is none."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
