@@ -287,6 +287,22 @@ def test_a_session_is_told_when_what_it_read_was_changed(
     assert not again.is_error, again.output
 
 
+@pytest.mark.parametrize("operation", ["insert_before", "insert_after"])
+def test_what_something_was_put_beside_is_still_known(
+    tools: Tools, root: Path, operation: str
+) -> None:
+    """humfs 3.7: the text of that very symbol is the same."""
+    (root / "a.py").write_text("def a():\n    return 1\n")
+
+    tools.code("a.py", operation=operation, symbol="a", new_source="def b():\n    return 1")
+    done = tools.code("a.py", symbol="a", new_source="def a():\n    return 2")
+    assert not done.is_error, done.output
+
+    (root / "a.py").write_text((root / "a.py").read_text().replace("return 2", "return 3"))
+    others = tools.code("a.py", symbol="a", new_source="def a():\n    return 4")
+    assert others.metadata["error"] == "stale"
+
+
 def test_a_file_that_was_only_searched_is_edited(tools: Tools, root: Path) -> None:
     """humfs 3.7: what was never shown is never stale."""
     (root / "a.py").write_text(TWO)

@@ -157,7 +157,8 @@ class DoCode:
         after = Text(draft.source, file.text.encoding)
         key = match.path if match is not None else args.symbol
         self._changes.write(call, held, key, content, new)
-        self._remember(call, held, key, draft)
+        is_beside = args.operation in (Operation.INSERT_BEFORE, Operation.INSERT_AFTER)
+        self._remember(call, held, None if is_beside and match else key, draft)
         region = draft.region if draft.region.end > draft.region.start else draft.change.new
         metadata = _metadata(held.place.path, args, file.language.name, new)
         metadata |= {"symbol": args.symbol, "after": line_range(after, region)}
@@ -172,14 +173,15 @@ class DoCode:
             metadata=metadata,
         )
 
-    def _remember(self, call: Call, held: Held, key: str, draft: Draft) -> None:
+    def _remember(self, call: Call, held: Held, key: str | None, draft: Draft) -> None:
         """The session knows what it wrote, under the paths it is found by."""
         source, path = draft.source, held.place.path
         for one in draft.symbols:
             written = source[one.full.start : one.full.end]
             self._changes.memory.showed(call.sid, path, one.address, written)
-        written = source[draft.region.start : draft.region.end]
-        self._changes.memory.showed(call.sid, path, key, written)
+        if key is not None:
+            written = source[draft.region.start : draft.region.end]
+            self._changes.memory.showed(call.sid, path, key, written)
 
     def _create(self, args: CodeArgs, call: Call, watch: Watch) -> Result:
         source = args.new_source.encode()
