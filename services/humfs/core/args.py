@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from humfs.errors import Code, Refusal
 
 MODIFIERS = ("symbol", "query", "pattern")
+HALF_CHARACTER = "holds half a character (a lone surrogate)"
 ARGS_MAX = 64
 """Argument names looked at; and named back when unknown."""
 
@@ -41,6 +42,8 @@ def read_args(args: object) -> ReadArgs:
         value = args.get(name)
         if value is not None and not isinstance(value, str):
             raise _bad(f"{name} must be a string.")
+        if name in MODIFIERS and not is_encodable(value or ""):
+            raise _bad(f"{name} {HALF_CHARACTER}.")
         texts[name] = value or ""
     if not texts["file_path"]:
         raise _bad("file_path is missing: give a file, a directory or a glob.")
@@ -50,6 +53,15 @@ def read_args(args: object) -> ReadArgs:
     known = {"file_path", *MODIFIERS}
     ignored = sorted(str(name)[:64] for name in args if name not in known)[:ARGS_MAX]
     return ReadArgs(**texts, ignored=tuple(ignored))
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text can be written to a file."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bad(message: str) -> Refusal:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from humfs.core.args import HALF_CHARACTER, is_encodable
 from humfs.errors import Code, Refusal
 
 ARGS_MAX = 64
@@ -145,8 +146,11 @@ def _texts(args: object, names: tuple[str, ...], *, example: str) -> dict[str, s
         value = args.get(name)
         if value is not None and not isinstance(value, str):
             raise _bad(f"{name} must be a string.", example)
-        if value is not None and not name.endswith("_path") and not _is_encodable(value):
-            raise _bad(f"{name} holds half a character (a lone surrogate).", example)
+        if value is not None and not name.endswith("_path"):
+            if not is_encodable(value):
+                raise _bad(f"{name} {HALF_CHARACTER}.", example)
+            if "\0" in value:
+                raise _bad(f"{name} holds a NUL: with it a file is binary, not text.", example)
         texts[name] = value
     if not texts["file_path"]:
         raise _bad("file_path is missing: give the file.", example)
@@ -164,14 +168,6 @@ def _operation(asked: str, known: tuple[Operation, ...], example: str) -> Operat
 def _ignored(args: object, names: tuple[str, ...]) -> tuple[str, ...]:
     unknown = [name for name in args if name not in names] if isinstance(args, Mapping) else []
     return tuple(sorted(str(name)[:64] for name in unknown)[:ARGS_MAX])
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _bad(message: str, example: str) -> Refusal:

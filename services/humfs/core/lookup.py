@@ -8,6 +8,7 @@ unless `#N` picks a member.
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -58,7 +59,30 @@ class _Segment:
 
 
 def find(outline: Outline, path: str) -> list[Match]:
-    """Every place `path` means in this file, in file order; empty when it means none."""
+    """Every place `path` means in this file, in file order; empty when it means none.
+
+    A letter may be written as one character or as several; what is not found as it is given is
+    looked for as the file writes it.
+    """
+    found = _find(outline, path)
+    return found if found or path.isascii() else _find(outline, _respelled(outline, path))
+
+
+def _respelled(outline: Outline, path: str) -> str:
+    """`path` with its names as the file writes them."""
+    written = {_folded(one.name): one.name for one in outline if not one.name.isascii()}
+    for segment in reversed(_parse(path)):
+        name = written.get(_folded(segment.name), segment.name)
+        quote = "`" if path[segment.start] == "`" else ""
+        path = f"{path[: segment.start]}{quote}{name}{quote}{path[segment.end :]}"
+    return path
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name)
+
+
+def _find(outline: Outline, path: str) -> list[Match]:
     if path == IMPORTS:
         return _imports(outline)
     written = [one for one in outline if _is_row(one, path)]
@@ -98,13 +122,19 @@ def _is_row(symbol: Symbol, path: str) -> bool:
 def words_of(path: str) -> list[bytes]:
     """Words that stand in every file that holds `path`, for `holds_each`; empty: nothing is sure.
 
-    A name in quotes, with spaces or with signs of its own may be written otherwise in a file.
+    A name in quotes, with spaces, with signs of its own or with letters that have several forms may
+    be written otherwise in a file.
     """
     if path == IMPORTS or " " in path or "`" in path:
         return []
-    names = (segment.name.split("#")[0] for segment in _parse(path))
+    names = [segment.name.split("#")[0] for segment in _parse(path)]
+    names = [name for name in names if name.isascii() or _is_written_one_way(name)]
     parts = (part for name in names if name not in _NOT_SURE for part in _WORD.findall(name))
     return [part.encode() for part in parts]
+
+
+def _is_written_one_way(name: str) -> bool:
+    return all(unicodedata.is_normalized(form, name) for form in ("NFD", "NFKC"))
 
 
 def nearest(asked: str, known: Iterable[tuple[str, str]]) -> list[str]:

@@ -8,11 +8,12 @@ from humfs.edge.roots import Opened
 from humfs.edge.watch import Watch
 from humfs.errors import Code, Refusal
 
+SEARCH = 'Search it with "pattern", which reads files of any size.'
 BLOCK_BYTES = 256 * 1024
 """Bytes read at a time. A longer line is handled in pieces of this size."""
 
 
-def read_whole(opened: Opened, *, bytes_max: int) -> bytes:
+def read_whole(opened: Opened, *, bytes_max: int, hint: str = SEARCH) -> bytes:
     """A file's content; raises `Refusal` (`too_large`) when it is longer than `bytes_max`."""
     content = bytearray()
     while block := os.read(opened.handle, BLOCK_BYTES):
@@ -21,7 +22,7 @@ def read_whole(opened: Opened, *, bytes_max: int) -> bytes:
             raise Refusal(
                 Code.TOO_LARGE,
                 f"{opened.place.path} is larger than {bytes_max} bytes.",
-                hint='Search it with "pattern", which reads files of any size.',
+                hint=hint,
             )
     return bytes(content)
 

@@ -44,6 +44,13 @@ ATTEMPTS_MAX = 16
 """Times a path is decided anew because it changed under us; then the call is refused."""
 
 _DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_MENDS = {
+    errno.EACCES: "This user has no right to it; only the owner of the file or its directory has.",
+    errno.EPERM: "This user has no right to it; only the owner of the file or its directory has.",
+    errno.EROFS: "What it is on is mounted for reading only; ask the user, or take another path.",
+    errno.ENOSPC: "The disk is full, or has no room for another file; ask the user to make room.",
+    errno.EDQUOT: "This user may not store more; ask the user to make room.",
+}
 _CHANGED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN})
 
 
@@ -359,7 +366,8 @@ def refused_by_system(asked: str, trouble: OSError, *, writing: bool = False) ->
             f"{asked} is neither a regular file nor a directory.",
             hint="Fifos, sockets and devices are never opened; ask for a file.",
         )
-    return Refusal(Code.IO, f"{asked} cannot be {verb}: {trouble.strerror or trouble}.")
+    message = f"{asked} cannot be {verb}: {trouble.strerror or trouble}."
+    return Refusal(Code.IO, message, hint=_MENDS.get(trouble.errno or 0, ""))
 
 
 def _unresolved(step: str, rest: list[str], *, denied: bool) -> _Walked | None:

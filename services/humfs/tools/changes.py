@@ -20,6 +20,7 @@ from humfs.tools.lease import reserved
 from humfs.tools.tool import Call, Result
 from thrum.tones import Body
 
+TOO_LARGE = "Nothing was written. Change it with a program for that, by humfs_bash."
 SHOWN_CHARS_MAX = 3_000
 """Of the present text that a stale edit is answered with."""
 
@@ -42,7 +43,7 @@ class Changes:
 
     def content(self, held: Held, *, bytes_max: int) -> tuple[bytes, Text]:
         """A held file; raises `Refusal` for one that is never edited."""
-        content = files.read_whole(held.opened, bytes_max=bytes_max)
+        content = files.read_whole(held.opened, bytes_max=bytes_max, hint=TOO_LARGE)
         if is_binary(content):
             raise Refusal(
                 Code.ENCODING,

@@ -212,6 +212,12 @@ def _one_line_each(page: views.Page, rows: list[str], *, more: int) -> int:
 
 
 def _not_found(sources: Sources, word: str, asked: str) -> Refusal:
+    if sources.resolved.is_single and sources.skipped:
+        raise Refusal(
+            Code.SYMBOL_NOT_FOUND,
+            views.clean(f"{word} {asked!r} was not found: the file is binary, so it has none."),
+            hint=f'Read the file without "{word}" for its first bytes.',
+        )
     near = lookup.nearest(asked, _names(sources))
     hint = f"Nearest: {'; '.join(near)}" if near else _no_symbols(sources.resolved)
     where = "" if sources.resolved.is_single else f" in {len(sources.targets)} file(s)"
@@ -238,5 +244,5 @@ def _names(sources: Sources) -> Iterator[tuple[str, str]]:
 
 def _no_symbols(resolved: Resolved) -> str:
     if resolved.is_single and not is_parsed(resolved.targets[0].path):
-        return 'This file has no symbols; read it without "symbol", or search it with "pattern".'
+        return 'Read the file without "symbol" for its anchors, or search it with "pattern".'
     return 'Read the file without "symbol" for its outline, or search its text with "pattern".'

@@ -164,6 +164,7 @@ class DoNoncode:
         fault = scopes.scopes_of(path, after).fault()
         if fault and not scopes.scopes_of(path, text).fault():
             raise scopes.corrupt(path, fault)
+        notes = (*notes, scopes.unchecked(path)) if fault else notes
         if source == text.source:
             raise no_change(args.file_path)
         new = text.encoded(source)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from humfs.core import views
 from humfs.edge.watch import Watch
 from humfs.errors import Refusal
 from thrum.tones import Body
@@ -81,8 +82,8 @@ class LongTool(Described, Protocol):
 
 def refused(refusal: Refusal, *, title: str | None = None) -> Result:
     """The result of a refused call."""
-    text = str(refusal)
+    text = views.clean(str(refusal))
     metadata: Body = {"error": refusal.code.value, "message": text}
     if refusal.hint:
-        metadata["hint"] = refusal.hint
+        metadata["hint"] = views.clean(refusal.hint)
     return Result(output=text, is_error=True, title=title, metadata=metadata)

@@ -36,6 +36,45 @@ def test_markdown_underlined_headings_count() -> None:
 
 
 @pytest.mark.parametrize(
+    "source",
+    [
+        "# A\n\n<!--\n## B\n\n## B\n-->\n",
+        "# A\n\n<!-- one line -->\n\n<pre>\n## B\n</pre>\n",
+        "---\ntitle: x\n# B\n---\n# A\n",
+        "# A\n\n<!-- never closed\n## B\n",
+    ],
+)
+def test_markdown_that_is_no_text_has_no_headings(source: str) -> None:
+    assert labels("m.md", source) == ["# A"]
+
+
+def test_markdown_behind_what_is_no_text_has_headings() -> None:
+    assert labels("m.md", "<!-- a -->\n# A\n<!--\n-->\n# B\n") == ["# A", "# B"]
+    assert labels("m.md", "---\n# A\n") == ["# A"], "no front matter without an end"
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "rows"),
+    [
+        ("a.ini", "[s]\nk = v\n  goes on\n\n  and on\n", ["§ [s] L1-L5", "  · s.k L2-L3"]),
+        ("a.ini", "k = v\n  l = w\nm: n\n", ["· k L1-L1", "· m L3-L3"]),
+        ("a.properties", "a=1\\\n2\\\n 3\nb=4\n", ["· a L1-L3", "· b L4-L4"]),
+        (".env", 'A="x\nB=1\n" # c\nC=2\n', ["· A L1-L3", "· C L4-L4"]),
+        (".env", "A='x\nB=1\n", ["· A L1-L1", "· B L2-L2"]),
+    ],
+)
+def test_an_entry_is_all_its_lines(path: str, source: str, rows: list[str]) -> None:
+    assert block(path, source) == rows
+
+
+@pytest.mark.parametrize("asked", ['s."a.b".c', "s.a.b.c", "c"])
+def test_a_toml_key_is_found_without_its_quotes(asked: str) -> None:
+    found = anchors.anchors_of("a.toml", decode(b'[s."a.b"]\nc = 1\n'))
+
+    assert [one.target for one in anchors.find(found, asked)] == ['s."a.b".c']
+
+
+@pytest.mark.parametrize(
     ("path", "source", "expected"),
     [
         ("a.json", '{"name":"app","dependencies":{"lodash":"4"}}',

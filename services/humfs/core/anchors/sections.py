@@ -14,7 +14,11 @@ _TOML_KEY = re.compile(
     r"""\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
 _INI_KEY = re.compile(r"([^\s#;=:\[][^=:]*?)\s*[=:]")
-_ENV_KEY = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=")
+_ENV_KEY = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*")
+_ENV_QUOTED = re.compile(
+    r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|`[^`]*`)(?=[ \t]*(?:#[^\n]*)?\n)""", re.DOTALL
+)
+_QUOTES = re.compile("[\"']")
 # What brackets are not counted in; the group is a text over several lines that is still open.
 _TOML_SKIPPED = re.compile(
     r'"""(?:[^"\\]|\\.|"(?!""))*"""'
@@ -36,12 +40,14 @@ def ini(text: Text) -> list[Anchor]:
 
 def env(text: Text) -> list[Anchor]:
     """The names."""
-    found = []
-    for line in range(1, text.lines + 1):
-        key = _ENV_KEY.match(text.line(line))
+    found, line = [], 1
+    while line <= text.lines:
+        key, end = _ENV_KEY.match(text.line(line)), line
         if key is not None:
-            span = text.line_span(line)
+            end = _quoted_end(text, line, key.end())
+            span = Span(text.line_span(line).start, text.line_span(end).end)
             found.append(Anchor(target=key[1], span=span, depth=0, is_block=False))
+        line = end + 1
     return found
 
 
@@ -75,11 +81,43 @@ def _keys(
         key = key_line.match(text.line(line))
         end = line
         if key is not None:
-            end = _value_end(text, line) if key_line is _TOML_KEY else line
+            end = _value_end(text, line) if key_line is _TOML_KEY else _entry_end(text, line)
             target = f"{section}.{key[1]}" if section else key[1]
+            name = _QUOTES.sub("", target) if key_line is _TOML_KEY else ""
             span = Span(text.line_span(line).start, text.line_span(end).end)
-            yield Anchor(target=target, span=span, depth=int(bool(section)), is_block=False)
+            depth = int(bool(section))
+            yield Anchor(target=target, name=name, span=span, depth=depth, is_block=False)
         line = end + 1
+
+
+def _entry_end(text: Text, line: int) -> int:
+    """The last line of the INI entry that begins on `line`.
+
+    Lines that are indented and no entries, or that follow a backslash, go on with it.
+    """
+    while line < text.lines:
+        below = text.line(line + 1)
+        content = below.lstrip(" \t")
+        is_deeper = below != content and not _INI_KEY.match(content)
+        if content[:1] in ("", "#", ";", "!"):
+            break
+        if not is_deeper and not text.line(line).endswith("\\"):
+            break
+        line += 1
+    return line
+
+
+def _quoted_end(text: Text, line: int, column: int) -> int:
+    """The last line of the environment value that begins at a column; its quotes may be later."""
+    content = text.line(line)[column:]
+    if content[:1] not in ('"', "'", "`") or _ENV_QUOTED.match(content + "\n"):
+        return line
+    value = content + "\n"
+    for end in range(line + 1, min(text.lines, line + VALUE_LINES_MAX) + 1):
+        value += text.line(end) + "\n"
+        if content[:1] in text.line(end) and _ENV_QUOTED.match(value):
+            return end
+    return line
 
 
 def _value_end(text: Text, line: int) -> int:

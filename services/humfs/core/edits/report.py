@@ -36,7 +36,7 @@ def diff(old: Text, new: Text, change: Change) -> str:
         ]
         rows = [_placed(row, before.first, after.first) for row in rows]
     else:
-        head = f"@@ -{before.first},{before.count} +{after.first},{after.count} @@"
+        head = f"@@ -{_range(before)} +{_range(after)} @@"
         half = DIFF_LINES_MAX // 2
         rows = [head, *(f"-{line}" for line in before.lines[:half])]
         rows += [f"+{line}" for line in after.lines[:half]]
@@ -56,12 +56,16 @@ def lines_of(text: Text, span: Span) -> tuple[int, int]:
 
 def _window(text: Text, span: Span) -> Window:
     if not text.lines:
-        return Window(0, [], 0)
+        return Window(1, [], 0)
     first = max(1, text.line_of(span.start) - CONTEXT_LINES)
     last_byte = max(span.start, span.end)
     last = min(text.lines, text.line_of(last_byte) + CONTEXT_LINES)
     read = min(last, first + COMPARED_LINES_MAX - 1)
     return Window(first, [text.line(line) for line in range(first, read + 1)], last - first + 1)
+
+
+def _range(window: Window) -> str:
+    return f"{window.first if window.count else window.first - 1},{window.count}"
 
 
 def _placed(row: str, old: int, new: int) -> str:

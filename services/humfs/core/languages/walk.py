@@ -27,7 +27,8 @@ STEPS = 4_096
 _SPACES = re.compile(r"\s+")
 _FILE_LINES = 2
 """Only so many first lines can be `#!` or encoding lines."""
-_ENCODING_LINE = re.compile(rb"#.*?coding[:=][ \t]*[-\w.]+")
+_ENCODING_LINE = re.compile(rb"#.*?(?:coding[:=][ \t]*[-\w.]+|frozen_string_literal:)")
+"""Comments that say how the rest of a file is to be read: of Python, of Ruby."""
 
 
 class ParseStopped(Exception):

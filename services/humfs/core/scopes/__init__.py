@@ -98,8 +98,13 @@ def _checked(path: str, text: Text, result: bytes) -> tuple[str, ...]:
     if not fault:
         return ()
     if scopes_of(path, text).fault():
-        return (f"the file was not well-formed {format_of(path)} before; it was not checked",)
+        return (unchecked(path),)
     raise corrupt(path, fault)
+
+
+def unchecked(path: str) -> str:
+    """The note to an edit of a file that was broken, and is."""
+    return f"the file was not well-formed {format_of(path)} before; it was not checked"
 
 
 def corrupt(path: str, fault: str) -> Refusal:
@@ -132,7 +137,8 @@ def _units(scopes: Scopes, text: Text, scope: str, wanted: str) -> list[Unit]:
 
 def _not_found(scope: str, wanted: str, count: int) -> Refusal:
     shown = wanted if len(wanted) <= NAMED_CHARS_MAX else wanted[:NAMED_CHARS_MAX] + "…"
-    there = f"; there are {count} matches of it" if count else ""
+    are = "is 1 match" if count == 1 else f"are {count} matches"
+    there = f"; there {are} of it" if count else ""
     return Refusal(
         Code.NOT_FOUND,
         f"{scope} {shown!r} was not found{there}. Nothing was written.",

@@ -10,7 +10,7 @@ from tree_sitter import Node, Parser
 
 from humfs.core import anchors
 from humfs.core.anchors import Anchor
-from humfs.core.edits.lines import indent_of, is_blank, line_end, line_start, next_line
+from humfs.core.edits.lines import is_blank, line_end, line_start, next_line
 from humfs.core.scopes.unit import Unit, block_between_blanks, lines_unit, whole_lines
 from humfs.core.text import Span, Text
 
@@ -61,11 +61,8 @@ class _Sections(ABC):
     def _entry_around(self, found: Span) -> Span | None:
         for one in self._anchors:
             if not one.is_block and one.span.start <= found.start < max(one.span.end, 1):
-                return self._entry(one)
+                return one.span
         return None
-
-    def _entry(self, anchor: Anchor) -> Span:
-        return anchor.span
 
     def _section(self, anchor: Anchor) -> Unit:
         span = self._body(anchor)
@@ -165,7 +162,7 @@ class IniScopes(_Sections):
         return ""
 
     def _value(self, anchor: Anchor) -> Unit | None:
-        entry = self._entry(anchor)
+        entry = anchor.span
         name = _INI_ENTRY.match(self._source, entry.start)
         if name is None:
             return None
@@ -178,23 +175,6 @@ class IniScopes(_Sections):
         is_last = end >= line_end(self._source, end)
         cut = Span(name.end() - blank, end) if is_last else span
         return Unit(span, "value", lambda new: (span, new.strip(b"\n")), (cut,))
-
-    def _entry(self, anchor: Anchor) -> Span:
-        """The line of an entry with the lines that go on with it."""
-        source, start = self._source, line_start(self._source, anchor.span.start)
-        depth = len(indent_of(source[start : next_line(source, start)]))
-        end = anchor.span.end
-        at = next_line(source, end)
-        while at < len(source):
-            after = next_line(source, at)
-            line = source[at:after]
-            deeper = len(indent_of(line)) > depth and not _INI_ENTRY.match(line)
-            slashed = source[:end].endswith(b"\\")
-            if is_blank(line) or _INI_COMMENT.match(line) or not (deeper or slashed):
-                break
-            end = line_end(source, at)
-            at = after
-        return Span(anchor.span.start, end)
 
 
 def _toml_value(entry: bytes) -> Node | None:

@@ -53,9 +53,9 @@ class YamlScopes:
         return lines_unit(self._source, span, noun="block", is_block=True)
 
     def fault(self) -> str:
-        """Where the parser stumbles."""
+        """Where the parser stumbles, or an alias that stands for nothing."""
         if not self._root.has_error:
-            return ""
+            return self._lost_alias()
         waiting = [self._root]
         while waiting:
             node = waiting.pop()
@@ -63,6 +63,25 @@ class YamlScopes:
                 return f"line {node.start_point[0] + 1} makes no sense as YAML"
             waiting.extend(reversed([one for one in node.children if one.has_error]))
         return "it makes no sense as YAML"
+
+    def _lost_alias(self) -> str:
+        """An alias without an anchor of its name before it in the same document."""
+        if b"*" not in self._source:
+            return ""
+        anchors: set[bytes] = set()
+        waiting = [self._root]
+        while waiting:
+            node = waiting.pop()
+            name = self._source[node.start_byte + 1 : node.end_byte]
+            if node.type == "document":
+                anchors = set()
+            elif node.type == "anchor":
+                anchors.add(name)
+            elif node.type == "alias" and name not in anchors:
+                shown = name.decode("utf-8", "replace")
+                return f"line {node.start_point[0] + 1} uses *{shown}, and no &{shown} is before it"
+            waiting.extend(reversed(node.children))
+        return ""
 
     def _value(self, member: Member) -> Unit:
         block = _block_of(member.node)

@@ -1,0 +1,184 @@
+"""Odd files and odd arguments: what is asked happens, or the answer says why not (humfs 3, 9.8)."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from unicodedata import normalize
+
+import pytest
+from tests.support.humfs import Tools, humfs
+
+from humfs.edge.roots import refused_by_system
+from humfs.tools.tool import Result
+
+pytestmark = pytest.mark.process
+
+NAME = "na\u00efve"
+COMPOSED, DECOMPOSED = normalize("NFC", NAME), normalize("NFD", NAME)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "w"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def tools(root: Path, tmp_path: Path) -> Iterator[Tools]:
+    with humfs((root, "rw"), state=tmp_path / "state") as tools:
+        yield tools
+
+
+def refused(result: Result, code: str, *said: str) -> None:
+    assert result.is_error
+    assert result.metadata["error"] == code
+    for one in said:
+        assert one in result.output
+
+
+def test_a_file_that_is_empty_takes_its_first_lines(tools: Tools, root: Path) -> None:
+    file = root / "a.py"
+    file.write_bytes(b"\xef\xbb\xbf")
+
+    done = tools.code("a.py", symbol="imports", new_source="import os")
+
+    assert file.read_bytes() == b"\xef\xbb\xbfimport os\n"
+    assert "@@ -0,0 +1 @@\n+import os" in done.output
+
+
+def test_a_file_that_loses_its_last_line_is_empty(tools: Tools, root: Path) -> None:
+    (root / "a.py").write_text("x = 1\n")
+
+    done = tools.code("a.py", operation="delete", symbol="x")
+
+    assert (root / "a.py").read_bytes() == b""
+    assert "@@ -1 +0,0 @@\n-x = 1" in done.output
+
+
+def test_a_long_text_in_an_empty_file_is_shown_from_its_first_line(
+    tools: Tools, root: Path
+) -> None:
+    (root / "a.txt").write_text("")
+
+    done = tools.text("a.txt", replace="line\n" * 700)
+
+    assert "@@ -0,0 +1,700 @@" in done.output
+
+
+@pytest.mark.parametrize(("written", "asked"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED)])
+def test_a_name_is_found_however_its_letters_are_composed(
+    tools: Tools, root: Path, written: str, asked: str
+) -> None:
+    (root / "a.py").write_text(f"class A:\n    def {written}(self):\n        return 1\n")
+
+    shown = tools.read("a.py", symbol=f"A.{asked}")
+    done = tools.code("a.py", symbol=f"A.{asked}.body", new_source="return 2")
+
+    assert f"A.{written}" in shown.output
+    assert not done.is_error
+    assert f"def {written}(self):\n        return 2\n" in (root / "a.py").read_text()
+
+
+def test_a_name_that_is_written_twice_is_the_one_that_is_asked_for(
+    tools: Tools, root: Path
+) -> None:
+    (root / "a.js").write_text(f"function {COMPOSED}() {{}}\nfunction {DECOMPOSED}() {{}}\n")
+
+    assert "(L1-L1)" in tools.read("a.js", symbol=COMPOSED).output
+    assert "(L2-L2)" in tools.read("a.js", symbol=DECOMPOSED).output
+
+
+def test_a_yaml_alias_keeps_the_anchor_it_needs(tools: Tools, root: Path) -> None:
+    """humfs 9.8."""
+    before = "base: &base\n  x: &x 1\nuse:\n  <<: *base\n  y: *x\n---\nother: 1\n"
+    (root / "a.yaml").write_text(before)
+
+    refused(tools.text("a.yaml", phrase="base.x", replace="2"), "corrupt", "line 5", "*x")
+    refused(tools.text("a.yaml", paragraph="x: &x 1"), "corrupt", "line 2", "*base")
+    refused(tools.text("a.yaml", phrase="other", replace="*x"), "corrupt", "line 7", "NOT modified")
+    assert (root / "a.yaml").read_text() == before
+    assert not tools.text("a.yaml", phrase="base.x", replace="&x 2").is_error
+    assert not tools.text("a.yaml", phrase="use.y", replace="*x # still").is_error
+
+
+def test_the_lines_of_an_ini_entry_go_together(tools: Tools, root: Path) -> None:
+    """humfs 9.5."""
+    (root / "a.ini").write_text("[s]\nk = v\n  goes on\nl = w\n")
+
+    shown = tools.read("a.ini", symbol="s.k")
+    done = tools.text("a.ini", sentence="goes on")
+
+    assert "goes on" in shown.output
+    assert not done.is_error
+    assert (root / "a.ini").read_text() == "[s]\nl = w\n"
+
+
+def test_what_is_commented_out_of_markdown_stays_whole(tools: Tools, root: Path) -> None:
+    (root / "a.md").write_text("## A\n\nold\n\n<!--\n## B\n-->\n\n## C\n")
+
+    tools.text("a.md", phrase="## A", replace="new")
+
+    assert (root / "a.md").read_text() == "## A\n\nnew\n\n## C\n"
+
+
+def test_a_comment_on_how_a_file_is_read_stays_first(tools: Tools, root: Path) -> None:
+    (root / "a.rb").write_text("# frozen_string_literal: true\nclass A\nend\n")
+
+    tools.code("a.rb", operation="insert_before", symbol="A", new_source="class B\nend")
+    tools.code("a.rb", operation="delete", symbol="A")
+
+    assert (root / "a.rb").read_text() == "# frozen_string_literal: true\nclass B\nend\n"
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800"], ids=["nul", "surrogate"])
+def test_text_that_makes_a_file_binary_is_refused(tools: Tools, root: Path, bad: str) -> None:
+    (root / "a.txt").write_text("hello\n")
+    (root / "a.py").write_text("x = 1\n")
+
+    refused(tools.text("a.txt", word="hello", replace=bad), "bad_args", "replace")
+    refused(tools.code("a.py", symbol="x", new_source=f"x = '{bad}'"), "bad_args", "new_source")
+    assert (root / "a.txt").read_text() == "hello\n"
+
+
+def test_half_a_character_is_no_pattern(tools: Tools, root: Path) -> None:
+    (root / "a.txt").write_text("hello\n")
+
+    refused(tools.read("a.txt", pattern="\ud800"), "bad_args", "pattern", "half a character")
+
+
+def test_a_binary_file_says_so_when_asked_for_a_symbol(tools: Tools, root: Path) -> None:
+    (root / "a.py").write_bytes(b"def a(): '\0'\n")
+
+    refused(tools.read("a.py", symbol="a"), "symbol_not_found", "binary")
+
+
+def test_what_a_refusal_shows_of_a_file_steers_nothing(tools: Tools, root: Path) -> None:
+    (root / "a.js").write_text("function a() {}\n")
+
+    result = tools.code("a.js", symbol="a", new_source="function a() { \x1b[2J }")
+
+    refused(result, "syntax")
+    assert "\x1b" not in result.output + str(result.metadata)
+    assert "\\x1b[2J" in result.output
+
+
+def test_a_broken_file_that_stays_broken_is_overwritten_and_that_is_said(
+    tools: Tools, root: Path
+) -> None:
+    """humfs 9.8."""
+    (root / "a.json").write_text("")
+
+    done = tools.text("a.json", replace="{")
+
+    assert not done.is_error
+    assert "not well-formed json" in done.output
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT])
+def test_what_the_system_does_not_let_us_write_is_refused_with_a_mend(number: int) -> None:
+    refusal = refused_by_system("a.py", OSError(number, os.strerror(number)), writing=True)
+
+    assert refusal.message == f"a.py cannot be written: {os.strerror(number)}."
+    assert refusal.hint
