@@ -46,6 +46,11 @@ TICK_SECONDS = 0.25
 """How often time alone is looked at, and a log that was full is tried again."""
 DRAIN_SECONDS = 2.0
 """How long a stop waits for what is on its way to the disk."""
+SILENCE_BEATS = 8
+"""Beats after which a process that answers nothing at all counts as gone. By then a worker that
+promised beats was given up, and its turn went on elsewhere."""
+SILENCE_MS_MIN, SILENCE_MS_MAX = 3_000, 40_000
+"""The same in ms, however short or long a beat is."""
 LATE_MS = 100
 """While the log is behind by more, no worker is judged by its silence."""
 
@@ -59,7 +64,9 @@ class Hub:
         self._metrics = Metrics(context.metrics)
         days = settings.humd.drift_retention_days
         self._projections = Projections(paths, context.metrics, drift_days=days)
-        self._bus = Bus(paths.bus_endpoint, self._on_gone)
+        beat_ms = self._beat_ms = settings.humd.drone_beat_ms
+        silence_ms = min(max(SILENCE_BEATS * beat_ms, SILENCE_MS_MIN), SILENCE_MS_MAX)
+        self._bus = Bus(paths.bus_endpoint, self._on_gone, silence_ms=silence_ms)
         basis = Basis(
             default_hive=settings.nest.default,
             permission_dusk_ms=settings.humd.permission_dusk_ms,
@@ -68,7 +75,6 @@ class Hub:
             prices=with_own(bundled_prices(), map(_priced, settings.humd.prices)),
             unknown_price=settings.humd.unknown_price,
         )
-        self._beat_ms = settings.humd.drone_beat_ms
         self._ledger = Ledger(base36(now_ms()))
         self._recorder = Recorder(State(), self._ledger)
         self._catch_ups = CatchUps(basis.permission_dusk_ms)

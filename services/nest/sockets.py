@@ -23,6 +23,8 @@ HANDSHAKE_MS = 3_000
 """How long a connection may take to greet."""
 BACKLOG = 4_096
 """Connections waiting to be accepted; the default of 100 resets the rest of a storm."""
+HEARTBEATS = 8
+"""How often a silent peer is asked for a sign of life before it is disconnected."""
 ROUTING_ID_BYTES = 5
 """Ids that the router mints: a zero byte and four more. A peer that chose its own is not served."""
 
@@ -114,11 +116,19 @@ class _Watched:
 
 
 class RouterSocket(_Watched):
-    """humd's side of the bus."""
+    """humd's side of the bus.
 
-    def __init__(self, endpoint: str) -> None:
+    With a `silence_ms` a peer that answers nothing for so long is disconnected, as if it had ended:
+    libzmq asks it several times meanwhile, and its library answers for it even while its program is
+    busy. One that is stopped or hung in the kernel answers nothing.
+    """
+
+    def __init__(self, endpoint: str, *, silence_ms: int = 0) -> None:
         super().__init__(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        if silence_ms:
+            self._socket.setsockopt(zmq.HEARTBEAT_IVL, silence_ms // HEARTBEATS)
+            self._socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, silence_ms)
         self._socket.bind(endpoint)
 
     def receive(self) -> tuple[bytes, bytes] | None:

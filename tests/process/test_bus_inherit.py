@@ -20,7 +20,7 @@ HELLO_SEQ = 9
 @pytest.fixture
 def bus(scratch: Path) -> Iterator[Bus]:
     """Three tones wait for the client of the first door; the second door has seen event 7."""
-    bus = Bus(f"ipc://{scratch}/bus", lambda connection: None)
+    bus = Bus(f"ipc://{scratch}/bus", lambda connection: None, silence_ms=0)
     for seq, wane in ((3, 1), (4, 2), (5, 3)):
         heard = Header("chunk", sid="s", wane=wane, seq=seq, fan=1)
         bus.owe(Deliver(OLD, heard, frames.pack_body({"n": wane})))

@@ -147,7 +147,11 @@ def gone(state: State, client: ClientId, arrival: Arrival) -> list[Effect]:
     left = state.clients.drop(client)
     effects = _forget(state, client)
     effects += [
-        said.call_error(call, Qualifier.TOOL_FORAGER_LOST, f"the bee running {call.tool!r} is gone")
+        said.call_error(
+            call,
+            Qualifier.TOOL_FORAGER_LOST,
+            f"the bee running {call.tool!r} is gone, or does not answer",
+        )
         for call in state.calls.of_callee(client)
     ]
     for call in state.calls.of_caller(client):

@@ -49,8 +49,11 @@ _new = tuple.__new__
 class Bus:
     """See the module."""
 
-    def __init__(self, endpoint: str, on_gone: Callable[[Connection], None]) -> None:
-        self._socket = RouterSocket(endpoint)
+    def __init__(
+        self, endpoint: str, on_gone: Callable[[Connection], None], *, silence_ms: int
+    ) -> None:
+        """A process that does not even answer on the wire for `silence_ms` is gone."""
+        self._socket = RouterSocket(endpoint, silence_ms=silence_ms)
         self._on_gone = on_gone
         self.connections: dict[bytes, Connection] = {}
         self._by_instance: dict[ClientId, Connection] = {}

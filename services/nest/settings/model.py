@@ -216,7 +216,8 @@ class HumdSettings:
     """Days that timing records are kept."""
     drone_beat_ms: Annotated[int, Range(50, 3_600_000)] = 5_000
     """Milliseconds that the worker of a turn may be silent before it is asked for a sign of life,
-    if it promised to give one. Three asked in vain, and the turn is taken from it."""
+    if it promised to give one. Three asked in vain, and the turn is taken from it. A process that
+    does not even answer on the wire for 8 times as long (3 s to 40 s) counts as gone."""
     drone_classifier: Literal["none", "phrases"] = "none"
     """What judges whether a model has lost its context. `phrases`: what it then tends to say."""
     metrics_addr: Annotated[
