@@ -31,8 +31,8 @@ class ByFile(LoadFileScheduling):
         return crashed
 
     def _reschedule(self, node: WorkerController) -> None:
-        """Give out files until the worker holds more than two tests or no file is left."""
-        if node.shutting_down:
+        """Give out files until the worker, once it has collected, holds more than two tests."""
+        if node.shutting_down or node not in self.registered_collections:
             return
         while self.workqueue and self._pending_of(self.assigned_work[node]) <= 2:
             self._assign_work_unit(node)
