@@ -24,6 +24,7 @@ from thrum.tones import Tone
 from workers.attachments import Attachments
 from workers.claude_cli.agent import ClaudeAgent, Program, sweep
 from workers.claude_cli.exchange import Patience
+from workers.claude_cli.sessions import projects_of
 from workers.worker import Worker
 
 pytestmark = pytest.mark.process
@@ -53,7 +54,8 @@ class Rig:
         folder.mkdir(mode=0o700)
         chosen = {
             "path": str(install(home / "bin")), "environ": {"HOME": str(home), "HUM_SECRET": "s"},
-            "models": (MODEL,), "tools": (), "folder": folder, "roots": (), "limits": Limits(),
+            "projects": projects_of({}, home), "models": (MODEL,), "tools": (), "folder": folder,
+            "roots": (), "limits": Limits(),
         }  # fmt: skip
         agent = ClaudeAgent(
             Program(**{**chosen, **program}), self.pool, Attachments(home), patience
@@ -129,7 +131,7 @@ async def test_a_conversation_keeps_its_process_and_goes_on_in_another_one(home:
     async with rig(home) as one:
         await one.said("say one")
         await one.said("say two")
-        assert len(one.pids()) == 2, "one that could not resume, one that began"
+        assert len(one.pids()) == 1
         one.bus.hear("cleanup", "s")
         while len(one.pool):
             await anyio.lowlevel.checkpoint()
@@ -137,7 +139,32 @@ async def test_a_conversation_keeps_its_process_and_goes_on_in_another_one(home:
 
         argv = orjson.loads(text_of(tones))
         assert argv[argv.index("--resume") + 1] == str(uuid.uuid5(NS_CLAUDE_SESSION, "s"))
-        assert len(one.pids()) == 3
+        assert len(one.pids()) == 2
+
+
+async def test_a_program_is_started_once_whatever_the_prompt_says_of_its_history(
+    home: Path,
+) -> None:
+    elsewhere = {"HOME": str(home), "CLAUDE_CONFIG_DIR": str(home / "own")}
+    async with rig(home, environ=elsewhere, projects=projects_of(elsewhere, home)) as one:
+        tones = await one.said("args")
+        again = await one.said("args", history=[], systemPrompt="Be brief.")
+
+    assert "--session-id" in orjson.loads(text_of(tones))
+    assert "--resume" in orjson.loads(text_of(again))
+    assert len(one.pids()) == 2
+
+
+async def test_a_session_that_is_not_where_it_seemed_to_be_is_begun(home: Path) -> None:
+    """The program looks for it in the folder in which it stands."""
+    for folder in ("here", "there"):
+        (home / folder).mkdir()
+    async with rig(home, roots=(str(home),)) as one:
+        await one.said("say one", cwd=str(home / "here"))
+        tones = await one.said("args", cwd=str(home / "there"))
+
+    assert "--session-id" in orjson.loads(text_of(tones))
+    assert len(one.pids()) == 3
 
 
 async def test_the_program_gets_what_the_prompt_wants_and_nothing_of_ours(home: Path) -> None:
@@ -167,7 +194,7 @@ async def test_another_wish_is_another_process_of_the_same_session(home: Path) -
         await one.said("say one", history=[])
         tones = await one.said("args", history=[], systemPrompt="Be brief.")
 
-    assert len(one.pids()) == 3, "the new one began as one that is new, then as one that is not"
+    assert len(one.pids()) == 2
     assert "--resume" in orjson.loads(text_of(tones))
 
 

@@ -50,7 +50,8 @@ class Claude:
         self.session = self.option("--resume") or self.option("--session-id")
         self.turn = 0
         self.held = b""
-        self.folder = os.path.join(os.environ["HOME"], ".claude", "projects", "x")
+        own = os.environ.get("CLAUDE_CONFIG_DIR") or os.path.join(os.environ["HOME"], ".claude")
+        self.folder = os.path.join(own, "projects", os.getcwd().replace("/", "-"))
         self.file = os.path.join(self.folder, f"{self.session}.jsonl")
         with open(self.option("--system-prompt-file") or os.devnull) as file:
             self.system = file.read()

@@ -15,6 +15,7 @@ from nest.private import replace_private
 from thrum.errors import Qualifier
 from workers.attachments import Attachments
 from workers.claude_cli.exchange import Exchange, Patience, ProgramFailed
+from workers.claude_cli.sessions import has_session
 from workers.core.attachments import Part, marked, splice
 from workers.core.claude_wish import (
     Wish,
@@ -41,6 +42,8 @@ class Program:
     path: str
     environ: Mapping[str, str]
     """Of the worker; the program gets a part of it."""
+    projects: Path
+    """Where it keeps its sessions."""
     models: tuple[str, ...]
     tools: tuple[str, ...]
     """Tools of its own that the owner lets it use."""
@@ -92,9 +95,12 @@ class ClaudeAgent:
         self._pool.forget(sid)
 
     async def _first(self, turn: Turn, wish: Wish, session: str) -> str:
-        """The first program that begins answers: one that is there, one that goes on, a new one."""
-        is_first_prompt = turn.prompt.get("history") == [] and not turn.prompt.get("resume")
-        attempts = [False, True] if is_first_prompt else [True, False]
+        """The first program that begins answers: one that is there, one that goes on, a new one.
+
+        When what is on disk misleads, the second attempt is the other way.
+        """
+        is_there = has_session(self._program.projects, session)
+        attempts = [is_there, not is_there]
         reasons: list[str] = []
         while attempts:
             try:

@@ -13,6 +13,7 @@ from nest.settings import ClaudeSettings, NestSettings, claude_program
 from thrum.errors import SettingsRefused
 from workers.attachments import Attachments
 from workers.claude_cli.agent import ClaudeAgent, Program, sweep
+from workers.claude_cli.sessions import projects_of
 from workers.service import offer
 
 HIVE = "claude-cli"
@@ -42,6 +43,7 @@ async def serve(context: Context) -> None:
     program = Program(
         path=path,
         environ=dict(context.environ),
+        projects=projects_of(context.environ, paths.home),
         models=models_of(settings.workers.claude, context.environ),
         tools=settings.workers.claude.tools,
         folder=paths.cells,
