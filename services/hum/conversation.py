@@ -32,7 +32,8 @@ def _text(ctx: click.Context, option: click.Parameter, value: str | None) -> str
     try:
         (value or "").encode()
     except UnicodeEncodeError:
-        raise click.BadParameter("no sid is like that: it is no UTF-8 text") from None
+        message = "no sid is like that: it is no UTF-8 text; `hum hum` lists the newest sids"
+        raise click.BadParameter(message) from None
     return value
 
 

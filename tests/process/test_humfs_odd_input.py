@@ -148,6 +148,14 @@ def test_half_a_character_is_no_pattern(tools: Tools, root: Path) -> None:
     refused(tools.read("a.txt", pattern="\ud800"), "bad_args", "pattern", "half a character")
 
 
+def test_half_a_character_is_no_path(tools: Tools) -> None:
+    bad = "a\ud800.py"
+
+    refused(tools.read(bad), "bad_args", "file_path", "half a character", "such as src/app.py")
+    refused(tools.code(bad, new_source="x = 1"), "bad_args", "file_path", "half a character")
+    refused(tools.text(bad, replace="x"), "bad_args", "file_path", "half a character")
+
+
 def test_a_binary_file_says_so_when_asked_for_a_symbol(tools: Tools, root: Path) -> None:
     (root / "a.py").write_bytes(b"def a(): '\0'\n")
 

@@ -54,7 +54,8 @@ def absolute(asked: str, *, cwd: str | None, home: str, first_root: str) -> str:
     if not asked or "\0" in asked or not _is_encodable(asked):
         raise Refusal(
             Code.BAD_ARGS,
-            "file_path must be a path: not empty, without a NUL.",
+            "file_path must be a path: not empty, without a NUL or half a character "
+            "(a lone surrogate).",
             hint="Give a path such as src/app.py, a directory, or a glob such as src/**/*.py.",
         )
     if len(asked.encode("utf-8", "surrogateescape")) > PATH_BYTES_MAX:

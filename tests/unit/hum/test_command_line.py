@@ -91,7 +91,9 @@ def test_a_sid_that_is_no_text_is_refused_as_wrong_usage(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(commands.hum, ["hum", "\udcff"]) == 2
-    assert "it is no UTF-8 text" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "it is no UTF-8 text" in said
+    assert "`hum hum` lists" in said
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
