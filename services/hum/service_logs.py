@@ -26,6 +26,8 @@ LINES = 200
 SUPERVISOR = "supervisord"
 """Its lines carry no time of the kind that the others are sorted by; orch says the same."""
 
+_COMPLAINTS = frozenset(("warning", "error"))
+
 _FIRST = ("ts", "level", "service", "event", "traceback")
 
 
@@ -71,6 +73,18 @@ def read_tail(path: Path, *, service: str, lines: int) -> list[Entry]:
         at = str(fields.get("ts", at))
         entries.append(Entry(at, fields))
     return entries
+
+
+def last_reason(paths: Paths, service: str) -> str:
+    """What the newest process of `service` last complained of; empty when it did not."""
+    reason = ""
+    for entry in read_tail(paths.logs / f"{service}.log", service=service, lines=LINES):
+        fields = entry.fields
+        if fields.get("event") == "lifecycle.started":
+            reason = ""
+        elif fields.get("level") in _COMPLAINTS and isinstance(fields.get("reason"), str):
+            reason = printable(fields["reason"])
+    return reason
 
 
 def _read_line(line: bytes, service: str) -> Mapping[str, Any]:

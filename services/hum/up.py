@@ -19,7 +19,7 @@ from hum.ensemble import own_id
 from hum.errors import NotReady, TryAgain
 from hum.locked import locked
 from hum.output import data, data_json, talk
-from hum.service_logs import read_tail
+from hum.service_logs import last_reason, read_tail
 from hum.stack import Stack, compile_stack, write_stack
 from hum.status import show_status
 from nest.paths import Paths
@@ -57,7 +57,7 @@ def bring_up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None
     paths = Paths.from_environment(os.environ)
     if Supervisor(paths.supervisor_socket).is_there():
         with locked(paths):  # refused while that start still waits for its services
-            _complain(_wait(paths, _running(paths)))
+            _complain(paths, _wait(paths, _running(paths)))
         talk("hum is running already.")
         show_status(paths, as_json=as_json)
         return
@@ -76,7 +76,7 @@ def bring_up(*, roots: tuple[str, ...], foreground: bool, as_json: bool) -> None
         _start_supervisord(plan)
         without = _wait(paths, plan.stack.started)
     seconds = time.monotonic() - begun
-    _complain(without)
+    _complain(paths, without)
     _report(plan, without, seconds=seconds, as_json=as_json)
 
 
@@ -152,9 +152,10 @@ def _running(paths: Paths) -> Iterable[Service]:
     return [service for service in stack.services if service.name in names]
 
 
-def _complain(without: Iterable[ready.Unready]) -> None:
+def _complain(paths: Paths, without: Iterable[ready.Unready]) -> None:
     for late in without:
-        talk(f"{late.service} is not ready yet: {late.reason}; see: hum logs {late.service}")
+        reason = last_reason(paths, late.service) or late.reason
+        talk(f"{late.service} is not ready yet: {reason}; see: hum logs {late.service}")
 
 
 def _wait(paths: Paths, services: Iterable[Service]) -> tuple[ready.Unready, ...]:
@@ -230,17 +231,17 @@ def _described(plan: Plan) -> dict[str, Any]:
 
 
 def _lines(report: Mapping[str, Any], plan: Plan) -> Iterator[str]:
-    yield f"  OpenAI clients   {report['urls']['openai']}"
-    yield f"  Anthropic, Ollama {report['urls']['anthropic']}"
-    yield f"  admin            {report['urls']['admin']} (token in {plan.paths.sidecar_token})"
-    yield f"  identity         {report['identity'] or 'minted at the first start'}"
-    yield f"  signed log       {report['log']} (keeps {report['log_keeps']})"
+    yield f"  OpenAI clients     {report['urls']['openai']}"
+    yield f"  Anthropic, Ollama  {report['urls']['anthropic']}"
+    yield f"  admin              {report['urls']['admin']} (token in {plan.paths.sidecar_token})"
+    yield f"  identity           {report['identity'] or 'minted at the first start'}"
+    yield f"  signed log         {report['log']} (keeps {report['log_keeps']})"
     if report["roots"]:
-        yield f"  file tools       {', '.join(report['roots'])}"
+        yield f"  file tools         {', '.join(report['roots'])}"
     else:
-        yield "  file tools       no folder yet; add one: hum down && hum up --root ~/code"
+        yield "  file tools         no folder yet; add one: hum down && hum up --root ~/code"
     for label, line in zip_longest(
         ("models",), found.sentences(plan.services, plan.claude), fillvalue=""
     ):
-        yield f"  {label:<17}{line}"
-    yield '  try              hum ask "say hi"'
+        yield f"  {label:<19}{line}"
+    yield '  try                hum ask "say hi"'

@@ -126,6 +126,29 @@ def test_an_up_says_what_a_start_that_nobody_waits_for_lacks(home: Home) -> None
     assert "running already" not in again.stderr
 
 
+COMPLAINING = (
+    "import json, signal\n"
+    "def say(level, event, **more):\n"
+    "    print(json.dumps({'level': level, 'event': event, **more}), flush=True)\n"
+    "say('warning', 'one.lost', reason='of a process before')\n"
+    "say('info', 'lifecycle.started')\n"
+    "say('warning', 'one.lost', reason='nobody answers at example.org')\n"
+    "signal.pause()\n"
+)
+
+
+def test_an_up_says_why_one_that_the_others_do_without_is_not_ready(home: Home) -> None:
+    home.only(
+        f"SERVICE one\nRUN {home.program(COMPLAINING)}\nSOCKET_READY one\n"
+        "OPTIONAL true\nREADINESS_TIMEOUT 2s"
+    )
+
+    said = home.hum("up")
+
+    assert said.returncode == 0
+    assert "one is not ready yet: nobody answers at example.org; see: hum logs one" in said.stderr
+
+
 def test_supervisorctl_works_by_hand_on_the_rendered_file(home: Home) -> None:
     home.only(f"SERVICE one\nRUN {home.program(ENDLESS)}")
     home.hum("up")
