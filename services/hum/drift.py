@@ -27,8 +27,9 @@ TURNS_MAX = 10_000
 def drift(*, as_json: bool, days: int, sid: str | None, turns: int | None) -> None:
     """Show how long turns took: count, median and 95th percentile of each step, in ms.
 
-    The phases front, queue, worker and stream follow one another and sum to the total. Works
-    without a daemon.
+    The phases front, queue, worker and stream follow one another and sum to the total; the steps
+    after them lie within it. The step tools adds up calls, which may run side by side, so it may be
+    more than the total. Works without a daemon.
     """
     records = newest(Paths.from_environment(os.environ).drift, days=days, sid=sid)
     if turns is None:
