@@ -107,6 +107,7 @@ def test_images_are_sent_on(client: ollama.Client, upstream: ScriptedUpstream) -
 def test_without_anything_to_say_a_model_is_loaded(client: ollama.Client) -> None:
     assert client.chat(model=MODEL).done_reason == "load"
     assert client.generate(model=MODEL).done_reason == "load"
+    assert client.generate(model=MODEL, keep_alive=0).done_reason == "unload"
 
 
 def test_a_model_is_listed_shown_and_running(client: ollama.Client) -> None:
@@ -115,10 +116,11 @@ def test_a_model_is_listed_shown_and_running(client: ollama.Client) -> None:
     assert "tools" in (client.show(MODEL).capabilities or [])
 
 
-@pytest.mark.parametrize("verb", ["chat", "show"])
+@pytest.mark.parametrize("verb", ["chat", "load", "show"])
 def test_a_model_that_nobody_has_is_not_found(client: ollama.Client, verb: str) -> None:
+    asked: dict[str, Any] = {"messages": HI} if verb == "chat" else {}
     with pytest.raises(ollama.ResponseError) as caught:
-        _ = client.show("nobody") if verb == "show" else client.chat(model="nobody", messages=HI)
+        _ = client.show("nobody") if verb == "show" else client.chat(model="nobody", **asked)
 
     assert caught.value.status_code == 404
     assert MODEL in caught.value.error

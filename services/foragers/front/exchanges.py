@@ -142,6 +142,7 @@ class Exchanges:
             self._require_fit(request.prompt, size)
             model = request.model
             if request.ready:
+                await self._require_known(model)
                 kind = request.answer(request_id, 0).content_type
                 send = with_id(send, dialect, request_id)
                 await answer_whole(send, request.ready, kind=kind)
@@ -329,6 +330,12 @@ class Exchanges:
             read_body(packed)
         except MalformedTone as problem:
             raise _cannot_travel(problem) from problem
+
+    async def _require_known(self, model: str | None) -> None:
+        """Return when a worker offers `model`; raises `ApiError`."""
+        models = await self._catalogue.models()
+        if model not in models:
+            raise no_worker(model, models)
 
     async def _explained(self, refusal: ApiError, model: str | None) -> ApiError:
         """A missing worker in terms of the models there are."""

@@ -47,9 +47,9 @@ class _Lines(Answer):
         self._began_ns = now_ns()
         self._first_ns = 0
 
-    def loaded(self) -> bytes:
-        """The whole answer to a request that only loads the model."""
-        body = {**self._shape.body(""), "done": True, "done_reason": "load"}
+    def said_nothing(self, done_reason: str) -> bytes:
+        """The whole answer to a request that only has a model loaded or unloaded."""
+        body = {**self._shape.body(""), "done": True, "done_reason": done_reason}
         return self._line(body)
 
     def _line(self, body: Body) -> bytes:

@@ -1,6 +1,7 @@
 """A chat or generate request, read whole or refused with the name of the parameter that is wrong.
 
-A request without messages or prompt loads a model, which is nothing here: it is answered at once.
+A request without messages or prompt has a model loaded (or unloaded, when it is kept alive for no
+time), which is nothing here: it is answered at once.
 """
 
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from thrum.tones import Body
 
 LATEST = ":latest"
 """The tag that a model without one has."""
+
+_NO_TIME = (0, "0", "0s")
 
 _OPTIONS: Mapping[str, str] = {
     "temperature": "temperature",
@@ -75,7 +78,8 @@ def _request(
     form = Folded if asked.get("stream") is False else Streamed
     ready = b""
     if prompt is None:
-        ready = form(model, 0, shape=shape, now_ns=asked_at.now_ns).loaded()
+        reason = "unload" if asked.get("keep_alive") in _NO_TIME else "load"
+        ready = form(model, 0, shape=shape, now_ns=asked_at.now_ns).said_nothing(reason)
     else:
         prompt["modelId"] = model
         if tools := tools_of(asked.get("tools")):
