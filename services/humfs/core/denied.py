@@ -18,6 +18,7 @@ PROTECTED_FILES = (
     # version control
     ".git/config",
     ".git/config.worktree",
+    ".git/commondir",
     ".git/info/attributes",
     ".gitconfig",
     ".gitmodules",
@@ -119,7 +120,7 @@ _FILES = tuple(_Entry(tuple(path.split("/")), path) for path in PROTECTED_FILES)
 _DIRECTORIES = tuple(_Entry(tuple(path.split("/")), path) for path in PROTECTED_DIRECTORIES)
 _GIT = ".git"
 _REPOSITORIES = ("modules", "worktrees")
-_HELD_BY_GIT = frozenset({"config", "config.worktree", "hooks"})
+_HELD_BY_GIT = frozenset({"config", "config.worktree", "commondir", "hooks"})
 
 
 def protecting(path: str) -> str | None:

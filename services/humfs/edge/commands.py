@@ -5,6 +5,7 @@ answered all the same; the rest of the tree runs on until it ends, until `LINGER
 until `LINGERING_MAX` newer ones linger too, or until humfs stops.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,9 +14,10 @@ from dataclasses import dataclass, field
 import anyio
 from anyio.abc import ByteReceiveStream
 
+from humfs.core.sandbox.changes import Since
 from humfs.core.sandbox.layers import Layer, Standing
 from humfs.core.shell.output import Stream
-from humfs.edge.sandbox import Sandbox
+from humfs.edge.sandbox import Sandbox, Seen
 from nest.cells.cell import Cell, CellFailed
 from nest.metrics import Registry
 
@@ -35,6 +37,8 @@ FREE_BYTES = 16 * 1024 * 1024
 PAUSE_SECONDS = 0.02
 KILLED = 137
 TIMED_OUT = 124
+
+log = logging.getLogger(__name__)
 
 Hear = Callable[[str, str], None]
 """Takes the name of a stream and text that came on it."""
@@ -56,8 +60,10 @@ class Command:
     was_ended: bool = False
     """Whether the sandbox itself ended: the kernel killed it for want of memory."""
     lingers: bool = False
-    made: list[str] = field(default_factory=list)
-    """Names that other programs run or trust, and that came while it ran."""
+    since: Since = field(default_factory=Since)
+    """What became of protected names while it ran."""
+    earlier: Since = field(default_factory=Since)
+    """The same of commands that went on when they were answered, since then."""
     failure: Exception | None = None
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
@@ -78,6 +84,8 @@ class Commands:
         )
         self._limit = anyio.CapacityLimiter(RUNNING_MAX)
         self._lingering: list[Command] = []
+        self._untold = Since()
+        """Of commands that were answered; the next answer tells it."""
         self._tasks = anyio.create_task_group()
         self._is_attended = anyio.Event()
 
@@ -110,10 +118,11 @@ class Commands:
                 raise
         if command.failure is not None:
             raise command.failure
+        command.earlier, self._untold = self._untold, Since()
 
     async def _live(self, command: Command) -> None:
         """From the start of a command to the end of everything it started."""
-        seen: set[str] = set()
+        seen = Seen()
         try:
             with command.scope:
                 async with (
@@ -130,14 +139,30 @@ class Commands:
             command.ended.set()
             _answer(command)
 
-    async def _follow(self, cell: Cell, command: Command, seen: set[str]) -> None:
+    async def _follow(self, cell: Cell, command: Command, seen: Seen) -> None:
         """Wait for the shell, and for what it leaves running."""
         await self._end(cell, command)
-        if Layer.BUBBLEWRAP in command.standing.layers:
-            command.made = await self._sandbox.made_since(seen)
+        command.lingers = command.lingers and not cell.lost
+        await self._look(cell, command, seen)
         if command.lingers:
             _answer(command)
             await self._linger(cell, command)
+            await self._look(cell, command, seen)
+
+    async def _look(self, cell: Cell, command: Command, seen: Seen) -> None:
+        """See what has become of the protected names, and tell what may have been written."""
+        if Layer.BUBBLEWRAP not in command.standing.layers:
+            return
+        since = await self._sandbox.since(seen, cell.lost) - command.since
+        if not command.answered.is_set():
+            command.since = since
+        else:
+            self._untold |= since
+        if since.replaced:
+            self._ended.labels("replaced").inc()
+            log.error("command.protected_replaced", extra={"paths": list(since.replaced)})
+        if since.removed:
+            self._ended.labels("barred").inc()
 
     async def _end(self, cell: Cell, command: Command) -> None:
         """Return when the shell has ended and its output is read, as far as that is waited for."""

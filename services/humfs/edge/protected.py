@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from humfs.core import paths
 from humfs.core.denied import protecting
-from humfs.core.sandbox.names import IN_REPOSITORIES, IN_ROOTS, may_be_protected
+from humfs.core.sandbox.names import BARRED, IN_REPOSITORIES, IN_ROOTS, may_be_protected
 from humfs.core.sandbox.plan import MOUNTS_MAX, How, Identity, Mount
 from humfs.edge.roots import Root, Roots
 from humfs.errors import Code, Refusal
@@ -28,6 +28,8 @@ DIRECTORIES_MAX = 200_000
 NOTHING_YET = Identity(0, 0)
 """Of what is made and held before it is hidden."""
 _GIT = ".git"
+_HEAD = "HEAD"
+"""In the folder of each repository, or git takes it for none."""
 _SKIPPED = frozenset({"node_modules"})
 _SKIPPED_IN_GIT = frozenset({"objects", "refs", "logs", "lfs", "rr-cache"})
 _PASSED_OVER = frozenset(
@@ -88,17 +90,24 @@ class Found:
     """What is to be held by empty folders, as a root and where below it: names that are not there
     or go while they are looked at, and folders that are empty already, perhaps because another
     command holds them."""
+    barred: list[str] = field(default_factory=list)
+    """Names that must not come to be and cannot be held."""
     folders: set[str] = field(default_factory=set)
     """Those above what is protected."""
 
     @property
-    def protected(self) -> frozenset[str]:
-        """The protected names that exist, but for empty folders."""
-        return frozenset(mount.path for mount in self.mounts if mount.how is How.READABLE)
+    def protected(self) -> dict[str, Identity]:
+        """The protected names that exist, but for empty folders, and what they are."""
+        return {mount.path: mount.identity for mount in self.mounts if mount.how is How.READABLE}
 
     def hold(self, root: Root, reached: _Reached) -> None:
         """Note a name that is not there, or an empty folder."""
         self.held[root, reached.path] = None
+        self.pin(root, reached.folder)
+
+    def bar(self, root: Root, reached: _Reached) -> None:
+        """Note a name that is not there, and must not come to be."""
+        self.barred.append(paths.join(root.path, reached.path))
         self.pin(root, reached.folder)
 
     def mount(self, root: Root, reached: _Reached, how: How) -> None:
@@ -193,13 +202,16 @@ class _Search:
     def _inside(self, folder: _Folder, handle: int) -> Iterator[_Folder]:
         """The folders in an open one that are to be looked into."""
         skipped = _SKIPPED
-        if _GIT in folder.relative.split("/"):
+        is_in_git = _GIT in folder.relative.split("/")
+        if is_in_git:
             skipped |= _SKIPPED_IN_GIT
         with os.scandir(handle) as listed:
             for entry in listed:
                 name = entry.name
                 if name == _GIT and folder.relative:
                     self._missing(folder, handle, IN_REPOSITORIES)
+                if name == _HEAD and is_in_git:
+                    self._bar(folder, handle)
                 if may_be_protected(name) and self._protect(folder, handle, name):
                     continue
                 if entry.is_dir(follow_symlinks=False) and name not in skipped:
@@ -232,6 +244,12 @@ class _Search:
                 raise _linked(paths.join(self.root.path, reached.path), name)
             if reached.status is None or reached.is_empty:
                 self.found.hold(self.root, reached)
+
+    def _bar(self, folder: _Folder, handle: int) -> None:
+        """In the folder of a repository, note the name that cannot be held."""
+        reached = _reach(BARRED, folder, handle)
+        if reached.status is None:
+            self.found.bar(self.root, reached)
 
     def _close(self, folder: _Folder) -> None:
         """Keep a folder read-only that we cannot look into: a command could open it for itself."""

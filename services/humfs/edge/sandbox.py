@@ -4,12 +4,14 @@ What this machine offers is found out once, by running a command in it; `standin
 was. A layer that was found and does not hold for a later command fails that command.
 """
 
+import logging
 import os
 import resource
 import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
@@ -18,8 +20,9 @@ from anyio import to_thread
 from humfs.core import paths
 from humfs.core.sandbox import bubblewrap
 from humfs.core.sandbox.bubblewrap import Box
+from humfs.core.sandbox.changes import Since
 from humfs.core.sandbox.layers import Layer, Standing
-from humfs.core.sandbox.plan import Mount, ordered
+from humfs.core.sandbox.plan import Identity, Mount, ordered
 from humfs.edge import protected
 from humfs.edge.filters import NoFilter, call_filter
 from humfs.edge.masks import Masks
@@ -28,12 +31,11 @@ from humfs.errors import Code, Refusal
 from nest.cells import walls
 from nest.cells.cell import Cell, CellFailed, Wrapper, opened
 from nest.cells.cgroups import Cgroups
-from nest.cells.orders import Order, Pinned, Walls
+from nest.cells.mounts import SWAPPED
+from nest.cells.orders import ABSENT, Order, Pinned, Walls
 
 PROBE_SECONDS = 20.0
 """How long the first command may take, on a machine that is busy."""
-MADE_MAX = 20
-"""New protected names that are told about one command."""
 ATTEMPTS_MAX = 5
 """Times a sandbox is tried because somebody changed what it was to show."""
 FILE_BYTES_MAX = 4 * 1024 * 1024 * 1024
@@ -80,6 +82,18 @@ _LIMITS = {
 _GROUPED = {Layer.PIDS: PROCESSES_MAX, Layer.MEMORY: MEMORY_BYTES_MAX}
 """The limits on a whole command, by the layer that is the kernel's controller."""
 
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was below the roots before a command."""
+
+    protected: dict[str, Identity] = field(default_factory=dict)
+    """The protected names, and what they were."""
+    barred: tuple[str, ...] = ()
+    """Names that were not there, cannot be held, and must not come to be."""
+
 
 class Sandbox:
     """The sandbox of one process's commands."""
@@ -120,11 +134,12 @@ class Sandbox:
 
     @asynccontextmanager
     async def cell(
-        self, argv: Sequence[str], cwd: str, standing: Standing, seen: set[str]
+        self, argv: Sequence[str], cwd: str, standing: Standing, seen: Seen
     ) -> AsyncIterator[Cell]:
         """Run a program inside; the end of the block is the end of everything it started.
 
-        `seen` gets the protected names that are there before it runs.
+        `seen` gets what is there before it runs. When a protected name is replaced or removed from
+        outside, or one comes that must not, everything is killed, and the cell's `lost` tells.
 
         Without bubblewrap it runs beside us, with what else there is. Raises `Refusal` when the
         roots cannot be protected, `CellFailed` when nothing could be started.
@@ -149,6 +164,7 @@ class Sandbox:
         finally:
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._masks.release, self._roots, held)
+                await to_thread.run_sync(self._removed, seen)  # also when nobody asked `since`
 
     async def _entered(
         self,
@@ -157,13 +173,13 @@ class Sandbox:
         cwd: str,
         standing: Standing,
         held: list[Mount],
-        seen: set[str],
+        seen: Seen,
     ) -> Cell:
         """A cell in a new sandbox; tried again when something was swapped on the way."""
         for _ in range(ATTEMPTS_MAX):
             try:
                 mounts = await to_thread.run_sync(self._prepare, held, seen)
-                boxed = self._boxed(argv, cwd, standing, mounts)
+                boxed = self._boxed(argv, cwd, standing, mounts, seen.barred)
                 return await stack.enter_async_context(boxed)
             except (CellFailed, Refusal) as failure:
                 if not _has_changed(failure):
@@ -173,7 +189,12 @@ class Sandbox:
 
     @asynccontextmanager
     async def _boxed(
-        self, argv: Sequence[str], cwd: str, standing: Standing, mounts: Sequence[Mount]
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        standing: Standing,
+        mounts: Sequence[Mount] = (),
+        barred: Sequence[str] = (),
     ) -> AsyncIterator[Cell]:
         with ExitStack() as stack:
             groups = stack.enter_context(self._group(standing))
@@ -194,7 +215,7 @@ class Sandbox:
                 cwd=cwd,
                 limits=_LIMITS,
                 makes_namespace=False,
-                walls=self._walls(standing, mounts, groups),
+                walls=self._walls(standing, mounts, barred, groups),
             )
             handles = [*groups, *(handle for handle, _ in texts), *_some(filtered)]
             wrapper = Wrapper(
@@ -206,29 +227,61 @@ class Sandbox:
             async with opened(order, wrapper=wrapper) as cell:
                 yield cell
 
-    async def made_since(self, seen: set[str]) -> list[str]:
-        """Protected names that came since: a command made them, where none could be held."""
-        return await to_thread.run_sync(self._made_since, seen)
+    async def since(self, seen: Seen, lost: Sequence[str]) -> Since:
+        """What has become of the protected names; `lost` are those of the command's cell."""
+        return await to_thread.run_sync(self._since, seen, lost)
 
-    def _made_since(self, seen: set[str]) -> list[str]:
+    def _since(self, seen: Seen, lost: Sequence[str]) -> Since:
+        removed = self._removed(seen)
+        replaced = tuple(path for path in lost if path not in seen.barred)
+        then = seen.protected
         try:
-            found = self._look()
+            now = self._look().protected
         except Refusal as refusal:
-            return [refusal.message]
-        return sorted(found.protected - seen)[:MADE_MAX]
+            return Since((refusal.message,), replaced, removed)
+        made = sorted(now.keys() - then.keys() - set(replaced))
+        others = sorted(path for path in now.keys() & then.keys() if now[path] != then[path])
+        return Since() | Since(tuple(made), (*replaced, *others), removed)
+
+    def _removed(self, seen: Seen) -> tuple[str, ...]:
+        """Remove what must not have come; which names that were."""
+        removed = tuple(path for path in seen.barred if self._is_removed(path))
+        if removed:
+            log.error("command.barred_removed", extra={"paths": list(removed)})
+        return removed
+
+    def _is_removed(self, path: str) -> bool:
+        """Remove a name that must not be there, and say whether it was."""
+        root = next(one for one in self._roots.roots if paths.contains(one.path, path))
+        folder, name = os.path.split(paths.below(root.path, path))
+        with suppress(OSError):  # it is not there, or a folder, and then git refuses to work
+            above = self._roots.open_directory(root, folder)
+            try:
+                os.unlink(name, dir_fd=above)
+                return True
+            finally:
+                os.close(above)
+        return False
 
     def _look(self) -> protected.Found:
         return protected.look(self._roots, hidden=self._hidden, kept=_interpreter())
 
-    def _prepare(self, held: list[Mount], seen: set[str]) -> list[Mount]:
+    def _prepare(self, held: list[Mount], seen: Seen) -> list[Mount]:
         """Look through the roots and hold what is missing; in a thread."""
         found = self._look()
-        seen |= found.protected
+        seen.protected |= found.protected
+        seen.barred = tuple(found.barred)
         holding = self._masks.hold(self._roots, found.held)
         held += holding
         return ordered([*found.mounts, *holding])
 
-    def _walls(self, standing: Standing, mounts: Sequence[Mount], groups: tuple[int, ...]) -> Walls:
+    def _walls(
+        self,
+        standing: Standing,
+        mounts: Sequence[Mount],
+        barred: Sequence[str],
+        groups: tuple[int, ...],
+    ) -> Walls:
         readable = [mount.path for mount in mounts if not mount.is_writable]
         shown = [path for path, _ in _system()]
         return Walls(
@@ -241,7 +294,7 @@ class Sandbox:
             ),
             has_filter=Layer.SECCOMP in standing.layers,
             groups=groups,
-            pinned=tuple(map(_pinned, mounts)),
+            pinned=(*map(_pinned, mounts), *map(_absent, barred)),
             port=PROXY_PORT if self._way_out is not None else 0,
             socket=_PROXY_SOCKET,
         )
@@ -273,7 +326,7 @@ class Sandbox:
         while Layer.BUBBLEWRAP in standing.layers:
             try:
                 with anyio.fail_after(PROBE_SECONDS):
-                    async with self._boxed(("/bin/true",), "/", standing, ()) as cell:
+                    async with self._boxed(("/bin/true",), "/", standing) as cell:
                         if await cell.exited() == 0:
                             return standing
                         failure = "a command in it failed"
@@ -313,7 +366,7 @@ def _has_changed(failure: CellFailed | Refusal) -> bool:
     """Whether it may be that something is not any more as it was looked at."""
     if isinstance(failure, Refusal):
         return failure.code is Code.IO
-    return walls.SWAPPED in str(failure) or "bwrap: " in str(failure)
+    return SWAPPED in str(failure) or "bwrap: " in str(failure)
 
 
 def _without_what_failed(standing: Standing, failure: str) -> Standing:
@@ -381,6 +434,10 @@ def _pinned(mount: Mount) -> Pinned:
         inode=0 if mount.is_hidden else identity.inode,
         is_read_only=not mount.is_writable,
     )
+
+
+def _absent(path: str) -> Pinned:
+    return Pinned(path=path, inode=ABSENT, is_read_only=False)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from humfs.tools.tool import Call, Result, Say, refused
 from thrum.tones import Body
 
 if TYPE_CHECKING:
+    from humfs.core.sandbox.changes import Since
     from humfs.core.sandbox.layers import Level, Standing
     from humfs.edge.commands import Command, Commands
     from humfs.edge.sandbox import Sandbox
@@ -140,28 +141,57 @@ def _answer(args: BashArgs, command: "Command") -> Result:
         last.append("(the sandbox was ended from outside: too much memory)")
     if command.lingers:
         last.append("(a child of the command is still running in the background)")
-    if command.made:
-        last.append(
-            "(names that other programs run or trust are new, look at them before you use them: "
-            f"{', '.join(command.made)})"
-        )
+    last += _protected(command.since, "this command")
+    last += _protected(command.earlier, "an earlier command in the background")
     out, err = command.out, command.err
     output = told(out, err, exit_status=command.exit_status, first=first, last=last)
     metadata: Body = {
         "exit": command.exit_status,
         "description": args.description,
-        "interrupted": command.has_timed_out or command.was_ended,
+        "interrupted": command.has_timed_out or command.was_ended or _was_ended(command.since),
         "stdoutBytes": out.bytes_total,
         "stderrBytes": err.bytes_total,
         "truncated": bool(out.left_out or err.left_out),
         "cwd": command.cwd,
         "durationMs": round(command.seconds * 1_000),
     }
-    if command.made:
-        metadata["protectedMade"] = list(command.made)
+    every = command.since | command.earlier
+    for name, names in (
+        ("protectedReplaced", every.replaced),
+        ("protectedRemoved", every.removed),
+        ("protectedMade", every.made),
+    ):
+        if names:
+            metadata[name] = list(names)
     if args.ignored:
         metadata["ignoredArgs"] = list(args.ignored)
     return Result(output=output, title=args.title, metadata=metadata)
+
+
+def _was_ended(since: "Since") -> bool:
+    return bool(since.replaced or since.removed)
+
+
+def _protected(since: "Since", whose: str) -> list[str]:
+    """What an answer says of protected names that changed while a command ran."""
+    told = []
+    if since.replaced:
+        told.append(
+            f"(while {whose} ran, others replaced, removed or renamed what is protected from it: "
+            f"{', '.join(since.replaced)}. A command is ended then, and may yet have written what "
+            "stands there now. Tell the user, who should look at it before anything uses it)"
+        )
+    if since.removed:
+        told.append(
+            f"(while {whose} ran, {', '.join(since.removed)} was made, by which git would take its "
+            "configuration from elsewhere. A command is ended for that, and the file was removed)"
+        )
+    if since.made:
+        told.append(
+            f"(names that other programs run or trust are new since {whose} began, look at them "
+            f"before you use them: {', '.join(since.made)})"
+        )
+    return told
 
 
 def _told(standing: "Standing") -> Body:

@@ -27,7 +27,7 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
 from nest.cells import guard
-from nest.cells.orders import Order
+from nest.cells.orders import Order, Pinned
 from thrum.errors import LocalError
 
 MARK = "HUM_CELL"
@@ -63,8 +63,11 @@ def guard_command(
 class Cell:
     """A program and everything it starts. Made by `opened`; one task uses it."""
 
-    def __init__(self, process: Process, control: int, report: int, mark: str) -> None:
+    def __init__(
+        self, process: Process, control: int, report: int, mark: str, pinned: Sequence[Pinned] = ()
+    ) -> None:
         self._process = process
+        self._pinned = pinned
         self._control: int | None = control
         self._report = report
         self._mark = mark
@@ -82,6 +85,17 @@ class Cell:
     def has_namespace(self) -> bool:
         """Whether the kernel itself ends the tree with its guard."""
         return "namespace" in self.reports
+
+    @property
+    def lost(self) -> list[str]:
+        """Paths of the order's mounts that others replaced, removed or renamed meanwhile.
+
+        The tree was ended for it. Empty otherwise, and the root of all when it cannot be told.
+        """
+        for line in self.reports:
+            if line.startswith("lost"):
+                return [self._pinned[int(number)].path for number in line.split()[1:]] or ["/"]
+        return []
 
     @property
     def stdin(self) -> ByteSendStream:
@@ -228,7 +242,7 @@ async def opened(
     finally:
         for handle in handles:
             os.close(handle)
-    cell = Cell(process, ours_control, ours_report, mark)
+    cell = Cell(process, ours_control, ours_report, mark, order.walls.pinned)
     try:
         await _sent(ours_control, ordered)
         try:

@@ -11,6 +11,8 @@ means: end the tree. On the report pipe goes one line for each thing that happen
     exited <status> <cpu> <peak>
                        it ended; 128 and the signal when a signal ended it. Seconds of processor
                        and most kilobytes of memory, its own and of what it waited for
+    lost <numbers>     of these mounts of the order something else has the name by now, so that
+                       everything is killed
     (end of the pipe)  nothing of the tree is left
 
 In a pid namespace the guard is process 1: it reaps what is orphaned, nothing below can harm it, and
@@ -31,12 +33,15 @@ import time
 from collections.abc import Callable, Iterator
 
 from nest.cells import kernel, walls
+from nest.cells.mounts import CHECK_SECONDS, Mounts
 from nest.cells.orders import Order, Walls
 
 TERMINATE = b"T"
 """On the control pipe: ask the program's process group to end."""
 KILL_SECONDS = 4.0
 """How long a tree without a namespace is hunted; forks may outrun us, and then it is reported."""
+LOST_MAX = 20
+"""Mounts that are named when they are lost."""
 SHELL_SIGNAL_BASE = 128
 EXEC_FAILED = 127
 
@@ -63,6 +68,7 @@ def main(control: int, report: int) -> None:
             kernel.become_reaper()
         kernel.hide_memory()
         _limit(order)
+        mounts = Mounts(order.walls.pinned) if order.walls.pinned else None
         for wall in walls.raised(order.walls):
             _say(report, f"wall {wall}")
         way_out = _way_out(order.walls) if order.walls.port else None
@@ -72,7 +78,7 @@ def main(control: int, report: int) -> None:
                 if way_out is not None:
                     way_out()  # a thread, so after the fork
                 _say(report, "started")
-                _supervise(program, control, report, wake)
+                _supervise(program, control, report, wake, mounts)
     except (OSError, ValueError) as problem:
         _say(report, f"failed {problem}")
     finally:
@@ -152,10 +158,12 @@ def _become(order: Order, failure: int) -> None:
         os._exit(EXEC_FAILED)
 
 
-def _supervise(program: int, control: int, report: int, wake: int) -> None:
+def _supervise(program: int, control: int, report: int, wake: int, mounts: Mounts | None) -> None:
     """Reap and report until nothing is left, or until the tree is to be ended."""
     while True:
-        ready = select.select([control, wake], [], [])[0]
+        ready, has_news = _awaited([control, wake], mounts)
+        if mounts and has_news and _is_lost(mounts, report):
+            mounts = None  # what was below us is killed, and reaped as it goes
         if wake in ready:
             os.read(wake, 4096)
             if not _reap(program, report):
@@ -166,6 +174,42 @@ def _supervise(program: int, control: int, report: int, wake: int) -> None:
                 return
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(program, signal.SIGTERM)
+
+
+def _awaited(handles: list[int], mounts: Mounts | None) -> tuple[list[int], bool]:
+    """Which handles are ready, and whether the mounts may not be what was meant any more."""
+    if mounts is None:
+        return select.select(handles, [], [])[0], False
+    names = [mounts.names] if mounts.names >= 0 else []
+    patience = None if mounts.is_watched else CHECK_SECONDS
+    ready, _, changed = select.select([*handles, *names], [], [mounts.changes], patience)
+    has_news = bool(changed) or not ready
+    if mounts.names in ready:
+        has_news |= mounts.has_news()
+    return ready, has_news
+
+
+def _is_lost(mounts: Mounts, report: int) -> bool:
+    """Whether a mount has gone. Then everything below us is killed, and it is said which.
+
+    All is stopped first: nothing is done by anything while we look.
+    """
+    _signal_all(signal.SIGSTOP)
+    lost = mounts.lost()
+    _signal_all(signal.SIGKILL if lost else signal.SIGCONT)
+    if lost:
+        _say(report, " ".join(["lost", *map(str, lost[:LOST_MAX])]))
+    return bool(lost)
+
+
+def _signal_all(number: signal.Signals) -> None:
+    """To everything below us; as process 1 in one step, so that no fork gets between."""
+    if os.getpid() == 1:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, number)
+    else:
+        for pid in kernel.descendants():
+            _signal(pid, number)
 
 
 def _reap(program: int, report: int) -> bool:

@@ -11,6 +11,9 @@ from os import fsdecode, fsencode
 ORDER_BYTES_MAX = 4 * 1024 * 1024
 """Longest order; the kernel takes about half of that as arguments and environment."""
 
+ABSENT = -1
+"""The inode of what must not be there."""
+
 _LENGTH = struct.Struct("<I")
 
 
@@ -24,7 +27,7 @@ class _Record:
 
 
 class Pinned(_Record):
-    """What must stand at a path when the walls are up, or nothing runs."""
+    """What must stand at a path from when the walls go up, or nothing runs any more."""
 
     def __init__(
         self, *, path: str, device: int = 0, inode: int = 0, is_read_only: bool = True
@@ -32,7 +35,7 @@ class Pinned(_Record):
         self.path = path
         self.device = device
         self.inode = inode
-        """0: whatever it is."""
+        """0: whatever it is; `ABSENT`: nothing may be there."""
         self.is_read_only = is_read_only
 
 

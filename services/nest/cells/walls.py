@@ -7,13 +7,12 @@ Each wall that was asked for stands, or nothing runs. The standard library only,
 
 import contextlib
 import ctypes
-import errno
 import os
 import struct
 from collections.abc import Iterator, Sequence
 
 from nest.cells import kernel
-from nest.cells.orders import Pinned, Walls
+from nest.cells.orders import Walls
 
 SYS_LANDLOCK_CREATE_RULESET = 444
 SYS_LANDLOCK_ADD_RULE = 445
@@ -22,7 +21,6 @@ SYS_LANDLOCK_RESTRICT_SELF = 446
 LANDLOCK_VERSION = 1
 RULE_PATH_BENEATH = 1
 PR_SET_NO_NEW_PRIVS = 38
-SWAPPED = "was swapped while the walls went up"
 FILTERED = b"Seccomp:\t2"
 """The line of `/proc/self/status` when a filter of system calls is in force."""
 
@@ -34,7 +32,6 @@ ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 TCP_BIND_AND_CONNECT = 3
 ABSTRACT_SOCKETS_AND_SIGNALS = 3
 
-_LOOKING = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC if kernel.IS_LINUX else 0
 _RULESET = struct.Struct("=QQQ")
 _RULE = struct.Struct("=Qi")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +43,6 @@ class WallFailed(OSError):
 
 def raised(walls: Walls) -> Iterator[str]:
     """Raise each wall that was asked for and name it; raises `WallFailed`."""
-    _require(walls.pinned)
     if walls.groups:
         _join(walls.groups)
         yield "cgroup"
@@ -78,32 +74,6 @@ def _require_filter() -> None:
     with open("/proc/self/status", "rb") as file:
         if FILTERED not in file.read():
             raise WallFailed("seccomp: no filter is in force")
-
-
-def _require(pinned: Sequence[Pinned]) -> None:
-    """See that each mount is the object that was meant, and read-only when that was asked.
-
-    What lies in a folder that is pinned itself is looked at on that folder's handle, so that no
-    swap of names on the way can show something else than what is mounted.
-    """
-    folders: dict[str, int] = {}
-    try:
-        for one in pinned:
-            above, name = os.path.split(one.path)
-            at = folders.get(above)
-            folders[one.path] = os.open(one.path if at is None else name, _LOOKING, dir_fd=at)
-            status = os.fstat(folders[one.path])
-            is_read_only = bool(os.fstatvfs(folders[one.path]).f_flag & os.ST_RDONLY)
-            is_meant = one.inode == 0 or (status.st_dev, status.st_ino) == (one.device, one.inode)
-            if not is_meant or is_read_only < one.is_read_only:
-                raise OSError(errno.ESTALE, "it is another one")
-            if one.is_read_only:
-                os.close(folders.pop(one.path))
-    except OSError as problem:
-        raise WallFailed(f"mounts: {one.path} {SWAPPED}: {problem.strerror}") from problem
-    finally:
-        for handle in folders.values():
-            os.close(handle)
 
 
 def _landlock(reads: Sequence[str], writes: Sequence[str], *, has_tcp: bool) -> int:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from humfs.core.denied import protecting
 from humfs.core.sandbox import bubblewrap
 from humfs.core.sandbox.bubblewrap import Box
+from humfs.core.sandbox.changes import TOLD_MAX, Since
 from humfs.core.sandbox.layers import Layer, Level, Standing, level
 from humfs.core.sandbox.names import IN_REPOSITORIES, IN_ROOTS, may_be_protected
 from humfs.core.sandbox.plan import How, Identity, Mount, between, ordered
@@ -113,3 +114,13 @@ def test_bubblewrap_is_told_everything_before_the_command() -> None:
     assert "--share-net" not in text
     assert text.index("--bind /r /r") < text.index("--ro-bind /r/.git/hooks")
     assert text.index("--remount-ro / ") > text.index("--ro-bind /dev/null /r/key")
+
+
+def test_what_became_of_protected_names_adds_up_and_is_bounded() -> None:
+    first = Since(made=("a",), replaced=("b",))
+    second = Since(replaced=("b", "c"), removed=("d",))
+
+    assert first | second == Since(made=("a",), replaced=("b", "c"), removed=("d",))
+    assert second - first == Since(replaced=("c",), removed=("d",))
+    many = Since(made=tuple(map(str, range(2 * TOLD_MAX))))
+    assert len((Since() | many).made) == TOLD_MAX
