@@ -4,7 +4,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -12,11 +12,15 @@ import pytest
 from tests.support.stack import Stack
 
 from nest.sockets import BACKLOG
+from thrumd.core.inbound import NAME_CHARS_MAX
+from thrumd.core.outbox import HARD_FACTOR, LINES_MAX
 
 pytestmark = pytest.mark.process
 
 CROWD = 1_000
 BURST, MORE, RATE = 100, 20, 40
+KEPT_BYTES = 8 * 1024 * 1024
+"""Half of what waited."""
 
 
 @pytest.fixture
@@ -81,6 +85,21 @@ def test_without_descriptors_the_door_lets_clients_in_again_once_some_leave(stac
         assert clients[0].read()["chi"] == "breath"
 
     stack.wait_for(lambda: hears_a_breath(stack), "breath after the lack")
+
+
+def test_who_reads_none_of_its_replies_is_cut_and_its_memory_given_back(stack: Stack) -> None:
+    """Four thousand long echoes wait for it; nothing of them is kept once it is gone."""
+    start(stack)
+    process = psutil.Process(stack.pid("thrumd"))
+    before = process.memory_info().rss
+
+    with stack.client() as client, suppress(OSError):  # cut while it still sends
+        for _ in range(LINES_MAX * HARD_FACTOR * 2):
+            client.send(chi="nonesuch", rid="r" * NAME_CHARS_MAX)
+
+    assert "slow-reader" in stack.log("thrumd")
+    stack.wait_for(lambda: process.memory_info().rss < before + KEPT_BYTES, "memory given back")
+    assert "traceback" not in stack.log("thrumd")
 
 
 @pytest.mark.parametrize("rate", ["0", "nan", "many"])

@@ -60,6 +60,8 @@ class Host(Protocol):
 
     def hold(self, more: int, whole: int) -> bool: ...
 
+    def owe(self, more: int) -> None: ...
+
     def watch(self, client: "Connection") -> None: ...
 
     def cut(self, client: "Connection", reason: str) -> None: ...
@@ -79,6 +81,7 @@ class Connection(asyncio.BufferedProtocol):
         self._splitter = Splitter(door.line_bytes_max)
         self._lines: deque[bytes | None] = deque()
         self._outbox = Outbox()
+        self._accounted = 0
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._is_reading = True
@@ -100,6 +103,8 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._lines.clear()
+        self._outbox.clear()
+        self._account()
         self._door.left(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -140,6 +145,7 @@ class Connection(asyncio.BufferedProtocol):
         self._must_wait = False
         while self._outbox and not self._must_wait and self._transport is not None:
             self._transport.write(self._outbox.take(WRITE_BYTES_HIGH))
+        self._account()
         if not self._outbox.is_full:
             self._full_since = None
 
@@ -148,12 +154,19 @@ class Connection(asyncio.BufferedProtocol):
         """Bytes of an unfinished line."""
         return self._splitter.waiting_bytes
 
+    @property
+    def owed_bytes(self) -> int:
+        """Bytes that wait for the client, beside what the transport has."""
+        return self._outbox.waiting_bytes
+
     def take_turn(self) -> None:
         """Hand some of the waiting lines to the door; then read on, or wait for the next turn."""
         self._is_turn_due = False
         noise = size = 0
         went_on = True
-        for _ in range(min(LINES_PER_TURN, len(self._lines))):
+        for _ in range(LINES_PER_TURN):
+            if not self._lines:  # or they were given up: a reply was one too many
+                break
             if went_on and not self._door.has_room:  # what leads nowhere needs none
                 self._wait(self._door.wait_for_room)
                 return
@@ -230,7 +243,9 @@ class Connection(asyncio.BufferedProtocol):
             transport.close()
         else:
             transport.abort()
-        return self._outbox.clear()
+        lost = self._outbox.clear()
+        self._account()
+        return lost
 
     def overdue(self, now: float) -> str | None:
         """Why this connection must end now, or None."""
@@ -275,7 +290,13 @@ class Connection(asyncio.BufferedProtocol):
         is_over = self._noise.take(self._loop.time(), noise) > 0
         return self._door.is_noisy(noise) or is_over
 
+    def _account(self) -> None:
+        """Tell the door how much more, or less, waits for this client."""
+        more, self._accounted = self.owed_bytes - self._accounted, self.owed_bytes
+        self._door.owe(more)
+
     def _mind_outbox(self) -> None:
+        self._account()
         if self._outbox.overflowed:
             self._door.cut(self, SLOW_READER)
         elif self._outbox.is_full and self._full_since is None:

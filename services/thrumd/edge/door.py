@@ -13,6 +13,7 @@ from collections import deque
 
 from nest.bee import Bee
 from nest.bucket import Bucket
+from nest.large import give_back
 from nest.link import Joined, Settled
 from nest.metrics import Registry
 from thrum.chi import Chi
@@ -23,7 +24,9 @@ from thrumd.core import inbound
 from thrumd.core.inbound import Kept, Reason
 from thrumd.core.outbound import addressed
 from thrumd.core.receipts import Receipt, Receipts
+from thrumd.core.waiting import Waiting, worst
 from thrumd.edge.connection import SLOW_READER, Connection
+from thrumd.edge.counts import Counts
 
 CLIENTS_MAX = 16_384
 """Connections at once. One more is told so and closed."""
@@ -65,11 +68,12 @@ class Door:
         self._gone: deque[tuple[str, str]] = deque()
         """Clients that left and why, which humd is still to hear."""
         self._unfinished_bytes = 0
+        self._owed = Waiting()
         self._is_closing = False
         self._has_joined = False
         self.emptied = asyncio.Event()
         """Set once the last client is gone, after `close`."""
-        self._count = _Counts(metrics)
+        self._count = Counts(metrics)
 
     @property
     def is_full(self) -> bool:
@@ -103,7 +107,10 @@ class Door:
             self._is_busy = True
 
     def sweep(self, now: float) -> None:
-        """End the connections that are overdue; call it about once a second."""
+        """End the connections that are overdue, and give back the memory that is free since.
+
+        Call it about once a second.
+        """
         for client in list(self._watched):
             if client.is_deaf(now):
                 client.cut()
@@ -111,6 +118,8 @@ class Door:
                 self.cut(client, reason)
             elif not client.is_watched:
                 self._watched.discard(client)
+        if self._owed.has_fallen():
+            give_back()
 
     def stop(self) -> None:
         """Take nothing more from clients, and tell humd that they are gone."""
@@ -171,6 +180,18 @@ class Door:
         """
         self._unfinished_bytes += more
         return whole <= SHORT_LINE_BYTES or self._unfinished_bytes <= UNFINISHED_BYTES_MAX
+
+    def owe(self, more: int) -> None:
+        """Account for `more` bytes that wait for a client; cut those with most when it is too much.
+
+        The caller may be among them.
+        """
+        self._owed.move(more)
+        self._count.waiting.set(self._owed.total)
+        if more > 0 and self._owed.is_over:
+            owed = {client: client.owed_bytes for client in self._clients.values()}
+            for client in worst(owed):
+                self.cut(client, SLOW_READER)
 
     @property
     def has_room(self) -> bool:
@@ -319,29 +340,3 @@ class Door:
             name, reason = self._gone.popleft()
             body = {"scope": "client", "reason": reason}
             self.bee.post(Tone(chi=Chi.BEE_RETRACT, client=name, body=body))
-
-
-class _Counts:
-    """The door's metrics."""
-
-    def __init__(self, metrics: Registry) -> None:
-        lines = metrics.counter("hum_door_lines_total", "Lines at the door.", ("direction",))
-        self.lines_in, self.lines_out = lines.labels("in"), lines.labels("out")
-        self.clients = metrics.gauge("hum_door_clients", "Connections at the door.")
-        dropped = metrics.counter(
-            "hum_door_dropped_total", "Lines that humd did not get.", ("reason",)
-        )
-        self.dropped = {reason: dropped.labels(reason) for reason in Reason}
-        self.undelivered = metrics.counter(
-            "hum_door_undelivered_total", "Tones that their client did not get.", ("reason",)
-        )
-        self.refused = metrics.counter(
-            "hum_door_refused_total", "Connections not let in.", ("reason",)
-        )
-        self.cut = metrics.counter("hum_door_cut_total", "Connections we ended.", ("reason",))
-        self.paced = metrics.counter(
-            "hum_door_paced_total", "Turns put off because a client's lines lead nowhere."
-        )
-        self.concerns = metrics.counter(
-            "hum_door_hello_concerns_total", "Hellos served with a warning."
-        )

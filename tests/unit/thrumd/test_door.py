@@ -15,6 +15,7 @@ from thrum.tones import Tone
 from thrumd.core.inbound import LOG_BYTES_MAX
 from thrumd.core.outbox import FULL_SECONDS_MAX, HARD_FACTOR, LINES_MAX
 from thrumd.core.receipts import BYTES_MAX
+from thrumd.core.waiting import WAITING_BYTES_MAX
 from thrumd.edge import connection as edge
 from thrumd.edge import door as doors
 from thrumd.edge.connection import Connection
@@ -442,6 +443,46 @@ async def test_a_hopeless_reader_is_cut_at_once_and_everything_that_waited_is_co
     assert rig.count("hum_door_undelivered_total", reason="slow-reader") == count
     assert rig.count("hum_door_undelivered_total", reason="client-gone") == 3
     assert rig.door.client_count == 0
+
+
+async def test_all_slow_readers_together_are_bounded_and_those_with_most_are_cut(rig: Rig) -> None:
+    """Each of them is behind by less than what cuts off one alone."""
+    lump = {"text": "x" * 4_000_000}
+    slow = [rig.client() for _ in range(5)]
+    reader, reader_transport = rig.client()
+    for client, _ in slow:
+        client.pause_writing()
+
+    for client, _ in slow[1:]:
+        await rig.deliver(*(Tone(chi="tool-call", client=client.client, body=lump),) * 7)
+    assert rig.count("hum_door_cut_total") == 0
+    await rig.deliver(*(Tone(chi="tool-call", client=slow[0][0].client, body=lump),) * 6)
+    await rig.deliver(Tone(chi="finish", client=reader.client))
+
+    assert [transport.is_closing() for _, transport in slow] == [False, True, True, True, False]
+    assert rig.count("hum_door_cut_total", reason="slow-reader") == 3
+    assert 0 < rig.count("hum_door_waiting_bytes") <= WAITING_BYTES_MAX // 2
+    assert reader_transport.read() == [{"chi": "finish"}]
+    for client, _ in slow:
+        client.connection_lost(None)
+    assert rig.count("hum_door_waiting_bytes") == 0
+
+
+async def test_who_does_not_read_the_replies_to_its_own_lines_is_cut_between_two_of_them(
+    rig: Rig,
+) -> None:
+    client, transport = rig.client()
+    client.pause_writing()
+    lines = line(chi="nonesuch", rid="r") * (LINES_MAX * HARD_FACTOR + 1)
+
+    for start in range(0, len(lines), 1_000):
+        if not transport.is_closing():
+            client.data_received(lines[start : start + 1_000])
+            await until(lambda: not client._is_turn_due)
+
+    assert transport.is_closing()
+    assert rig.count("hum_door_cut_total", reason="slow-reader") == 1
+    assert rig.count("hum_door_undelivered_total", reason="slow-reader") == LINES_MAX * HARD_FACTOR
 
 
 async def test_a_cut_client_that_does_not_even_read_why_is_closed_all_the_same(rig: Rig) -> None:

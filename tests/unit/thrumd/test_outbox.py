@@ -1,12 +1,14 @@
 """What waits for a client that reads slowly."""
 
+import tracemalloc
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from thrum.tones import Body, Tone
-from thrumd.core.outbox import BYTES_MAX, DELTA_BYTES_MAX, HARD_FACTOR, LINES_MAX, Outbox
+from thrumd.core.outbox import BYTES_MAX, DELTA_CHARS_MAX, HARD_FACTOR, LINES_MAX, Outbox
 
 
 def delta(text: str, sid: str = "s", **more: object) -> Tone:
@@ -103,7 +105,7 @@ def test_joined_text_has_a_bound() -> None:
     box = Outbox()
 
     for _ in range(3):
-        box.put(delta("x" * DELTA_BYTES_MAX))
+        box.put(delta("x" * DELTA_CHARS_MAX))
 
     assert len(box) == 3
 
@@ -141,3 +143,25 @@ def test_bytes_count_as_lines_do_but_one_huge_line_alone_is_no_overflow() -> Non
     assert not box.overflowed
     box.put_lines(b"x")
     assert box.overflowed
+
+
+@pytest.mark.parametrize("sids", [1, 50])
+@pytest.mark.parametrize("length", [2_000, DELTA_CHARS_MAX // 2, DELTA_CHARS_MAX + 1])
+@pytest.mark.parametrize("odd", ["", "\N{HONEYBEE}"])
+def test_what_is_counted_is_what_is_held(sids: int, length: int, odd: str) -> None:
+    """One character outside of the basic plane makes Python hold four bytes for each of a text."""
+    box, number = Outbox(), 0
+    tracemalloc.start()
+    try:
+        while not box.is_full:
+            text = "x" * length + odd
+            part = {"type": "text", "text": text}
+            box.put(delta(text, sid=str(number % sids), part=part, n=number // 200))
+            number += 1
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert held < box.waiting_bytes * 1.5 + len(box) * 2_048
+    assert len(b"".join(iter(lambda: box.take(100), b""))) > 0
+    assert box.waiting_bytes == 0
