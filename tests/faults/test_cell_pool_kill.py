@@ -26,6 +26,8 @@ pytestmark = pytest.mark.process
 GONE_SECONDS = 5.0
 PROCESSES_MIN = 2 * len(ESCAPES)
 """A tree is a program and one that escaped, at least."""
+ROUNDS_SOAK = 100
+LOOKS_MAX = 10_000
 
 numbers = count(1)
 spaces = pytest.mark.parametrize("makes_namespace", [True, False], ids=["namespace", "plain"])
@@ -159,6 +161,11 @@ def stand(command: list[str], name: str) -> tuple[subprocess.Popen[bytes], list[
     return process, processes
 
 
+def moment(name: str, processes: int) -> None:
+    """Return when so many processes of these trees stand."""
+    assert any(len(marked(name)) >= processes for _ in range(LOOKS_MAX))
+
+
 def service(name: str) -> list[str]:
     return [sys.executable, "-m", "tests.support.cell_service", name]
 
@@ -170,6 +177,24 @@ def test_kill_9_of_the_worker_ends_all(name: str) -> None:
         worker.kill()
 
     assert survivors(processes, seconds=GONE_SECONDS) == []
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("home")
+@pytest.mark.timeout(900)
+def test_kill_9_of_the_worker_in_the_middle_of_a_start_ends_all(name: str) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for number in range(ROUNDS_SOAK):
+        mine = f"{name}{number}-"
+        with subprocess.Popen(
+            service(mine), env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as worker:
+            moment(mine, number % (2 * PROCESSES_MIN))
+            below = psutil.Process(worker.pid).children(recursive=True)
+            worker.kill()
+
+        assert survivors(below, seconds=GONE_SECONDS) == []
+        assert survivors(marked(mine), seconds=GONE_SECONDS) == [], "forked meanwhile"
 
 
 @pytest.mark.usefixtures("home")

@@ -210,7 +210,7 @@ held = []
 WASTE = {
     Limit.MEMORY: "while True: held.append(bytearray(b'x' * 2**24))",
     Limit.FILES: "while True: held.append(open('/dev/null'))",
-    Limit.PROCESSES: "while True: os.fork() or time.sleep(99)",
+    Limit.PROCESSES: "for _ in range(200): os.fork() or time.sleep(99)",
     Limit.CPU: "while True: pass",
 }
 

@@ -1,106 +1,21 @@
 """The worker for Claude Code with real processes and a `claude` that has no model (features D5)."""
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import anyio
 import orjson
-import psutil
 import pytest
-from tests.support.bus import RecordingBus
+from tests.support.claude import MODEL, end_of, rig, text_of
 from tests.support.escapes import ECHO
-from tests.support.fake_claude import install
 
-from nest.cells.cgroups import Cgroups
-from nest.cells.limits import Limits
-from nest.cells.pool import CellPool
-from nest.metrics import Registry
 from thrum.ids import NS_CLAUDE_SESSION
-from thrum.tones import Tone
-from workers.attachments import Attachments
-from workers.claude_cli.agent import ClaudeAgent, Program, sweep
+from workers.claude_cli.agent import sweep
 from workers.claude_cli.exchange import Patience
 from workers.claude_cli.sessions import projects_of
-from workers.worker import Worker
 
 pytestmark = pytest.mark.process
-
-CGROUPS = Cgroups("test")
-MODEL = "claude-test"
-CALM = Patience()
-HANGS = {
-    "exit": CALM,
-    "middle": Patience(silent_seconds=0.2),
-    "busy": Patience(silent_seconds=0.2),
-    "no-result": Patience(silent_seconds=0.2),
-    "eof": Patience(first_seconds=0.7),
-    "deaf": Patience(interrupt_seconds=0.1),
-}
-
-
-class Rig:
-    """A worker whose tones a test sends and reads."""
-
-    def __init__(self, home: Path, patience: Patience, program: Mapping[str, Any]) -> None:
-        self.home = home
-        self.metrics = Registry()
-        self.bus = RecordingBus()
-        self.pool = CellPool(self.metrics, CGROUPS, places_max=2, idle_seconds=600)
-        folder = home / "cells"
-        folder.mkdir(mode=0o700)
-        chosen = {
-            "path": str(install(home / "bin")), "environ": {"HOME": str(home), "HUM_SECRET": "s"},
-            "projects": projects_of({}, home), "models": (MODEL,), "tools": (), "folder": folder,
-            "roots": (), "limits": Limits(),
-        }  # fmt: skip
-        agent = ClaudeAgent(
-            Program(**{**chosen, **program}), self.pool, Attachments(home), patience
-        )
-        self.worker = Worker(self.bus, agent, self.metrics)
-        self._read = 0
-
-    def ask(self, content: object, sid: str = "s", **fields: object) -> None:
-        self.bus.hear("prompt", sid, modelId=MODEL, content=content, **fields)
-
-    async def answer(self) -> list[Tone]:
-        """What was said until the next end of a turn."""
-        ends = sum(tone.chi in ("finish", "error") for tone in self.bus.sent[: self._read])
-        await self.bus.ends(ends + 1)
-        tones, self._read = self.bus.sent[self._read :], len(self.bus.sent)
-        return tones
-
-    async def said(self, content: object, sid: str = "s", **fields: object) -> list[Tone]:
-        self.ask(content, sid, **fields)
-        return await self.answer()
-
-    def pids(self) -> list[int]:
-        """The cells that were started, in their order."""
-        pulses = (tone.body for tone in self.bus.sent if tone.chi == "pulse")
-        return [body["pid"] for body in pulses if body["kind"] == "cell-spawned"]
-
-
-@asynccontextmanager
-async def rig(home: Path, patience: Patience = CALM, **program: object) -> AsyncIterator[Rig]:
-    one = Rig(home, patience, program)
-    async with one.pool.attended(), anyio.create_task_group() as tasks:
-        tasks.start_soon(one.worker.serve)
-        yield one
-        tasks.cancel_scope.cancel()
-    assert list((home / "cells").iterdir()) == [], "no instructions are left"
-
-
-def text_of(tones: list[Tone]) -> str:
-    return "".join(
-        tone.body["delta"] for tone in tones if tone.body.get("chunkType") == "text_delta"
-    )
-
-
-def end_of(tones: list[Tone]) -> dict[str, Any]:
-    return {"chi": tones[-1].chi, **tones[-1].body}
 
 
 async def test_an_answer_is_streamed_with_its_reasoning_and_what_it_cost(home: Path) -> None:
@@ -291,44 +206,6 @@ async def test_a_cancel_keeps_a_process_that_listens(home: Path) -> None:
     assert end["usage"]["output_tokens"] == 5
     assert text_of(after) == "on we go"
     assert len(one.pids()) == 1
-
-
-@pytest.mark.parametrize("kind", HANGS)
-async def test_no_hang_outlasts_its_bound_and_the_next_prompt_works(home: Path, kind: str) -> None:
-    """Features D5: each ends in finish or error, its tree is gone, the sid goes on."""
-    async with rig(home, HANGS[kind]) as one:
-        one.ask(f"hang {kind}", history=[])
-        if kind == "deaf":
-            await one.bus.wait(3, "chunk")
-            one.bus.hear("cancel", "s")
-        end = end_of(await one.answer())
-        if kind == "exit":
-            one.bus.hear("cleanup", "s")
-            while len(one.pool):
-                await anyio.lowlevel.checkpoint()
-        alive = [pid for pid in one.pids() if psutil.pid_exists(pid)]
-        after = await one.said("say next")
-
-    if kind in ("exit", "deaf"):
-        reason = "end_turn" if kind == "exit" else "cancelled"
-        assert (end["chi"], end["finishReason"]) == ("finish", reason)
-    else:
-        assert (end["chi"], end["qualifier"], end["code"]) == ("error", "upstream.failed", 504)
-    assert alive == []
-    assert (text_of(after), end_of(after)["chi"]) == ("next", "finish")
-
-
-async def test_an_error_names_the_limit_that_a_program_died_of(home: Path) -> None:
-    """Features A8."""
-    limits = Limits(memory_bytes=100 * 1024 * 1024)
-    async with rig(home, limits=limits) as one:
-        end = end_of(await one.said("eat", history=[]))
-        after = await one.said("say next")
-
-    assert (end["chi"], end["qualifier"]) == ("error", "upstream.failed")
-    assert end["code"] == "limit.memory"
-    assert f"its limit of {limits.memory_bytes} bytes (memory)" in end["message"]
-    assert text_of(after) == "next"
 
 
 async def test_a_session_id_that_is_none_is_refused(home: Path) -> None:

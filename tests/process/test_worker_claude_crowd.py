@@ -25,6 +25,7 @@ IN_A_ROW = 6
 """Prompts of a conversation before another one's turn."""
 FLAT = 1.1
 LOOK_SECONDS = 0.1
+MEMORY_BYTES = 2**28
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,12 @@ def stack() -> Iterator[Stack]:
         program = install(stack.home / "bin")
         stack.configure({
             **QUIET_SETTINGS,
-            "nest": {"maxActiveCells": PLACES, "cellIdlePruneThresholdMs": 400},
+            "nest": {
+                "maxActiveCells": PLACES, "cellIdlePruneThresholdMs": 400,
+                "cellLimits": {
+                    "memoryBytes": MEMORY_BYTES, "files": 99, "processes": 98, "cpuSeconds": 97,
+                },
+            },
             "workers": {"claude": {"enabled": True, "path": str(program), "models": [MODEL]}},
         })  # fmt: skip
         for name in CORE:
@@ -42,6 +48,14 @@ def stack() -> Iterator[Stack]:
         stack.start(HIVE)
         stack.wait_bee(HIVE)
         yield stack
+
+
+def hear(client: Client) -> tuple[str, str]:
+    """How a turn ended, and what was said until then."""
+    said = ""
+    while (tone := client.read())["chi"] not in ("finish", "error"):
+        said += tone.get("delta", "")
+    return tone["chi"], said if tone["chi"] == "finish" else str(tone)
 
 
 class Lane:
@@ -58,7 +72,7 @@ class Lane:
         """Ask so often; how often it was answered."""
         for _ in range(prompts):
             self._ask()
-            self._hear()
+            assert hear(self.client) == ("finish", str(self.asked))
         return self.asked
 
     def _ask(self) -> None:
@@ -71,12 +85,6 @@ class Lane:
             chi="prompt", sid=f"s{self._sid}", rid=f"r{self._sid}.{self.asked}", modelId=MODEL,
             content=f"say {self.asked}", **fields,
         )  # fmt: skip
-
-    def _hear(self) -> None:
-        said = ""
-        while (tone := self.client.read())["chi"] not in ("finish", "error"):
-            said += tone.get("delta", "")
-        assert (tone["chi"], said) == ("finish", str(self.asked)), tone
 
 
 def test_many_conversations_never_have_more_cells_than_places(
@@ -113,6 +121,15 @@ def test_many_conversations_never_have_more_cells_than_places(
     assert vitals["hum_cell_rss_bytes"] == vitals["hum_cell_cpu_ms"] == {}
     assert worker.children() == []
     assert max(sizes) < FLAT * min(sizes)
+
+
+def test_the_limits_of_hum_json_stand_around_a_program(stack: Stack) -> None:
+    """Features A8, from inside."""
+    with stack.client() as client:
+        client.send(chi="prompt", sid="s", rid="r", modelId=MODEL, content="limits", history=[])
+        said = hear(client)
+
+    assert said == ("finish", f"{MEMORY_BYTES} 99 98 97")
 
 
 def test_a_worker_that_is_stopped_in_the_middle_leaves_no_process(stack: Stack) -> None:

@@ -7,11 +7,13 @@ line; anything else is said back:
     think TEXT | say TEXT | tool NAME | whole TEXT | own ENV | args | fail STATUS | exit STATUS
     slow         one piece after the other, until interrupted
     hang KIND    see `hang`
-    eat          memory, until there is none
+    limits       the limits that it has
+    eat WHAT     memory, files, processes, processor time (cpu), until a limit ends it
 """
 
 import json
 import os
+import resource
 import select
 import sys
 import time
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 PIECE_SECONDS = 0.02
 PIECES = 2_000
 FOREVER = 10_000
+EATEN_MAX = 200
+"""Of whatever is eaten, should no limit stand."""
 READ = json.JSONDecoder().decode
 HANGS = ("exit", "middle", "busy", "no-result", "eof", "deaf")
 
@@ -209,10 +213,22 @@ class Claude:
                     "subtype": "success", "request_id": told["request_id"]})  # fmt: skip
                 raise Interrupted
 
-    def do_eat(self, _: str) -> None:
-        held = []
-        while True:
-            held.append(bytearray(b"x" * (8 * 1024 * 1024)))
+    def do_limits(self, _: str) -> None:
+        kinds = (resource.RLIMIT_DATA, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
+                 resource.RLIMIT_CPU)  # fmt: skip
+        self.text(" ".join(str(resource.getrlimit(kind)[1]) for kind in kinds))
+
+    def do_eat(self, what: str) -> None:
+        held: list[object] = []
+        while what == "cpu":
+            pass
+        for _ in range(EATEN_MAX):
+            if what == "memory":
+                held.append(bytearray(b"x" * (8 * 1024 * 1024)))
+            elif what == "files":
+                held.append(os.dup(2))
+            elif what == "processes" and not os.fork():
+                time.sleep(FOREVER)
 
     def do_hang(self, kind: str) -> None:
         """In the middle of a turn: what comes after is for the other kinds."""
