@@ -7,7 +7,7 @@ copied from the Python that runs this and its packages: two of five are code, as
 Every call goes through the door and the bus. On a busy machine the CPU time of humfs, on standard
 error beside each figure, says more than the clock.
 
-Prints the figures as the last lines, each as one JSON object: `humfs.outline_5000_s` (a `query`
+Prints each figure as one JSON object as soon as it is measured: `humfs.outline_5000_s` (a `query`
 that no file can be left out of, as the first call of a new process), `humfs.search_5000_s` (a
 `pattern` over all files) with `humfs.search_5000_ripgrep` (how many times what ripgrep takes,
 where that is installed), `humfs.symbol_ms_p50` (one symbol of a file of 3,500 lines),
@@ -272,36 +272,49 @@ def main() -> int:
         root = Path(folder).resolve() / "tree"
         size = make_tree(root)
         _note(f"{FILES} files, {size / 1e6:.1f} MB, {CODE_FILES} of them code")
-        figures = {"humfs.outline_5000_s": outline(root)}
+        _figure("humfs.outline_5000_s", outline(root))
         symbol = make_big(root)
         big = str(root / "big.py")
         with started(root) as calls:
-            figures["humfs.search_5000_s"], ratio = search(calls, root)
+            seconds, ratio = search(calls, root)
+            _figure("humfs.search_5000_s", seconds)
             if ratio is not None:
-                figures["humfs.search_5000_ripgrep"] = ratio
+                _figure("humfs.search_5000_ripgrep", ratio)
             before = calls.cpu_seconds()
-            figures["humfs.symbol_ms_p50"] = repeated(
-                times, lambda _: calls.timed("humfs_read", file_path=touched(big), symbol=symbol)
+            _figure(
+                "humfs.symbol_ms_p50",
+                repeated(
+                    times,
+                    lambda _: calls.timed("humfs_read", file_path=touched(big), symbol=symbol),
+                ),
             )
             spent = (calls.cpu_seconds() - before) / times * 1_000
             _note(f"symbol: {spent:.1f} ms of CPU in humfs")
             before = calls.cpu_seconds()
-            figures["humfs.edit_ms_p50"] = repeated(
-                times,
-                lambda number: calls.timed(
-                    "humfs_do_code",
-                    file_path=touched(big),
-                    symbol=symbol,
-                    new_source=f"def edited(x):\n    return x + {number + 1}",
+            _figure(
+                "humfs.edit_ms_p50",
+                repeated(
+                    times,
+                    lambda number: calls.timed(
+                        "humfs_do_code",
+                        file_path=touched(big),
+                        symbol=symbol,
+                        new_source=f"def edited(x):\n    return x + {number + 1}",
+                    ),
                 ),
             )
             spent = (calls.cpu_seconds() - before) / times * 1_000
             _note(f"edit: {spent:.1f} ms of CPU in humfs")
-            figures |= shell(calls, times)
-            figures["humfs.rss_growth_mb"] = growth(calls, root)
-    for name, value in figures.items():
-        sys.stdout.write(orjson.dumps({name: round(value, 3)}).decode() + "\n")
+            for name, value in shell(calls, times).items():
+                _figure(name, value)
+            _figure("humfs.rss_growth_mb", growth(calls, root))
     return 0
+
+
+def _figure(name: str, value: float) -> None:
+    """Print a figure at once, so that a run cut short still tells what it measured."""
+    sys.stdout.write(orjson.dumps({name: round(value, 3)}).decode() + "\n")
+    sys.stdout.flush()
 
 
 def _note(text: str) -> None:
