@@ -101,7 +101,8 @@ class Outbox:
         Parcels that are not in the log (seq 0) were for the old connection, but for those of a
         catch-up. False when something that it has not seen was let go of.
         """
-        self._replace(owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log)
+        kept = [owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log]
+        self._keep((), kept)
         self._received, self._was_here = 0, True
         return self._shed_upto <= cursor
 
@@ -164,20 +165,21 @@ class Outbox:
         Beside each whether it may have been told: it was on its way to the door, or waits since
         before this start of humd, which does not know how far the one before it had come.
         """
-        flying = set(map(id, self._flying))
-        mine = [
-            (owed, not self._was_here or id(owed) in flying)
-            for owed in self._all()
-            if owed.header.client == client
+        mine = [(owed, True) for owed in self._flying if owed.header.client == client]
+        mine += [
+            (owed, not self._was_here) for owed in self._waiting if owed.header.client == client
         ]
-        self._replace(owed for owed in self._all() if owed.header.client != client)
+        self._keep(
+            (owed for owed in self._flying if owed.header.client != client),
+            (owed for owed in self._waiting if owed.header.client != client),
+        )
         return mine
 
     def _all(self) -> Iterator[Owed]:
         yield from self._flying
         yield from self._waiting
 
-    def _replace(self, kept: Iterator[Owed]) -> None:
-        self._waiting, self._flying = deque(kept), deque()
-        self._bytes = sum(len(owed.raw) for owed in self._waiting)
-        self.read_from_log = sum(owed.is_from_log for owed in self._waiting)
+    def _keep(self, flying: Iterable[Owed], waiting: Iterable[Owed]) -> None:
+        self._flying, self._waiting = deque(flying), deque(waiting)
+        self._bytes = sum(len(owed.raw) for owed in self._all())
+        self.read_from_log = sum(owed.is_from_log for owed in self._all())
