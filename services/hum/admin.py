@@ -20,6 +20,12 @@ ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
 def ask_admin(path: str) -> dict[str, Any]:
     """The answer to one question under `/api`. Raises `DaemonAbsent`."""
+    told: dict[str, Any] = orjson.loads(fetch(path))
+    return told
+
+
+def fetch(path: str) -> bytes:
+    """What the sidecar answers at a path. Raises `DaemonAbsent`."""
     paths = Paths.from_environment(os.environ)
     settings = load(paths, os.environ).sidecar
     found = address(read_bees(paths).get("sidecar"), settings.host, settings.port)
@@ -40,8 +46,7 @@ def ask_admin(path: str) -> dict[str, Any]:
     if status != 200:
         said = f"the sidecar answers {status}{_detail(body)}"
         raise LocalError(said, hint="hum status; hum logs sidecar")
-    told: dict[str, Any] = orjson.loads(body)
-    return told
+    return body
 
 
 def _detail(body: bytes) -> str:

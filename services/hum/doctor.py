@@ -21,7 +21,7 @@ EXIT_FINDINGS = 1
 @click.command
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(*, as_json: bool) -> int:
-    """Look at settings, keys, directories, disk, log, processes, door and bees.
+    """Look at settings, keys, directories, disk, log, processes, door, bees and sandbox.
 
     Changes nothing. Names every finding with the command that mends it. Exit status 1 when there is
     one.

@@ -1,4 +1,4 @@
-"""What `hum doctor` finds running: supervisord, services, the door, bees, recent complaints."""
+"""What `hum doctor` finds running: supervisord, services, door, bees, sandbox, complaints."""
 
 import os
 import secrets
@@ -14,6 +14,7 @@ from hum.door import open_door
 from hum.findings import Finding
 from hum.ready import ending
 from hum.rendezvous import door_path, read_runtime, silence_of
+from hum.sandbox import sandbox
 from hum.service_logs import read_tail
 from hum.stack import compile_stack
 from nest.paths import Paths
@@ -50,6 +51,7 @@ def running(paths: Paths, environ: Mapping[str, str]) -> Iterator[Finding]:
         yield from _ports(paths, environ)
     yield from _door(paths, environ, is_expected=bool(programs))
     yield from _bees(paths, programs)
+    yield from sandbox(paths, environ)
 
 
 def _services(

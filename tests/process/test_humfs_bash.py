@@ -12,6 +12,7 @@ import anyio
 import orjson
 import psutil
 import pytest
+from tests.process.test_doctor import doctor
 from tests.process.test_sidecar import ask
 from tests.support.bees import bee_named
 from tests.support.ndjson import Client, Flat
@@ -89,6 +90,11 @@ def test_the_level_of_the_sandbox_is_told_everywhere(client: Client, stack: Stac
         (line,) = re.findall(rf'^hum_humfs_sandbox_layer{{.*"{layer}".*}} (.*)$', metrics, re.M)
         assert float(line) == (layer not in told.get("sandboxMissing", []))
     assert run(client, " ")["metadata"]["sandbox"] == told["sandbox"]
+    looked = doctor(stack)[1].values()
+    level, *missing = (one for one in looked if one["section"] == "sandbox")
+    assert level["said"].startswith(f"{told['sandbox']}; humfs_bash runs (")
+    assert sorted(one["what"] for one in missing) == told.get("sandboxMissing", [])
+    assert all(one["ok"] for one in (level, *missing))
     assert stack.kill("sidecar", signal.SIGTERM) == 0
 
 
