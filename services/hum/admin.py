@@ -20,8 +20,20 @@ ANSWER_BYTES_MAX = 16 * 1024 * 1024
 
 def ask_admin(path: str) -> dict[str, Any]:
     """The answer to one question under `/api`. Raises `DaemonAbsent`."""
-    told: dict[str, Any] = orjson.loads(fetch(path))
+    body = fetch(path)
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError as problem:
+        raise _is_other(f"{problem}") from problem
+    if not isinstance(told, dict):
+        raise _is_other(f"{type(told).__name__} instead of an object")
     return told
+
+
+def _is_other(why: str) -> LocalError:
+    """The sentence for an answer that no sidecar gives."""
+    said = f"what answers at the sidecar's address is no sidecar: {why}"
+    return LocalError(said, hint="hum status; another program may have its port: sidecar.port")
 
 
 def fetch(path: str) -> bytes:
@@ -41,8 +53,12 @@ def fetch(path: str) -> bytes:
     except (OSError, http.client.HTTPException) as problem:
         raise absent(f"the sidecar at {found.url} does not answer: {problem}") from problem
     if status == 422:
-        wrong = orjson.loads(body)["detail"][0]
-        raise LocalError(str(wrong["msg"]), hint=f"{wrong['loc'][-1]} is what to change")
+        try:
+            wrong = orjson.loads(body)["detail"][0]
+            said, where = str(wrong["msg"]), wrong["loc"][-1]
+        except (orjson.JSONDecodeError, LookupError, TypeError) as problem:
+            raise _is_other(f"{problem!r}") from problem
+        raise LocalError(said, hint=f"{where} is what to change")
     if status != 200:
         said = f"the sidecar answers {status}{_detail(body)}"
         raise LocalError(said, hint="hum status; hum logs sidecar")

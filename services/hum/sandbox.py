@@ -53,12 +53,19 @@ def sandbox(paths: Paths, environ: Mapping[str, str]) -> Iterator[Finding]:
     except HumError as error:
         yield Finding(section="sandbox", what="sandbox", said=f"nobody tells: {error.message}")
         return
+    except ValueError as error:
+        said = f"what the sidecar answers at /metrics is none: {error}"
+        yield Finding(section="sandbox", what="sandbox", said=said, ok=False, mend="hum status")
+        return
     if layers:
         yield from judged(layers, required)
 
 
 def told(metrics: str) -> dict[Layer, bool]:
-    """Whether each layer holds, in every humfs that tells it."""
+    """Whether each layer holds, in every humfs that tells it.
+
+    Raises `ValueError` for what are no metrics, or names a layer that there is not.
+    """
     found: dict[Layer, bool] = {}
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples if family.name == LAYER_METRIC else ():

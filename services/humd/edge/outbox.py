@@ -101,8 +101,8 @@ class Outbox:
         Parcels that are not in the log (seq 0) were for the old connection, but for those of a
         catch-up. False when something that it has not seen was let go of.
         """
-        kept = [owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log]
-        self._keep((), kept)
+        unseen = (owed for owed in self._all() if owed.header.seq > cursor or owed.is_from_log)
+        self._keep((), unseen)
         self._received, self._was_here = 0, True
         return self._shed_upto <= cursor
 

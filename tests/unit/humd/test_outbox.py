@@ -137,31 +137,22 @@ def test_parcels_of_one_event_are_split_where_no_frame_could_hold_them() -> None
     assert [header.seq for header, _ in parcels] == [7, 7, 7]
 
 
-def test_what_is_for_one_client_can_be_taken_out() -> None:
-    outbox = Outbox()
-    outbox.resume(0)
-    owe(outbox, 1, client="a")
-    owe(outbox, 2, client="b")
-    sent(outbox)
-    owe(outbox, 3, client="a")
-
-    mine = [(owed.header.seq, was_sent) for owed, was_sent in outbox.take_for("a")]
-
-    assert (mine, len(outbox)) == ([(1, True), (3, False)], 1)
-
-
-def test_what_another_client_took_out_leaves_what_was_on_its_way() -> None:
+def test_what_is_for_each_client_can_be_taken_out_with_whether_it_was_on_its_way() -> None:
     outbox = Outbox()
     outbox.resume(0)
     owe(outbox, 1, client="a")
     owe(outbox, 2, client="b")
     sent(outbox)
     owe(outbox, 3, client="b")
-    outbox.take_for("a")
+    owe(outbox, 4, client="a")
 
-    mine = [(owed.header.seq, was_sent) for owed, was_sent in outbox.take_for("b")]
+    taken = [
+        [(owed.header.seq, was_sent) for owed, was_sent in outbox.take_for(client)]
+        for client in ("a", "b")
+    ]
 
-    assert mine == [(2, True), (3, False)]
+    assert taken == [[(1, True), (4, False)], [(2, True), (3, False)]]
+    assert not outbox
 
 
 @pytest.mark.parametrize(("bound", "raw"), [("PARCELS", b"\x80"), ("BYTES", b"\x80" * 100)])
