@@ -45,9 +45,6 @@ class Finding:
         return asdict(self)
 
 
-Check = Callable[[Paths, Mapping[str, str]], Iterator[Finding]]
-
-
 def on_disk(paths: Paths, environ: Mapping[str, str]) -> Iterator[Finding]:
     """Every check that needs no daemon, in the order they are shown."""
     for check in (configuration, identities, directories, room, log):

@@ -43,7 +43,6 @@ SECONDS_BUCKETS = (
     10,
     60,
 )
-BYTES_BUCKETS = (256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
 
 KEPT = frozenset({"hum_cell_cpu_ms"})
 """Names that the original system has and collectors know."""

@@ -33,7 +33,6 @@ PENNY = "penny.json"
 THEHUM_DIR = "thehum"
 THEHUM_HEAD = "thehum.head"
 THEHUM_SEQ = "seq.bin"
-THEHUM_ROOT = "root.txt"
 THEHUM_AUTHOR = "author.json"
 THEHUM_LOCK = "lock"
 HUM_JSON = "hum.json"
@@ -274,10 +273,6 @@ class Paths:
     def thehum_head(self) -> Path:
         """The head of the log, remembered outside its folder."""
         return self.state / THEHUM_HEAD
-
-    @property
-    def thehum_root(self) -> Path:
-        return self.thehum / THEHUM_ROOT
 
     @property
     def thehum_author(self) -> Path:

@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException as HTTPError
 
+from nest.guard import App, Receive, Scope, Send
 from nest.metrics import Registry
 from nest.paths import Paths
 from nest.supervisor import Supervisor, SupervisorFault, UnknownProgram
@@ -241,6 +242,16 @@ def build(
         return Restarted(service=service)
 
     return app
+
+
+def only_metrics(app: App) -> App:
+    """`/metrics` of an application, and nothing else of it."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        here = app if scope["path"] == "/metrics" else _problem(404, "only /metrics is here")
+        await here(scope, receive, send)
+
+    return serve
 
 
 def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -78,11 +78,6 @@ def pack_body(body: Mapping[str, Any]) -> bytes:
     return packed
 
 
-def pack_tone(tone: Tone) -> bytes:
-    """One parcel of `tone`, with what travels beside it."""
-    return pack(header_of(tone), tone.body)
-
-
 def header_of(tone: Tone) -> Header:
     """The header slots of `tone`."""
     return Header(

@@ -43,6 +43,7 @@ def mint_humid(now_ms: int, tail: bytes) -> HumId:
     return humid_from_bytes(now_ms.to_bytes(6, "big") + tail)
 
 
+# user: bees with ids of another system (docs/wire.md, 3.2)
 def humid_from_foreign(text: str) -> HumId:
     """Project any string to a HumId: same input, same id, everywhere."""
     return humid_from_bytes(hashlib.sha256(text.encode()).digest())
@@ -55,6 +56,7 @@ def parse_humid(text: str) -> HumId:
     return HumId(text)
 
 
+# user: whoever reads a log and asks when an id was minted
 def humid_ms(humid: HumId) -> int:
     """Wall-clock ms of a minted id; meaningless for projected ones."""
     number = 0
@@ -63,9 +65,9 @@ def humid_ms(humid: HumId) -> int:
     return number >> 2
 
 
-def humid_uuid5(humid: HumId, namespace: uuid.UUID = NS_CLAUDE_SESSION) -> uuid.UUID:
-    """UUID version 5 over the id's text."""
-    return uuid.uuid5(namespace, humid)
+def session_uuid(sid: str) -> uuid.UUID:
+    """Claude's name for a conversation: UUID version 5 over the sid's text."""
+    return uuid.uuid5(NS_CLAUDE_SESSION, sid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,7 @@ class Connection(asyncio.Protocol):
         if self._answer is None or self._answer.is_complete:
             raise BrokenResponse("it answers what nobody asked")
 
+    # user: the parser
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header."""
         assert self._answer is not None
@@ -223,6 +224,7 @@ class Connection(asyncio.Protocol):
         answer.status = status
         answer.wake()
 
+    # user: the parser
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""
         assert self._answer is not None

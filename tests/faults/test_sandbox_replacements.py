@@ -207,7 +207,7 @@ async def test_what_goes_on_is_ended_too_and_the_next_answer_tells(
 
 
 def wait_until_idle(bash: Bash) -> None:
-    while bash._commands.lingering:
+    while bash._commands._lingering:
         pass
 
 

@@ -1,12 +1,14 @@
 """The sidecar against the real bus and the real log."""
 
 import http.client
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import orjson
 import pytest
-from tests.support.stack import Stack
+from tests.support.home import free_port
+from tests.support.stack import QUIET_SETTINGS, Stack
 
 pytestmark = pytest.mark.process
 
@@ -143,3 +145,40 @@ def test_the_openapi_document_describes_every_route(stack: Stack) -> None:
         for operation in operations.values():
             assert operation["summary"], path
             assert "200" in operation["responses"], path
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        link.request("GET", path)
+        answer = link.getresponse()
+        return answer.status, answer.read()
+    finally:
+        link.close()
+
+
+def test_metrics_alone_are_served_at_an_address_of_their_own() -> None:
+    here = free_port()
+    settings = {**QUIET_SETTINGS, "humd": {"metricsAddr": f"127.0.0.1:{here}"}}
+    with Stack(services=("thehum", "humd", "sidecar"), settings=settings) as stack:
+        stack.wait_bee("sidecar")
+        stack.wait_for(lambda: b"hum_readyz_seconds" in get(here, "/metrics")[1], "metrics")
+        others = {
+            path: get(here, path)[0] for path in ("/", "/healthz", "/openapi.json", "/api/bees")
+        }
+
+    assert set(others.values()) == {404}
+
+
+def test_an_address_for_metrics_that_is_taken_is_logged_and_the_rest_is_served() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        settings = {**QUIET_SETTINGS, "humd": {"metricsAddr": f"127.0.0.1:{taken}"}}
+        with Stack(services=("thehum", "humd", "sidecar"), settings=settings) as stack:
+            stack.wait_bee("sidecar")
+            status, _, _ = ask(stack, "/readyz")
+            logged = stack.log("sidecar")
+
+    assert status == 200
+    assert "sidecar.metrics_addr" in logged
+    assert "humd.metricsAddr" in logged

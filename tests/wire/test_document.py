@@ -23,7 +23,7 @@ from thrum.chi import (
     PulseKind,
 )
 from thrum.errors import Qualifier
-from thrum.frames import Header, pack_tone, read_frame, read_tone
+from thrum.frames import Header, header_of, pack, read_frame, read_tone
 from thrum.ids import HumId
 from thrum.keys import SigningKey
 from thrum.lines import DEPTH_MAX, MARKS_MAX, read_line, write_line
@@ -80,7 +80,7 @@ def test_every_example_survives_the_bus(example: str) -> None:
     tone = read_line(example.encode())
     assert tone is not None
 
-    (parcel,) = read_frame(pack_tone(tone))
+    (parcel,) = read_frame(pack(header_of(tone), tone.body))
 
     assert read_tone(parcel) == tone
 

@@ -27,8 +27,7 @@ PATTERNS_MAX = 32
 NAME_CHARS_MAX = 64
 """Characters of a name, and of a pattern."""
 ID_CHARS = 8
-SECRET_CHARS = 43
-"""Characters of the two parts of a key."""
+"""Characters of the public part of a key."""
 
 AGENT = b"x-hum-agent"
 """The header in which a client names the agent that it asks for."""

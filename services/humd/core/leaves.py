@@ -40,6 +40,7 @@ from thrum.canonical import dumps
 from thrum.errors import LocalError
 from thrum.snapshots import Leaf
 
+# user: the test that finds what is in no leaf
 DERIVED = {
     "State._catalogue": "made of the clients when a prompt needs it",
     "State._offers": "which clients the catalogue was made of",

@@ -132,11 +132,6 @@ class Sessions:
         return len(self.by_sid) >= SESSIONS_MAX and not self._closed
 
     @property
-    def open_count(self) -> int:
-        """Turns that run."""
-        return len(self._active)
-
-    @property
     def numbers_known(self) -> int:
         """Forgotten sids whose numbering is known."""
         return len(self._numbers)

@@ -89,11 +89,6 @@ class Commands:
         self._tasks = anyio.create_task_group()
         self._is_attended = anyio.Event()
 
-    @property
-    def lingering(self) -> int:
-        """Answered commands of which something still runs."""
-        return len(self._lingering)
-
     async def attend(self) -> None:
         """Run commands until cancelled; then end everything they started."""
         async with self._tasks:

@@ -224,6 +224,7 @@ class HumdSettings:
         str, Text(r".*", "host:port of this machine, or empty for none", check=_is_loopback_port)
     ] = "127.0.0.1:9909"
     """Where the sidecar serves metrics only, for collectors set up with it. Empty: nowhere."""
+    # user: nobody yet; the key is taken (docs/operating.md)
     tcp_listen: Annotated[str, Text(r".+", "host:port", check=_is_host_port)] | None = None
     """Where peers may come in over TCP. Absent: humd only dials."""
     frame_bytes_max: FrameBytes = field(default=16 * MIB, metadata={"json": "maxFrameBytes"})

@@ -22,8 +22,6 @@ from thehum.core.notes import BadNote, open_checkpoint
 from thrum.canonical import dumps
 from thrum.merkle import leaf_hash, verify_inclusion
 
-BASE_BYTES_MAX = 64 * 1024
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:

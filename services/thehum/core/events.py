@@ -74,18 +74,8 @@ def closing(ts_ms: int) -> bytes:
     return b',"ts_ms":%d}' % ts_ms
 
 
-def event_bytes(event: Event) -> bytes:
-    """The canonical bytes: what is hashed and signed."""
-    return _before_sig(event) + closing(event.ts_ms)
-
-
 def stored_line(event: Event) -> bytes:
     """The line on disk, with its newline."""
-    sig = SIG_NULL if event.sig is None else b',"sig":"' + event.sig.encode() + b'"'
-    return _before_sig(event) + sig + closing(event.ts_ms) + b"\n"
-
-
-def _before_sig(event: Event) -> bytes:
     return b"".join(
         (
             opening(event.author), event.body,
@@ -94,6 +84,8 @@ def _before_sig(event: Event) -> bytes:
             b'","rid":', dumps(event.rid),
             b',"seq":', b"%d" % event.seq,
             b',"sid":', dumps(event.sid),
+            SIG_NULL if event.sig is None else b',"sig":"' + event.sig.encode() + b'"',
+            closing(event.ts_ms), b"\n",
         )
     )  # fmt: skip
 

@@ -33,8 +33,6 @@ from workers.turns import Turn, TurnFailed
 BAD_GATEWAY = 502
 GATEWAY_TIMEOUT = 504
 LAST_WORDS_CHARS = 400
-SHOWN_BYTES = 200
-"""Of a line that is none, in the log."""
 
 log = logging.getLogger(__name__)
 

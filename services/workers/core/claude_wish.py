@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import orjson
 
-from thrum.ids import NS_CLAUDE_SESSION
+from thrum.ids import session_uuid
 from thrum.tones import Body
 from workers.core.anthropic import AnthropicWire
 from workers.core.conversation import messages_of
@@ -80,7 +80,7 @@ def session_of(sid: str, prompt: Mapping[str, Any]) -> str:
     resume = prompt.get("resume")
     if isinstance(resume, str) and resume:
         return str(UUID(resume))
-    return str(uuid5(NS_CLAUDE_SESSION, sid))
+    return str(session_uuid(sid))
 
 
 def arguments(wish: Wish, *, session: str, resumes: bool, system_path: str | None) -> list[str]:

@@ -32,7 +32,7 @@ def sizes(world: World) -> dict[str, int]:
     return {
         "sessions": len(state.sessions.by_sid),
         "by client": len(state.sessions._by_client),
-        "active": state.sessions.open_count,
+        "active": len(state.sessions._active),
         "closed": len(state.sessions._closed),
         "orphans": len(state.sessions._orphans),
         "calls": len(state.calls.waiting),

@@ -10,7 +10,7 @@ from humfs.core.sandbox.bubblewrap import Box
 from humfs.core.sandbox.changes import TOLD_MAX, Since
 from humfs.core.sandbox.layers import Layer, Level, Standing, level
 from humfs.core.sandbox.names import IN_REPOSITORIES, IN_ROOTS, may_be_protected
-from humfs.core.sandbox.plan import How, Identity, Mount, between, ordered
+from humfs.core.sandbox.plan import How, Identity, Mount, ordered
 
 SOMETHING = Identity(1, 2)
 
@@ -68,12 +68,6 @@ def test_deeper_mounts_come_later_and_the_stricter_one_stays() -> None:
 
     assert [mount.path for mount in made] == ["/r", "/r/a", "/r/a/b", "/r-b"]
     assert made[2].how is How.HIDDEN_FILE
-
-
-def test_all_folders_between_a_root_and_a_name_are_found() -> None:
-    assert between("/r", "/r/a/b/.git/hooks") == ["/r/a/b/.git", "/r/a/b", "/r/a"]
-    assert between("/r", "/r/.git") == []
-    assert between("/", "/a/b") == ["/a"]
 
 
 def test_bubblewrap_is_told_everything_before_the_command() -> None:

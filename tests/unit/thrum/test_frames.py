@@ -31,21 +31,25 @@ tones = st.builds(
 )
 
 
+def packed(tone: Tone) -> bytes:
+    return frames.pack(frames.header_of(tone), tone.body)
+
+
 @given(st.lists(tones, max_size=5))
 def test_a_run_of_tones_survives_one_frame(run: list[Tone]) -> None:
-    frame = b"".join(map(frames.pack_tone, run))
+    frame = b"".join(map(packed, run))
 
     assert [frames.read_tone(parcel) for parcel in frames.read_frame(frame)] == run
 
 
 @given(st.lists(tones, max_size=5))
 def test_spans_cover_the_frame_without_a_gap(run: list[Tone]) -> None:
-    packed = [frames.pack_tone(tone) for tone in run]
-    frame = b"".join(packed)
+    parcels = [packed(tone) for tone in run]
+    frame = b"".join(parcels)
 
     spans = frames.read_spans(frame)
 
-    assert [frame[span.start : span.end] for span in spans] == packed
+    assert [frame[span.start : span.end] for span in spans] == parcels
 
 
 @given(bodies)
@@ -146,7 +150,7 @@ def test_any_bytes_are_parcels_or_a_documented_error(frame: bytes) -> None:
 
 @given(tones, st.data())
 def test_a_damaged_frame_is_parcels_or_a_documented_error(tone: Tone, data: st.DataObject) -> None:
-    frame = bytearray(frames.pack_tone(tone) * 2)
+    frame = bytearray(packed(tone) * 2)
     at = data.draw(st.integers(0, len(frame) - 1))
     frame[at] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(frame)))

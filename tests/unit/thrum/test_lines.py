@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thrum.errors import MalformedTone
-from thrum.frames import pack_tone, read_frame, read_tone
+from thrum.frames import header_of, pack, read_frame, read_tone
 from thrum.lines import DEPTH_MAX, MARKS_MAX, flat_of, read_line, tone_of, write_line
 from thrum.tones import Tone
 
@@ -53,7 +53,7 @@ def test_a_flat_object_survives_the_way_over_the_bus(flat: dict[str, Any]) -> No
     tone = read_line(orjson.dumps(flat))
     assert tone is not None
 
-    (parcel,) = read_frame(pack_tone(tone))
+    (parcel,) = read_frame(pack(header_of(tone), tone.body))
 
     assert orjson.loads(write_line(read_tone(parcel))) == flat
 

@@ -58,13 +58,3 @@ def ordered(mounts: Iterable[Mount]) -> list[Mount]:
         if known is None or known.how.value < mount.how.value:
             strictest[mount.path] = mount
     return sorted(strictest.values(), key=lambda mount: paths.components(mount.path))
-
-
-def between(root: str, path: str) -> list[str]:
-    """The folders between a root and a path below it, without the two."""
-    found: list[str] = []
-    here = paths.parent(path)
-    while here != root and paths.contains(root, here):
-        found.append(here)
-        here = paths.parent(here)
-    return found
