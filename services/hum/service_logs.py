@@ -5,7 +5,9 @@ reaches the terminal with its control characters.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -14,14 +16,15 @@ from typing import Any
 import click
 import orjson
 
+from hum.log_lines import LogFile
 from hum.output import data, data_json, printable
+from hum.runs import SPAWNED, read_run
 from nest.paths import Paths
 from thrum.errors import LocalError
 
-TAIL_BYTES_MAX = 1024 * 1024
-"""How much of the end of one file is read."""
-
 LINES = 200
+FOLLOW_SECONDS = 0.2
+"""Between two looks at files that grow."""
 
 SUPERVISOR = "supervisord"
 """Its lines carry no time of the kind that the others are sorted by; orch says the same."""
@@ -57,22 +60,14 @@ class Entry:
 
 def read_tail(path: Path, *, service: str, lines: int) -> list[Entry]:
     """The last `lines` entries of the file; none when there is no such file."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - TAIL_BYTES_MAX))
-            raw = file.read(TAIL_BYTES_MAX).splitlines()
-    except FileNotFoundError:
-        return []
-    if size > TAIL_BYTES_MAX:
-        raw = raw[1:]
-    entries: list[Entry] = []
-    at = ""
-    for line in raw[-lines:]:
+    return list(_entries(LogFile(path).tail(lines), service))
+
+
+def _entries(lines: Iterable[bytes], service: str, at: str = "") -> Iterator[Entry]:
+    for line in lines:
         fields = _read_line(line, service)
         at = str(fields.get("ts", at))
-        entries.append(Entry(at, fields))
-    return entries
+        yield Entry(at, fields)
 
 
 def last_reason(paths: Paths, service: str) -> str:
@@ -106,36 +101,82 @@ def _files(directory: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(directory.glob("*.log"))}
 
 
-def _selected(paths: Paths, service: str | None) -> Iterable[tuple[str, Path]]:
-    files = _files(paths.logs)
-    if service is None:
-        return [(name, path) for name, path in files.items() if name != SUPERVISOR]
-    if service not in files:
-        known = ", ".join(files) or "none yet"
-        raise NoLog(f"no log of {service} in {paths.logs}; there are: {known}", hint="hum logs")
-    return ((service, files[service]),)
+class Logs:
+    """The logs of one service, or of all, with what supervisord says of their processes."""
+
+    def __init__(self, paths: Paths, service: str | None) -> None:
+        """Raises `NoLog` when there is none of `service`."""
+        self._directory, self._service = paths.logs, service
+        self._files: dict[str, LogFile] = {}
+        if service is not None and service not in (known := _files(paths.logs)):
+            names = ", ".join(known) or "none yet"
+            raise NoLog(f"no log of {service} in {paths.logs}; there are: {names}", hint="hum logs")
+
+    def tail(self, lines: int) -> list[Entry]:
+        """The last entries of all together, the newest last."""
+        found = [
+            entry for name, file in self._new() for entry in self._read(name, file.tail(lines))
+        ]
+        found.sort(key=attrgetter("at"))
+        return found[-lines:]
+
+    def more(self) -> list[Entry]:
+        """What came since, also in logs that were not there before."""
+        self._new()
+        found = [e for name, file in self._files.items() for e in self._read(name, file.more())]
+        found.sort(key=attrgetter("at"))
+        return found
+
+    def _new(self) -> list[tuple[str, LogFile]]:
+        """Files that were not known yet; they are known from here on."""
+        names = [name for name in _files(self._directory) if self._concerns(name)]
+        new = [(name, LogFile(self._directory / f"{name}.log")) for name in names]
+        new = [(name, file) for name, file in new if name not in self._files]
+        self._files.update(new)
+        return new
+
+    def _concerns(self, name: str) -> bool:
+        return self._service is None or name in (self._service, SUPERVISOR)
+
+    def _read(self, name: str, lines: list[bytes]) -> Iterator[Entry]:
+        if name != SUPERVISOR or self._service == SUPERVISOR:
+            yield from _entries(lines, name)
+            return
+        for line in lines:
+            run = read_run(line.decode("utf-8", "replace"))
+            if run is not None and self._service in (None, run["service"]):
+                yield Entry(run["ts"], run)
+
+
+def _print(entries: Iterable[Entry], *, as_json: bool, is_first: bool) -> None:
+    """Print entries; where a run begins, an empty line goes before."""
+    for entry in entries:
+        if as_json:
+            data_json(entry.fields)
+            continue
+        if entry.fields.get("event") == SPAWNED and not is_first:
+            data("")
+        is_first = False
+        data(entry.text)
 
 
 @click.command
 @click.argument("service", required=False)
 @click.option("-n", "--lines", default=LINES, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("-f", "--follow", is_flag=True, help="Go on with what they say, until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def logs(*, service: str | None, lines: int, as_json: bool) -> None:
+def logs(*, service: str | None, lines: int, follow: bool, as_json: bool) -> None:
     """Show what the services say about themselves, the newest last.
 
     SERVICE is one of them, or supervisord, or orch (changes of state); without it, all together.
+    Where a process began and how it ended is shown with them; an empty line parts the runs.
     """
     import os
 
-    paths = Paths.from_environment(os.environ)
-    entries = [
-        entry
-        for name, path in _selected(paths, service)
-        for entry in read_tail(path, service=name, lines=lines)
-    ]
-    entries.sort(key=attrgetter("at"))
-    for entry in entries[-lines:]:
-        if as_json:
-            data_json(entry.fields)
-        else:
-            data(entry.text)
+    found = Logs(Paths.from_environment(os.environ), service)
+    entries = found.tail(lines)
+    _print(entries, as_json=as_json, is_first=True)
+    while follow:
+        sys.stdout.flush()
+        time.sleep(FOLLOW_SECONDS)
+        _print(found.more(), as_json=as_json, is_first=False)

@@ -251,6 +251,26 @@ def test_a_killed_service_comes_back_and_the_listener_notes_it(home: Home) -> No
     assert said == ["RUNNING", "process.gone", "EXITED"]
 
 
+def test_the_log_of_a_service_says_how_its_last_run_ended_and_goes_on(home: Home) -> None:
+    program = home.program(f"print('hello', flush=True); {ENDLESS}")
+    home.only(f"SERVICE one\nRUN {program}\nRESTART on-failure")
+    home.hum("up")
+    before = home.service("one")["pid"]
+    with home.started("logs", "one", "--follow") as follower:
+        assert follower.stdout is not None
+        told = [follower.stdout.readline(), follower.stdout.readline()]
+        os.kill(before, signal.SIGKILL)
+        while sum("hello" in line for line in told) < 2:
+            told.append(follower.stdout.readline())
+        follower.send_signal(signal.SIGINT)
+        follower.wait()
+
+    (ended,) = [at for at, line in enumerate(told) if "process.exited" in line]
+    assert "terminated by SIGKILL" in told[ended]
+    assert (told[ended + 1], "process.spawned" in told[ended + 2]) == ("\n", True)
+    assert home.hum("logs", "one").stdout.count("terminated by SIGKILL") == 1
+
+
 def test_down_ends_what_a_killed_supervisor_left_behind(home: Home) -> None:
     home.only(f"SERVICE one\nRUN {home.program(ENDLESS)}")
     home.hum("up")

@@ -39,6 +39,13 @@ class Home:
             timeout=COMMAND_SECONDS,
         )
 
+    def started(self, *arguments: str) -> subprocess.Popen[str]:
+        """The command, while it runs; its stdout is a pipe."""
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "hum", *arguments],
+            env=self.environ, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
     def json(self, *arguments: str) -> dict[str, Any]:
         done = self.hum(*arguments, "--json")
         found = orjson.loads(done.stdout or "null")
