@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from nest.logs import timestamp
 from nest.supervisor import PROGRAM_PREFIX
 
 SPAWNED = "process.spawned"
@@ -30,9 +31,8 @@ def read_run(text: str) -> Mapping[str, Any] | None:
     if found is None or not found["name"].startswith(PROGRAM_PREFIX):
         return None
     seconds = time.mktime(time.strptime(found["at"], "%Y-%m-%d %H:%M:%S"))
-    at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     return {
-        "ts": f"{at}.{found['ms']}Z",
+        "ts": timestamp(seconds + int(found["ms"]) / 1000),
         "level": "info" if found["level"] == "INFO" else "warning",
         "service": found["name"].removeprefix(PROGRAM_PREFIX),
         "event": f"process.{found['what'].replace(' ', '_')}",

@@ -19,6 +19,7 @@ import orjson
 from hum.log_lines import LogFile
 from hum.output import data, data_json, printable
 from hum.runs import SPAWNED, read_run
+from nest.logs import timestamp
 from nest.paths import Paths
 from thrum.errors import LocalError
 
@@ -121,9 +122,17 @@ class Logs:
         return found[-lines:]
 
     def more(self) -> list[Entry]:
-        """What came since, also in logs that were not there before."""
+        """What came since, also in logs that were not there before.
+
+        A line without a time was written just now.
+        """
         self._new()
-        found = [e for name, file in self._files.items() for e in self._read(name, file.more())]
+        now = timestamp(time.time())
+        found = [
+            entry
+            for name, file in self._files.items()
+            for entry in self._read(name, file.more(), now)
+        ]
         found.sort(key=attrgetter("at"))
         return found
 
@@ -138,9 +147,9 @@ class Logs:
     def _concerns(self, name: str) -> bool:
         return self._service is None or name in (self._service, SUPERVISOR)
 
-    def _read(self, name: str, lines: list[bytes]) -> Iterator[Entry]:
+    def _read(self, name: str, lines: list[bytes], at: str = "") -> Iterator[Entry]:
         if name != SUPERVISOR or self._service == SUPERVISOR:
-            yield from _entries(lines, name)
+            yield from _entries(lines, name, at)
             return
         for line in lines:
             run = read_run(line.decode("utf-8", "replace"))

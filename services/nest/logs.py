@@ -49,6 +49,12 @@ def register_secret(value: str) -> None:
         _secrets.add(value)
 
 
+def timestamp(seconds: float) -> str:
+    """Unix seconds as every log has them: RFC 3339, UTC, milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def redact(value: object, *, depth: int = DEPTH_MAX) -> object:
     """A copy of `value` fit for a log: plain JSON, bounded, without secrets."""
     if value is None or isinstance(value, bool | float):
@@ -76,9 +82,8 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
-        moment = datetime.fromtimestamp(record.created, UTC)
         line = {
-            "ts": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ts": timestamp(record.created),
             "level": record.levelname.lower(),
             "service": self._service,
             "event": _clean(record.getMessage()),
