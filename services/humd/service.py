@@ -81,6 +81,10 @@ class Hub:
         self._release = Release(self._bus, self._recorder, self._catch_ups, self._projections)
         self._parked = Parked()
         self._poll = Poll([self._stop.descriptor])
+
+        def read_secrets() -> KnownSecrets:
+            return KnownSecrets(known_secrets(paths, settings))
+
         self._log_link = LogLink(
             self._bus,
             self._recorder,
@@ -92,7 +96,7 @@ class Hub:
                 self._poll,
                 context.metrics,
                 settings.humd.thehum.snapshot_interval_ms / 1000,
-                lambda: KnownSecrets(known_secrets(paths, settings)),
+                read_secrets,
             ),
             paths.thehum,
         )
@@ -114,7 +118,7 @@ class Hub:
             metrics=self._metrics,
             projections=self._projections,
             catch_ups=self._catch_ups,
-            bee_logs=BeeLogs(context.metrics),
+            bee_logs=BeeLogs(context.metrics, read_secrets),
             parked=self._parked,
         )
         self._joins.asked = self._questions.visited

@@ -8,17 +8,23 @@
   to `register_secret` is cut out wherever it appears, in tracebacks too.
 - Each line is one write to the descriptor, nothing is buffered: a signal handler may log, and an
   exit loses nothing.
+- An event that comes too often is cut short, so that no client can push what others said out of
+  the files: its next line has in `missing` how many were not written.
 """
 
 import contextlib
 import logging
 import os
 import re
-from collections.abc import Mapping
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
 
+from nest.bucket import Bucket
 from thrum.redaction import REDACTED, SECRET_CHARS_MIN, is_secret_name
 
 STDERR = 2
@@ -28,6 +34,13 @@ DEPTH_MAX = 6
 """Levels of a nested field that are shown."""
 ITEMS_MAX = 64
 """Entries of a list or map that are shown."""
+FIELD_BYTES_MAX = 32 * 1024
+"""Of a list or map as JSON; of a larger one only the beginning is shown, as text."""
+LINES_PER_SECOND = 100.0
+"""Of one event of one process, in the long run."""
+LINES_BURST = 1_000.0
+EVENTS_MAX = 256
+"""Events whose share is kept; the one silent for longest starts anew."""
 
 LEVELS: Mapping[str, int] = {
     "debug": logging.DEBUG,
@@ -40,13 +53,14 @@ _CONTROL = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _OWN_KEYS = ("ts", "level", "service", "event", "traceback")
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
-_secrets: set[str] = set()
+_secrets: list[str] = []
+"""The longest first: one that begins another must not leave the rest of it."""
 
 
 def register_secret(value: str) -> None:
     """Cut `value` out of every line from now on. Whoever reads a secret calls this."""
-    if len(value) >= SECRET_CHARS_MIN:
-        _secrets.add(value)
+    if len(value) >= SECRET_CHARS_MIN and value not in _secrets:
+        _secrets[:] = sorted([*_secrets, value], key=len, reverse=True)
 
 
 def timestamp(seconds: float) -> str:
@@ -89,25 +103,41 @@ class JsonLines(logging.Formatter):
             "event": _clean(record.getMessage()),
         }
         fields = {
-            f"{name}_" if name in _OWN_KEYS else _clean(name): _field(name, value, DEPTH_MAX)
+            f"{name}_" if name in _OWN_KEYS else _clean(name): _short(
+                _field(name, value, DEPTH_MAX)
+            )
             for name, value in vars(record).items()
             if name not in _RECORD_FIELDS
         }
         if record.exc_info:
-            fields["traceback"] = _clean(self.formatException(record.exc_info))
+            fields["traceback"] = _clean(self.formatException(record.exc_info), is_end_first=True)
         text = orjson.dumps({**line, **fields}).decode()
         return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+@dataclass(slots=True)
+class _Share:
+    bucket: Bucket = field(default_factory=lambda: Bucket(LINES_PER_SECOND, LINES_BURST))
+    missing: int = 0
+    """Lines not written since the last one that was."""
 
 
 class DescriptorHandler(logging.Handler):
     """Writes each record to a descriptor, at once. A reader that went away loses lines, not us."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._descriptor = descriptor
+        self._descriptor, self._clock = descriptor, clock
+        self._shares: OrderedDict[tuple[str, str], _Share] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line; what cannot be rendered or written never breaks the caller."""
+        share = self._share(record)
+        if share.bucket.take(self._clock()):
+            share.missing += 1
+            return
+        if share.missing:
+            record.missing, share.missing = share.missing, 0
         try:
             line = self.format(record)
         except Exception as error:  # noqa: BLE001 - a field's own __str__ may raise anything
@@ -118,6 +148,14 @@ class DescriptorHandler(logging.Handler):
         with contextlib.suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
+
+    def _share(self, record: logging.LogRecord) -> _Share:
+        event = (record.name, str(record.msg))
+        share = self._shares.setdefault(event, _Share())
+        self._shares.move_to_end(event)
+        if len(self._shares) > EVENTS_MAX:
+            self._shares.popitem(last=False)
+        return share
 
 
 def setup(service: str, level: str = "info", *, descriptor: int = STDERR) -> None:
@@ -139,9 +177,20 @@ def _field(name: str, value: object, depth: int) -> object:
     return redact(value, depth=depth)
 
 
-def _clean(text: str) -> str:
+def _short(shown: object) -> object:
+    """What `redact` made, or the beginning of its JSON when it is too large for a line."""
+    if not isinstance(shown, dict | list):
+        return shown
+    packed = orjson.dumps(shown)
+    if len(packed) <= FIELD_BYTES_MAX:
+        return shown
+    return f"{packed[:TEXT_CHARS_MAX].decode('utf-8', 'ignore')}…"
+
+
+def _clean(text: str, *, is_end_first: bool = False) -> str:
+    """Text without secrets; of a long one the beginning, or with `is_end_first` the end."""
     for secret in _secrets:
         text = text.replace(secret, REDACTED)
     if len(text) > TEXT_CHARS_MAX:
-        text = f"{text[:TEXT_CHARS_MAX]}…"
+        text = f"…{text[-TEXT_CHARS_MAX:]}" if is_end_first else f"{text[:TEXT_CHARS_MAX]}…"
     return text.encode("utf-8", "backslashreplace").decode()

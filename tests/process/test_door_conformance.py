@@ -16,6 +16,8 @@ import pytest
 from tests.support.ndjson import Client, Flat
 from tests.support.stack import CORE, Stack
 
+from nest.private import replace_private
+
 pytestmark = pytest.mark.process
 
 MODEL = "model-of-test"
@@ -143,11 +145,13 @@ def test_an_unknown_chi_is_echoed_and_ignored(stack: Stack, chi: str) -> None:
 
 
 def test_a_log_tone_is_in_the_daemons_log_and_is_not_echoed(stack: Stack) -> None:
-    """Humd 4.2: at its level, and no more of them than is good for the others."""
+    """Humd 4.2: at its level, no more of them than is good for the others, and no secret."""
+    replace_private(stack.paths.sidecar_token, b"canary-of-the-sidecar")
     with stack.client() as client:
         assert client.read()["chi"] == "breath"
 
         client.send(chi="log", rid="l", level="warn", event="cell.slow", data={"ms": 7})
+        client.send(chi="log", level="error", message="it said: canary-of-the-sidecar")
         for number in range(1_000):
             client.send(chi="log", rid=f"{number}", level="info", message="again and again")
         client.send(chi="log", rid="long", level="error", message="x" * 9_000)
@@ -162,7 +166,8 @@ def test_a_log_tone_is_in_the_daemons_log_and_is_not_echoed(stack: Stack) -> Non
             "cell.slow",
             {"ms": 7},
         )
-        assert 1 < len(said) < 500
+        assert said[1]["says"] == f"it said: {'*' * 21}"
+        assert 2 < len(said) < 500
         assert "log" not in [event["chi"] for event in stack.events()]
 
 

@@ -2,11 +2,13 @@
 
 Each is one line `bee.says` at the level that the bee gave, with who said it beside it: the bee's
 words are a field and never the event. A bee that says more than its share is cut short, and how
-much of it is missing is said once it has room again.
+much of it is missing is said once it has room again. What a bee says of a secret of this hum is
+masked: it may have got it back from a service that was given it.
 """
 
 import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from humd.core.arrivals import ClientId
@@ -15,6 +17,7 @@ from nest.metrics import Registry
 from thrum import frames
 from thrum.errors import MalformedTone
 from thrum.frames import Header
+from thrum.redaction import KnownSecrets
 from thrum.tones import Body
 
 LINES_PER_SECOND = 5.0
@@ -27,6 +30,8 @@ BODY_BYTES_MAX = 8 * 1024
 """Of one log tone; a longer one is dropped."""
 BEES_MAX = 1_024
 """Bees whose share is kept; the one silent for longest starts anew."""
+SECRETS_SECONDS = 30.0
+"""The secrets are read again when a line comes after so long: as often as thehum reads them."""
 LEVELS = {
     "trace": logging.DEBUG,
     "debug": logging.DEBUG,
@@ -46,9 +51,12 @@ class _Share:
 
 
 class BeeLogs:
-    """See the module."""
+    """See the module. `read_secrets` gives those of this hum as they are now."""
 
-    def __init__(self, metrics: Registry) -> None:
+    def __init__(self, metrics: Registry, read_secrets: Callable[[], KnownSecrets]) -> None:
+        self._read_secrets = read_secrets
+        self._secrets = KnownSecrets()
+        self._secrets_due_at = 0.0
         self._shares: OrderedDict[ClientId, _Share] = OrderedDict()
         self._all = Bucket(LINES_OF_ALL_PER_SECOND, LINES_OF_ALL_BURST)
         self._written = metrics.counter(
@@ -66,7 +74,7 @@ class BeeLogs:
             self._dropped.labels("too-large").inc()
             return
         try:
-            body = frames.read_body(raw)
+            body = frames.read_body(self._masked(raw, now))
         except MalformedTone:
             self._dropped.labels("malformed").inc()
             return
@@ -83,6 +91,13 @@ class BeeLogs:
             fields["missing"], share.missing = share.missing, 0
         self._written.labels(logging.getLevelName(level).lower()).inc()
         log.log(level, "bee.says", extra=fields)
+
+    def _masked(self, raw: bytes, now: float) -> bytes:
+        """The body without this hum's secrets; every length in it is as it was."""
+        if now >= self._secrets_due_at:
+            self._secrets_due_at = now + SECRETS_SECONDS
+            self._secrets = self._read_secrets()
+        return self._secrets.mask(raw)
 
     def _share(self, client: ClientId) -> _Share:
         share = self._shares.setdefault(client, _Share())

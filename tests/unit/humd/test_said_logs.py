@@ -10,6 +10,7 @@ from humd.edge.said_logs import BODY_BYTES_MAX, LINES_BURST, LINES_PER_SECOND, B
 from nest.metrics import Registry
 from thrum import frames
 from thrum.frames import Header
+from thrum.redaction import KnownSecrets
 
 
 class Rig:
@@ -17,7 +18,8 @@ class Rig:
 
     def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
         self.metrics = Registry()
-        self.logs = BeeLogs(self.metrics)
+        self.secrets: list[str] = []
+        self.logs = BeeLogs(self.metrics, lambda: KnownSecrets(self.secrets))
         self.caplog = caplog
         caplog.set_level(logging.DEBUG, said_logs.log.name)
 
@@ -93,6 +95,21 @@ def test_what_is_too_long_or_unreadable_is_dropped_and_counted(rig: Rig) -> None
 
     assert rig.lines == []
     assert (rig.dropped("too-large"), rig.dropped("malformed")) == (1, 1)
+
+
+def test_a_secret_of_this_hum_is_masked_wherever_a_bee_says_it(rig: Rig) -> None:
+    """Features A26: also one that came later, at the latest after a while."""
+    rig.secrets.append("canary-of-the-first")
+    rig.says(
+        event="401: canary-of-the-first", data={"canary-of-the-first": ["canary-of-the-first"]}
+    )
+    rig.secrets.append("canary-of-the-second")
+    rig.says(event="401: canary-of-the-second", now=1.0 + said_logs.SECRETS_SECONDS)
+
+    mask = "*" * 19
+    first, second = rig.lines
+    assert (first["says"], first["data"]) == (f"401: {mask}", {mask: [mask]})
+    assert second["says"] == f"401: {mask}*"
 
 
 def test_many_bees_together_have_a_bound_too(rig: Rig) -> None:

@@ -129,6 +129,17 @@ def test_a_known_secret_is_cut_out_everywhere(raw: Callable[[], bytes]) -> None:
     assert b"canary" not in raw()
 
 
+def test_a_known_secret_that_begins_another_leaves_nothing_of_it(raw: Callable[[], bytes]) -> None:
+    logs.register_secret("canary-begins")
+    logs.register_secret("canary-begins-and-goes-on")
+
+    log.info("url canary-begins-and-goes-on", extra={"text": "canary-begins"})
+
+    written = raw()
+    assert b"canary" not in written
+    assert b"goes-on" not in written
+
+
 def test_a_short_value_is_no_known_secret(lines: Lines) -> None:
     logs.register_secret("a")
 
@@ -144,6 +155,78 @@ def test_a_line_is_bounded(raw: Callable[[], bytes]) -> None:
     log.info("big", extra={"text": "x" * 100_000, "list": [1] * 10_000, "deep": deep})
 
     assert len(raw()) < logs.TEXT_CHARS_MAX + 2_000
+
+
+def test_a_field_of_many_parts_is_bounded(raw: Callable[[], bytes]) -> None:
+    wide = [["x" * 1_000] * logs.ITEMS_MAX] * logs.ITEMS_MAX
+
+    log.info("big", extra={"wide": wide, "named": {"a": wide}})
+
+    assert len(raw()) < 2 * logs.FIELD_BYTES_MAX
+
+
+def test_of_a_long_traceback_the_end_is_shown_which_says_what_happened(lines: Lines) -> None:
+    try:
+        try:
+            raise KeyError("x" * logs.TEXT_CHARS_MAX)
+        except KeyError as problem:
+            raise ValueError("what happened") from problem
+    except ValueError:
+        log.exception("turn.failed")
+
+    (line,) = lines()
+    assert str(line["traceback"]).endswith("ValueError: what happened")
+    assert len(str(line["traceback"])) <= logs.TEXT_CHARS_MAX + 1
+
+
+class Paced:
+    """A handler on a pipe, with a clock of its own."""
+
+    def __init__(self) -> None:
+        self.now = 5.0
+        self._read, self._write = os.pipe()
+        self._handler = logs.DescriptorHandler(self._write, clock=lambda: self.now)
+        self._handler.setFormatter(logs.JsonLines("front"))
+
+    def says(self, event: str) -> list[dict[str, object]]:
+        """What a record becomes."""
+        os.write(self._write, b"\n")  # so that there is something to read
+        self._handler.handle(logging.makeLogRecord({"name": "test", "msg": event}))
+        return [orjson.loads(line) for line in os.read(self._read, 1 << 16).splitlines() if line]
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
+
+@pytest.fixture
+def paced() -> Iterator[Paced]:
+    paced = Paced()
+    yield paced
+    paced.close()
+
+
+def test_an_event_that_comes_too_often_is_cut_short_and_others_are_not(paced: Paced) -> None:
+    written = [paced.says("door.hello") for _ in range(int(logs.LINES_BURST) + 3)]
+    (other,) = paced.says("door.cut")
+    paced.now += 1
+    (last,) = paced.says("door.hello")
+
+    assert written.count([]) == 3
+    assert "missing" not in other
+    assert last["missing"] == 3
+
+
+def test_the_events_whose_share_is_known_are_bounded(paced: Paced) -> None:
+    for _ in range(int(logs.LINES_BURST)):
+        paced.says("door.hello")
+    assert paced.says("door.hello") == []
+
+    for number in range(logs.EVENTS_MAX):
+        paced.says(f"event {number}")
+
+    (anew,) = paced.says("door.hello")
+    assert "missing" not in anew
 
 
 def test_a_field_that_cannot_be_rendered_never_breaks_the_caller(lines: Lines) -> None:
