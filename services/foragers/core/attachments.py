@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from mmap import mmap
 from typing import Any
 
-from thrum.attachments import MEDIA_CHARS_MAX, read_reference, reference
+from thrum.attachments import MEDIA_CHARS_MAX, digest_of, read_reference, reference
 from thrum.frames import pack_body
 from thrum.tones import Body
 
@@ -26,51 +26,72 @@ _BLOCK_BYTES = LARGE_BYTES // 2
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 
+Judge = Callable[[memoryview], str | None]
+"""The digest of a text that is base64 and nothing else; None for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A base64 text, part of a body itself or of what was read of it, with its digest."""
+
+    text: bytes | memoryview
+    digest: str
+
+
 @dataclass(frozen=True, slots=True)
 class Lifted:
     """A body without its long base64 texts."""
 
     thin: bytes
-    texts: tuple[memoryview, ...] = ()
-    """Parts of the body itself."""
+    cuts: tuple[Cut, ...] = ()
     mark: str = ""
     """How the marks begin; each goes on with the number of its text."""
 
 
-def lift(raw: bytes | mmap, nonce: str) -> Lifted:
-    """Cut long base64 texts out of a body of JSON. Nobody who writes bodies knows `nonce`."""
-    if len(raw) < LARGE_BYTES:
-        return Lifted(raw[:])
-    mark = f"@{nonce}."
-    pieces: list[bytes] = []
-    texts: list[memoryview] = []
-    kept = 0
-    for start, end in _long_strings(raw):
-        comma = raw.find(b",", start, start + MEDIA_CHARS_MAX + 32)
-        begin = comma + 1 if comma >= 0 and raw[start : start + 5] == b"data:" else start
-        if end - begin >= LARGE_BYTES and _is_base64(raw, begin, end):
-            head = raw[begin : begin + HEAD_CHARS]
-            pieces += (raw[kept:begin], head, f"{mark}{len(texts)}@".encode())
-            texts.append(memoryview(raw)[begin:end])
-            kept = end
-    if not texts:
-        return Lifted(raw[:])
-    return Lifted(b"".join((*pieces, raw[kept:])), tuple(texts), mark)
-
-
-def _is_base64(raw: bytes | mmap, begin: int, end: int) -> bool:
-    """Whether a part is base64 and nothing else. A block at a time: a copy of all costs more."""
-    for at in range(begin, end, _BLOCK_BYTES):
-        if raw[at : min(at + _BLOCK_BYTES, end)].translate(None, _BASE64):
+def is_base64(text: memoryview) -> bool:
+    """Whether a text is base64 and nothing else. A block at a time: a copy of all costs more."""
+    for at in range(0, len(text), _BLOCK_BYTES):
+        if bytes(text[at : at + _BLOCK_BYTES]).translate(None, _BASE64):
             return False
     return True
 
 
-def place(bodies: Iterable[Body], lifted: Lifted, put: Callable[[bytes | memoryview], str]) -> bool:
+def judged(text: memoryview) -> str | None:
+    """See `Judge`."""
+    return digest_of(text) if is_base64(text) else None
+
+
+def lift(raw: bytes | mmap, nonce: str, judge: Judge = judged) -> Lifted:
+    """Cut long base64 texts out of a body of JSON. Nobody who writes bodies knows `nonce`.
+
+    `judge` is asked about texts that begin as base64 does.
+    """
+    if len(raw) < LARGE_BYTES:
+        return Lifted(raw[:])
+    mark = f"@{nonce}."
+    pieces: list[bytes] = []
+    cuts: list[Cut] = []
+    kept = 0
+    for start, end in _long_strings(raw):
+        comma = raw.find(b",", start, start + MEDIA_CHARS_MAX + 32)
+        begin = comma + 1 if comma >= 0 and raw[start : start + 5] == b"data:" else start
+        text = memoryview(raw)[begin:end]
+        if len(text) < LARGE_BYTES or not is_base64(text[:_BLOCK_BYTES]):
+            continue
+        if (digest := judge(text)) is not None:
+            head = raw[begin : begin + HEAD_CHARS]
+            pieces += (raw[kept:begin], head, f"{mark}{len(cuts)}@".encode())
+            cuts.append(Cut(text, digest))
+            kept = end
+    if not cuts:
+        return Lifted(raw[:])
+    return Lifted(b"".join((*pieces, raw[kept:])), tuple(cuts), mark)
+
+
+def place(bodies: Iterable[Body], lifted: Lifted, put: Callable[[Cut], object]) -> bool:
     """Put references where the images of prompts stand; False when a mark is somewhere else.
 
-    `put` takes the base64 text of an image and returns its digest. When this returns False the
-    prompts are not to be used.
+    `put` takes each image once. When this returns False the prompts are not to be used.
     """
     digests: dict[str, str] = {}
     for body in bodies:
@@ -78,12 +99,13 @@ def place(bodies: Iterable[Body], lifted: Lifted, put: Callable[[bytes | memoryv
             media, data = _parted(holder, key)
             if media is None or data is None:
                 continue
-            if data not in digests and (text := _text(data, lifted)) is not None:
-                digests[data] = put(text)
+            if data not in digests and (cut := _cut(data, lifted)) is not None:
+                put(cut)
+                digests[data] = cut.digest
             if data in digests:
                 holder.pop("data", None)
                 holder["url"] = reference(media, digests[data])
-        if lifted.texts and lifted.mark.encode() in pack_body(body):
+        if lifted.cuts and lifted.mark.encode() in pack_body(body):
             return False
     return True
 
@@ -171,13 +193,14 @@ def _media(media: str) -> str:
     return media if "/" in media and plain.isalnum() and plain.isascii() else "image/*"
 
 
-def _text(data: str, lifted: Lifted) -> bytes | memoryview | None:
+def _cut(data: str, lifted: Lifted) -> Cut | None:
     """The base64 text that stands here: one that was cut out, or a long one; None for others."""
     if len(data) >= LARGE_BYTES:
         text = data.encode("utf-8", "surrogatepass")
-        return None if text.translate(None, _BASE64) else text
+        digest = judged(memoryview(text))
+        return None if digest is None else Cut(text, digest)
     marked = data[HEAD_CHARS:]
-    for number, cut in enumerate(lifted.texts):
+    for number, cut in enumerate(lifted.cuts):
         if marked == f"{lifted.mark}{number}@":
             return cut
     return None

@@ -11,18 +11,16 @@ leaving, comes through the stream of the turn.
 
 import asyncio
 import logging
-import secrets
 import time
 from functools import partial
 from mmap import mmap
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import to_thread
 
 from foragers.core.answers import Answer
-from foragers.core.attachments import LARGE_BYTES, Lifted, lift, place, with_texts
-from foragers.core.dialect import Asked, Dialect, Request
+from foragers.core.attachments import LARGE_BYTES, with_texts
+from foragers.core.dialect import Dialect, Request
 from foragers.core.errors import ApiError, no_worker
 from foragers.core.estimates import estimate
 from foragers.core.keys import account_of, require_model
@@ -33,7 +31,15 @@ from foragers.front.catalogue import Catalogue, unreachable
 from foragers.front.memory import Memory
 from foragers.front.replies import Reply, answer_error, timing, with_id
 from foragers.front.replies import answer as answer_whole
-from foragers.front.requests import KEY, REQUEST_ID, Bodies, ClientGone, Room, asked_of
+from foragers.front.requests import (
+    KEY,
+    REQUEST_ID,
+    Bodies,
+    ClientGone,
+    Room,
+    asked_of,
+    read_request,
+)  # fmt: skip
 from foragers.front.sessions import Sessions, Trails
 from foragers.front.spool import Held, Spool
 from foragers.front.turns import Turn, Turns
@@ -132,7 +138,7 @@ class Exchanges:
             key = scope[KEY]
             client = key.id if key is not None else ""
             asked = asked_of(scope, partial(self._memory.recall, client))
-            request, size = await self._read(dialect, raw, asked, held)
+            request, size = await read_request(dialect, raw, asked, held)
             require_model(key, request.model)
             account = account_of(key, asked.headers)
             if asked.headers.get(b"cache-control", b"").lower() in FRESH:
@@ -176,25 +182,6 @@ class Exchanges:
             if turn is None:
                 held.release()
             self._count(dialect, model, status)
-
-    async def _read(
-        self, dialect: Dialect, raw: bytes | mmap, asked: Asked, held: Held
-    ) -> tuple[Request, int]:
-        """What a body asks for, its large images put aside; and the length of the rest.
-
-        Raises `ApiError`.
-        """
-        if type(raw) is bytes and len(raw) < LARGE_BYTES:
-            return dialect.read(raw, asked), len(raw)
-        lifted = await to_thread.run_sync(lift, raw, secrets.token_hex(8))
-        for is_whole in (False, True):
-            body = Lifted(raw[:]) if is_whole else lifted
-            request = dialect.read(body.thin, asked)
-            bodies = (request.prompt, {"history": list(request.keeps or ())})
-            if await to_thread.run_sync(place, bodies, body, held.put):
-                return request, len(body.thin)
-            held.release()
-        raise AssertionError("a body that nothing was cut out of has no marks")
 
     async def _converse(self, exchange: "_Exchange", turn: Turn, tones: list[Tone]) -> None:
         """One turn, or one leg of it. Raises `ApiError` while the answer has not begun.

@@ -1,4 +1,4 @@
-"""Reading a request's body, bounded in bytes over all requests together.
+"""Reading a request: its body, bounded in bytes over all requests together, and what it asks for.
 
 How long a client may take for it is the listener's concern (`nest.listeners`).
 """
@@ -6,14 +6,20 @@ How long a client may take for it is the listener's concern (`nest.listeners`).
 import secrets
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from mmap import mmap
 from urllib.parse import parse_qsl
 
-from foragers.core.dialect import Asked
+from anyio import to_thread
+
+from foragers.core.attachments import LARGE_BYTES, Lifted, is_base64, lift, place
+from foragers.core.dialect import Asked, Dialect, Request
 from foragers.core.errors import ApiError
+from foragers.front.spool import Held
 from nest.guard import BODY_BYTES_MAX, Receive, Scope
 from nest.large import large_buffer
 from thrum import ids
+from thrum.attachments import digest_of
 from thrum.tones import Body
 
 BODIES_BYTES_MAX = 256 * 1024 * 1024
@@ -22,6 +28,9 @@ BODIES_BYTES_MAX = 256 * 1024 * 1024
 
 REQUEST_ID = "hum.request"
 """Key of a request's scope: its id, which is told with every answer."""
+CHECKERS = 2
+"""Threads that see whether texts are base64."""
+_CHECKERS = ThreadPoolExecutor(CHECKERS, "base64")
 KEY = "hum.key"
 """Key of a request's scope: the client's `Key`, or None where none is needed."""
 
@@ -113,3 +122,30 @@ class Room:
         self._size += size
         if self._size > BODY_BYTES_MAX:
             raise ApiError(413, f"a body has at most {BODY_BYTES_MAX} bytes", code="body_too_large")
+
+
+async def read_request(
+    dialect: Dialect, raw: bytes | mmap, asked: Asked, held: Held
+) -> tuple[Request, int]:
+    """What a body asks for, its large images put aside; and the length of the rest.
+
+    Raises `ApiError`.
+    """
+    if type(raw) is bytes and len(raw) < LARGE_BYTES:
+        return dialect.read(raw, asked), len(raw)
+    lifted = await to_thread.run_sync(lift, raw, secrets.token_hex(8), _judge)
+    for is_whole in (False, True):
+        body = Lifted(raw[:]) if is_whole else lifted
+        request = dialect.read(body.thin, asked)
+        bodies = (request.prompt, {"history": list(request.keeps or ())})
+        if await to_thread.run_sync(place, bodies, body, held.put):
+            return request, len(body.thin)
+        held.release()
+    raise AssertionError("a body that nothing was cut out of has no marks")
+
+
+def _judge(text: memoryview) -> str | None:
+    """As `judged`, on two cores: who makes a digest lets other threads run."""
+    is_good = _CHECKERS.submit(is_base64, text)
+    digest = digest_of(text)
+    return digest if is_good.result() else None

@@ -9,11 +9,11 @@ import threading
 from collections import Counter
 from pathlib import Path
 
+from foragers.core.attachments import Cut
 from foragers.core.errors import ApiError
 from nest.metrics import Registry
 from nest.paths import ensure_private
 from nest.private import PRIVATE_FILE_MODE
-from thrum.attachments import digest_of
 
 SPOOL_BYTES_MAX = 512 * 1024 * 1024
 """Bytes of all files."""
@@ -37,14 +37,12 @@ class Spool:
         for left in directory.iterdir():
             left.unlink()
 
-    def put(self, text: bytes | memoryview) -> str:
-        """Write an attachment, unless it is there; its digest. Raises `ApiError` when full."""
-        digest = digest_of(text)
+    def put(self, cut: Cut) -> None:
+        """Write an attachment, unless it is there. Raises `ApiError` when full."""
         with self._lock:
-            if digest not in self._sizes:
-                self._write(digest, text)
-            self._needed[digest] += 1
-        return digest
+            if cut.digest not in self._sizes:
+                self._write(cut)
+            self._needed[cut.digest] += 1
 
     def read(self, digest: str) -> bytes:
         """An attachment that a turn needs."""
@@ -61,7 +59,8 @@ class Spool:
             self._gauge.set(self._bytes)
             (self._directory / digest).unlink(missing_ok=True)
 
-    def _write(self, digest: str, text: bytes | memoryview) -> None:
+    def _write(self, cut: Cut) -> None:
+        text, digest = cut.text, cut.digest
         path = self._directory / digest
         try:
             if self._bytes + len(text) > SPOOL_BYTES_MAX:
@@ -89,11 +88,10 @@ class Held:
         self._spool = spool
         self._digests: list[str] = []
 
-    def put(self, text: bytes | memoryview) -> str:
-        """Write an attachment; its digest. Raises `ApiError`."""
-        digest = self._spool.put(text)
-        self._digests.append(digest)
-        return digest
+    def put(self, cut: Cut) -> None:
+        """Write an attachment. Raises `ApiError`."""
+        self._spool.put(cut)
+        self._digests.append(cut.digest)
 
     def release(self) -> None:
         """Nobody needs them any more. Doing it again changes nothing."""

@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foragers.core.anthropic.dialect import MESSAGES
-from foragers.core.attachments import LARGE_BYTES, Lifted, lift, place, with_texts
+from foragers.core.attachments import (
+    LARGE_BYTES,
+    Cut,
+    Lifted,
+    judged,
+    lift,
+    place,
+    with_texts,
+)  # fmt: skip
 from foragers.core.dialect import Asked, Dialect
 from foragers.core.errors import ApiError
 from foragers.core.ollama.dialect import CHAT as OLLAMA
@@ -57,10 +65,9 @@ class Put:
     def __init__(self) -> None:
         self.texts: dict[str, bytes] = {}
 
-    def __call__(self, told: bytes | memoryview) -> str:
-        digest = digest_of(told)
-        self.texts[digest] = bytes(told)
-        return digest
+    def __call__(self, cut: Cut) -> None:
+        assert cut.digest == digest_of(cut.text)
+        self.texts[cut.digest] = bytes(cut.text)
 
 
 def read(dialect: Dialect, body: dict[str, Any]) -> tuple[Any, Put, bool]:
@@ -88,7 +95,7 @@ def test_what_is_read_does_not_hold_the_image() -> None:
     raw = orjson.dumps(SAID["openai/chat"][1])
     lifted = lift(raw, NONCE)
 
-    assert tuple(map(bytes, lifted.texts)) == (PICTURE,)
+    assert [bytes(cut.text) for cut in lifted.cuts] == [PICTURE]
     assert len(lifted.thin) < 512
     assert PICTURE[:16] in lifted.thin
 
@@ -181,7 +188,8 @@ def test_a_body_without_its_texts_is_the_body_with_marks(value: Any) -> None:
     raw = orjson.dumps(value)
     lifted = lift(raw, NONCE)
     whole = lifted.thin
-    for number, told in enumerate(map(bytes, lifted.texts)):
+    for number, cut in enumerate(lifted.cuts):
+        told = bytes(cut.text)
         mark = told[:16] + f"{lifted.mark}{number}@".encode()
         whole = whole.replace(mark, told, 1)
 
@@ -205,8 +213,9 @@ def test_a_reference_is_read() -> None:
 def test_a_file_lives_as_long_as_a_turn_needs_it(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool", Registry())
     one, two = Held(spool), Held(spool)
-    digest = one.put(PICTURE)
-    assert two.put(PICTURE) == digest
+    digest = digest_of(PICTURE)
+    one.put(Cut(PICTURE, digest))
+    two.put(Cut(PICTURE, digest))
     path = tmp_path / "spool" / digest
     assert path.read_bytes() == PICTURE == spool.read(digest)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -219,8 +228,24 @@ def test_a_file_lives_as_long_as_a_turn_needs_it(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_only_what_begins_as_base64_is_expected_to_be_some() -> None:
+    told: list[bytes] = []
+
+    def judge(text: memoryview) -> str | None:
+        told.append(bytes(text))
+        return judged(text)
+
+    words, late = "so many words. " * LARGE_BYTES, "A" * LARGE_BYTES + "."
+    raw = orjson.dumps({"a": words, "b": late, "c": PICTURE.decode()})
+
+    lifted = lift(raw, NONCE, judge)
+
+    assert told == [late.encode(), PICTURE]
+    assert [bytes(cut.text) for cut in lifted.cuts] == [PICTURE]
+
+
 def test_what_a_killed_front_left_goes_at_the_start(tmp_path: Path) -> None:
-    Held(Spool(tmp_path / "spool", Registry())).put(PICTURE)
+    Held(Spool(tmp_path / "spool", Registry())).put(Cut(PICTURE, "1"))
 
     Spool(tmp_path / "spool", Registry())
 
@@ -232,13 +257,14 @@ def test_no_more_is_held_than_there_is_room_for(
 ) -> None:
     monkeypatch.setattr(spool_module, "SPOOL_BYTES_MAX", len(PICTURE))
     held = Held(Spool(tmp_path / "spool", Registry()))
-    held.put(PICTURE)
+    held.put(Cut(PICTURE, "1"))
 
     with pytest.raises(ApiError) as refused:
-        held.put(OTHER)
+        held.put(Cut(OTHER, "2"))
     assert refused.value.status == 503
     held.release()
-    assert held.put(OTHER)
+    held.put(Cut(OTHER, "2"))
+    assert (tmp_path / "spool" / "2").read_bytes() == OTHER
 
 
 def test_a_disk_without_room_refuses_and_leaves_nothing(tmp_path: Path) -> None:
@@ -246,6 +272,6 @@ def test_a_disk_without_room_refuses_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "spool").rmdir()
 
     with pytest.raises(ApiError) as refused:
-        spool.put(PICTURE)
+        spool.put(Cut(PICTURE, digest_of(PICTURE)))
 
     assert refused.value.status == 503
