@@ -174,6 +174,8 @@ class Answer(ABC):
         if reason == "error":
             self.fail(ApiError(502, "the model's process ended before its answer was complete"))
             return
+        if self._model is None and type(model := body.get("model")) is str:
+            self._model = model or None
         told = body.get("usage")
         usage = self._own_part(told) if type(told) is dict else None
         self.input_tokens = _input_of(usage)

@@ -234,6 +234,15 @@ def test_a_whole_answer_is_one_object() -> None:
     }  # fmt: skip
 
 
+def test_a_whole_answer_to_a_client_that_named_no_model_names_the_one_that_answered() -> None:
+    end = finish()
+    end.body["model"] = "big-2026"
+
+    assert orjson.loads(Folded(ANSWER_ID, None, 7).feed([text("x"), end]))["model"] == "big-2026"
+    assert orjson.loads(Folded(ANSWER_ID, "m", 7).feed([text("x"), end]))["model"] == "m"
+    assert orjson.loads(Folded(ANSWER_ID, None, 7).feed([text("x"), finish()]))["model"] == "hum"
+
+
 def test_a_whole_answer_with_calls_has_no_content() -> None:
     answer = folded()
 
