@@ -1,5 +1,7 @@
 """Copies of humfs that share the work of one call, and what is left of them: nothing."""
 
+import errno
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -26,6 +28,8 @@ pytestmark = [
 ROOT = Path(__file__).resolve().parents[2]
 HERE = os.getpid()
 FILES = 600
+FORKS = multiprocessing.get_context("fork")
+WAIT_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
@@ -47,21 +51,72 @@ def in_copy() -> bool:
     return os.getpid() != HERE
 
 
+class Begun:
+    """To be called in every part: the first of each process waits until so many have one."""
+
+    def __init__(self, processes: int) -> None:
+        self._barrier = FORKS.Barrier(processes)
+        self._has_waited = False
+
+    def __call__(self) -> None:
+        if not self._has_waited:
+            self._has_waited = True
+            self._barrier.wait(WAIT_SECONDS)
+
+
 def test_each_part_is_done_once_and_answered_in_order() -> None:
-    said = run(lambda part: [part, f"p\udcff{part}", in_copy()])
+    begun = Begun(3)
 
-    assert said == [[0, "p\udcff0", False], [1, "p\udcff1", True], [2, "p\udcff2", True]]
+    def work(part: int) -> Said:
+        begun()
+        return [part, f"p\udcff{part}", os.getpid()]
+
+    said = run(work, parts=20)
+
+    assert [one[:2] for one in said] == [[part, f"p\udcff{part}"] for part in range(20)]
+    assert len({pid for _, _, pid in said}) == 3
 
 
-def test_what_there_is_no_room_for_is_done_here() -> None:
-    said = run(lambda part: [part, in_copy()], parts=5)
+def test_whoever_is_free_takes_the_next_part() -> None:
+    begun, is_done = Begun(3), FORKS.Event()
 
-    assert [part for part, _ in said] == [0, 1, 2, 3, 4]
-    assert sum(copied for _, copied in said) == 2
+    def work(part: int) -> Said:
+        begun()
+        if not in_copy():  # one long part here: all others go to the copies
+            assert is_done.wait(WAIT_SECONDS)
+        if part == 9:
+            is_done.set()
+        return [part, in_copy()]
+
+    said = run(work, parts=10)
+
+    assert [part for part, _ in said] == list(range(10))
+    assert sum(copied for _, copied in said) == 9
+
+
+def test_without_room_for_copies_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> int:
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    monkeypatch.setattr(os, "fork", none)
+
+    assert run(lambda part: [part, in_copy()], parts=5) == [[part, False] for part in range(5)]
+
+
+def test_without_a_pipe_all_is_done_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> tuple[int, int]:
+        raise OSError(errno.EMFILE, "no more descriptors")
+
+    monkeypatch.setattr(os, "pipe", none)
+
+    assert run(lambda part: [part, in_copy()], parts=5) == [[part, False] for part in range(5)]
 
 
 def test_a_copy_that_is_killed_leaves_its_part() -> None:
+    begun = Begun(3)
+
     def work(part: int) -> Said:
+        begun()
         if in_copy():
             os.kill(os.getpid(), signal.SIGKILL)
         return [part]
@@ -70,7 +125,10 @@ def test_a_copy_that_is_killed_leaves_its_part() -> None:
 
 
 def test_a_copy_that_fails_leaves_its_part() -> None:
+    begun = Begun(3)
+
     def work(part: int) -> Said:
+        begun()
         if in_copy():
             raise Refusal(Code.IO, "only there")
         return [part]
@@ -78,18 +136,24 @@ def test_a_copy_that_fails_leaves_its_part() -> None:
     assert run(work) == [[0], [1], [2]]
 
 
-def test_a_copy_that_says_too_much_leaves_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_says_too_much_leaves_its_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun = Begun(3)
     monkeypatch.setattr(copies, "SAID_BYTES_MAX", 1_000)
 
-    assert run(lambda part: [part, "x" * (2_000_000 if in_copy() else 1)]) == [
-        [0, "x"],
-        [1, "x"],
-        [2, "x"],
-    ]
+    def work(part: int) -> Said:
+        begun()
+        return [part, "x" * (2_000_000 if in_copy() else 1)]
+
+    assert run(work) == [[0, "x"], [1, "x"], [2, "x"]]
 
 
 def test_what_fails_here_fails_the_call_and_leaves_no_copy() -> None:
+    begun = Begun(3)
+
     def work(part: int) -> Said:
+        begun()
         if in_copy():
             signal.pause()
         raise Refusal(Code.IO, "here")
@@ -101,9 +165,11 @@ def test_what_fails_here_fails_the_call_and_leaves_no_copy() -> None:
 
 
 def test_a_cancelled_call_waits_for_no_copy() -> None:
+    begun = Begun(3)
     watch = Watch()
 
     def work(part: int) -> Said:
+        begun()
         if in_copy():
             signal.pause()
         watch.cancel()
@@ -119,9 +185,11 @@ def test_a_cancelled_call_waits_for_no_copy() -> None:
 def test_a_copy_that_never_answers_is_given_up_when_the_time_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    begun = Begun(3)
     monkeypatch.setattr(copies, "LOOK_SECONDS", 0.001)
 
     def work(part: int) -> Said:
+        begun()
         if in_copy():
             signal.pause()
         return [part]
@@ -130,21 +198,26 @@ def test_a_copy_that_never_answers_is_given_up_when_the_time_is_over(
 
 
 def test_a_copy_has_no_descriptor_but_those_it_needs() -> None:
+    begun = Begun(2)
     kept = os.open("/", os.O_RDONLY)
     other = os.open("/", os.O_RDONLY)
 
     def work(part: int) -> Said:
+        begun()
+        if not in_copy():
+            return []
         return [sorted(fd for fd in range(256) if Path(f"/proc/self/fd/{fd}").exists())]
 
     try:
-        _, (open_there,) = shared(range(2), work, keep=[kept], watch=Watch())
+        said = shared(range(2), work, keep=[kept], watch=Watch())
     finally:
         os.close(kept)
         os.close(other)
 
+    ((open_there,),) = filter(None, said)
     assert kept in open_there
     assert other not in open_there
-    assert len(open_there) == 2  # and the pipe
+    assert len(open_there) == 3  # and the pipes for parts and for what it says
 
 
 def test_a_copy_dies_with_its_parent() -> None:

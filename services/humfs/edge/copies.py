@@ -1,9 +1,9 @@
 """Work of one call, shared with copies of this process: Python lets one thread work at a time.
 
-A copy is a fork that does its part, says what it found through a pipe, and is gone. It touches
+A copy is a fork that does parts of it, says what it found through a pipe, and is gone. It touches
 nothing of the bus: every descriptor but the roots and its pipe is closed first, the garbage
 collector is off, and no handler or clean-up of the parent's runs in it. It is killed with the
-thread that made it. One that dies, or says too much, leaves its part to that thread.
+thread that made it. One that dies, or says too much, leaves its parts to that thread.
 
 The other threads of the process do not exist in a copy, so it must take no lock that one of them
 may hold: its work reads files and computes, and imports nothing that is not there yet.
@@ -56,33 +56,58 @@ _free = threading.BoundedSemaphore(max(1, processors() - 1))
 def shared(
     parts: Sequence[Part], work: Callable[[Part], Said], *, keep: Sequence[int], watch: Watch
 ) -> list[Said]:
-    """What `work` brings for each part, in order: for the first here, for the rest in copies.
+    """What `work` brings for each part, in order. Whoever is free takes the next: here, or a copy.
 
-    `keep` are the descriptors the work needs. Raises what `work` raises here, and `Refusal` when
-    the call is cancelled; no copy is left then.
+    At most 256 parts. `keep` are the descriptors the work needs. Raises what `work` raises
+    here, and `Refusal` when the call is cancelled; no copy is left then.
     """
-    if not parts:
-        return []
+    numbers = _numbers(len(parts)) if len(parts) > 1 else -1
+    if numbers < 0:
+        return [work(part) for part in parts]
     copies: list[_Copy] = []
     try:
-        for part in parts[1:]:
+        for _ in parts[1:]:
             if not _free.acquire(blocking=False):
                 break
-            copies.append(_Copy(part, work, keep))
-        said = [work(parts[0])]
-        for number, part in enumerate(parts[1:]):
-            other = copies[number].said(watch) if number < len(copies) else None
-            said.append(work(part) if other is None else other)
-        return said
+            copies.append(_Copy(lambda: _done(numbers, parts, work), [*keep, numbers]))
+        said = dict(_done(numbers, parts, work))
+        for copy in copies:
+            said |= dict(copy.said(watch) or [])
+        return [said[at] if at in said else work(part) for at, part in enumerate(parts)]
     finally:
+        os.close(numbers)
         for copy in copies:
             copy.close()
 
 
-class _Copy:
-    """A fork at work on one part. Holds a place of `_free` until closed."""
+def _numbers(count: int) -> int:
+    """A pipe that holds the numbers of the parts, a byte each: who reads one has that part.
 
-    def __init__(self, part: Part, work: Callable[[Part], Said], keep: Sequence[int]) -> None:
+    -1 where there can be none.
+    """
+    try:
+        reader, writer = os.pipe()
+    except OSError:
+        return -1
+    try:
+        os.write(writer, bytes(range(count)))
+    finally:
+        os.close(writer)
+    return reader
+
+
+def _done(numbers: int, parts: Sequence[Part], work: Callable[[Part], Said]) -> Said:
+    """Do parts as long as there are any; their numbers, each with what was brought."""
+    said: Said = []
+    while number := os.read(numbers, 1):
+        said.append([number[0], work(parts[number[0]])])
+    return said
+
+
+class _Copy:
+    """A fork at work. Holds a place of `_free` until closed."""
+
+    def __init__(self, work: Callable[[], Said], keep: Sequence[int]) -> None:
         reader = writer = -1
         try:
             reader, writer = os.pipe()
@@ -95,7 +120,7 @@ class _Copy:
             self.pid, self._reader = -1, -1
             return
         if self.pid == 0:
-            _be_the_copy(writer, parent, lambda: work(part), keep)
+            _be_the_copy(writer, parent, work, keep)
         os.close(writer)
         self._reader = reader
 

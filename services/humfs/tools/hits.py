@@ -20,7 +20,7 @@ UTF16_BYTES_MAX = 20 * 1024 * 1024
 """Largest UTF-16 file that is searched; it is decoded whole."""
 HITS_KEPT_MAX = 2_000
 """Hits kept with their line; later ones are only counted."""
-PLACED_MAX = 100
+PLACED_MAX = 25
 """Hits of a part of a search whose symbols are looked up there: so few are all shown."""
 HIT_CHARS = 60
 """Characters of a line around the match, when whole lines do not fit."""

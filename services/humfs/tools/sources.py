@@ -24,6 +24,8 @@ FILES_PER_QUESTION = 8
 """Files read between two questions whether the time is over."""
 SHARED_FILES_MIN = 500
 """Fewer are not worth a copy of this process."""
+PARTS = 8
+"""Of shared work, for each processor: some files take much longer than others."""
 
 
 class Binary(Exception):
@@ -76,7 +78,7 @@ class Sources:
         Each works with sources of its own; what they had to leave out is noted here.
         """
         every = processors() if len(positions) >= SHARED_FILES_MIN else 1
-        size = -(-len(positions) // every) or 1
+        size = -(-len(positions) // (every * PARTS if every > 1 else 1)) or 1
         parts = [positions[at : at + size] for at in range(0, len(positions), size)]
 
         def one(part: range) -> Said:
