@@ -136,10 +136,16 @@ def _put_in_place(change: Change, paths: Paths) -> None:
         (paths.supervisor_programs / name).unlink(missing_ok=True)
 
 
-def wait_for(services: Collection[Service], paths: Paths) -> tuple[ready.Unready, ...]:
-    """Wait until `services` are ready; those that are not when waiting ends."""
+def wait_for(
+    services: Collection[Service], paths: Paths, *, before: Collection[str]
+) -> tuple[ready.Unready, ...]:
+    """Wait until `services` are ready; those that are not when waiting ends.
+
+    `before` has the connections of the processes that they had before: humd may notice their end
+    after the new ones have begun, and they count for nothing.
+    """
     return ready.wait_ready(
         services,
         programs=Supervisor(paths.supervisor_socket).programs,
-        manifests=lambda: read_bees(paths),
+        manifests=lambda: read_bees(paths, but=before),
     )

@@ -1,7 +1,7 @@
 """What humd says about who is connected: `bees.json`, and the addresses in it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,24 +26,29 @@ class Address:
         return f"http://{host}:{self.port}"
 
 
-def read_manifests(paths: Paths) -> list[dict[str, Any]]:
-    """The manifest of each connected bee, as the running humd says.
+def read_connections(paths: Paths) -> dict[str, dict[str, Any]]:
+    """The manifest of each connected bee by its connection, as the running humd says.
 
     Empty when there is no humd: a killed one leaves its file behind, and whoever is in it is not
-    connected to anybody.
+    connected to anybody. One that ended a moment ago may still be in it.
     """
     try:
         if not _is_of_running_humd(paths):
-            return []
+            return {}
         with paths.bees_json.open("rb") as file:
             found = orjson.loads(file.read(BEES_BYTES_MAX))
     except (OSError, orjson.JSONDecodeError):
-        return []
-    return [
-        manifest
-        for manifest in (found.values() if isinstance(found, dict) else ())
+        return {}
+    return {
+        connection: manifest
+        for connection, manifest in (found.items() if isinstance(found, dict) else ())
         if isinstance(manifest, dict) and isinstance(manifest.get("name"), str)
-    ]
+    }
+
+
+def read_manifests(paths: Paths) -> list[dict[str, Any]]:
+    """The same without their connections."""
+    return list(read_connections(paths).values())
 
 
 def _is_of_running_humd(paths: Paths) -> bool:
@@ -56,9 +61,10 @@ def _is_of_running_humd(paths: Paths) -> bool:
     return paths.bees_json.stat().st_mtime_ns >= lock.stat().st_mtime_ns
 
 
-def read_bees(paths: Paths) -> dict[str, dict[str, Any]]:
-    """The same by name; of several with one name the last."""
-    return {manifest["name"]: manifest for manifest in read_manifests(paths)}
+def read_bees(paths: Paths, *, but: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """The same by name, without the connections in `but`; of several with one name the last."""
+    found = read_connections(paths)
+    return {one["name"]: one for connection, one in found.items() if connection not in but}
 
 
 def address(manifest: Mapping[str, Any] | None, host: str, port: int) -> Address:

@@ -110,6 +110,7 @@ def disable(*, names: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
 
 def _bring_up(names: Sequence[str], *, dry_run: bool, as_json: bool, again: bool) -> int:
     from hum.applying import STOP_SECONDS_MORE, apply, compiled, planned, wait_for
+    from hum.bees import read_connections
     from hum.hives import hives, services_of
     from hum.locked import locked
     from nest.paths import Paths
@@ -127,6 +128,7 @@ def _bring_up(names: Sequence[str], *, dry_run: bool, as_json: bool, again: bool
         _report({"changed": changes(decided), "started": fresh}, dry_run=True, as_json=as_json)
         return 0
     with locked(paths):
+        connected = read_connections(paths)
         done = {service.name for service in apply(decided, stack, paths, only=named)}
         for service in reversed(services) if again else ():
             if service.name not in done and running(programs, service):
@@ -136,7 +138,9 @@ def _bring_up(names: Sequence[str], *, dry_run: bool, as_json: bool, again: bool
             if again or service.name in done or not running(programs, service):
                 done.add(service.name)
                 supervisor.start(service.name)
-        late = wait_for(services, paths)
+        bees = {one.socket_ready or one.name for one in services if one.name in done}
+        before = {key for key, bee in connected.items() if bee["name"] in bees}
+        late = wait_for(services, paths, before=before)
     started = [service.name for service in services if service.name in done]
     return finish({"changed": changes(decided), "started": started}, late, as_json=as_json)
 
@@ -179,6 +183,7 @@ def take_over(
 ) -> int:
     """Do `first`, then have what runs follow its Orchfiles; only `first` while hum is down."""
     from hum.applying import apply, compiled, planned, wait_for
+    from hum.bees import read_connections
     from hum.locked import locked
     from nest.supervisor import Supervisor
 
@@ -189,7 +194,8 @@ def take_over(
         first()
         stack = compiled(paths, os.environ)
         decided = planned(stack, paths, only=only)
-        late = wait_for(apply(decided, stack, paths, only=only), paths)
+        before = read_connections(paths)
+        late = wait_for(apply(decided, stack, paths, only=only), paths, before=before)
     return finish({**report, "changed": changes(decided)}, late, as_json=as_json)
 
 

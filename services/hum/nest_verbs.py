@@ -180,6 +180,7 @@ def apply_(*, dry_run: bool, as_json: bool) -> int:
     Exit status 1 when one does not get ready, 69 when hum does not run.
     """
     from hum.applying import apply, compiled, planned, wait_for
+    from hum.bees import read_connections
     from hum.hive_life import changes, finish
     from hum.locked import locked
     from nest.paths import Paths
@@ -193,7 +194,8 @@ def apply_(*, dry_run: bool, as_json: bool) -> int:
         _report_plan(decided, as_json=as_json)
         return 0
     with locked(paths):
-        late = wait_for(apply(decided, stack, paths), paths)
+        before = read_connections(paths)
+        late = wait_for(apply(decided, stack, paths), paths, before=before)
     report = {"changed": changes(decided), "needs_restart": decided.master}
     return finish(report, late, as_json=as_json)
 

@@ -145,6 +145,7 @@ def _restarted(paths: "Paths", *, dry_run: bool) -> "Iterator[tuple[str, str]]":
     Ends at the first that is not ready: the rest go on with what they have.
     """
     from hum.applying import STOP_SECONDS_MORE, apply, compiled, planned, wait_for
+    from hum.bees import read_connections
     from hum.locked import locked
     from nest.supervisor import Supervisor
 
@@ -157,14 +158,15 @@ def _restarted(paths: "Paths", *, dry_run: bool) -> "Iterator[tuple[str, str]]":
         return
     with locked(paths):
         for service in services:
-            only = {service.name}
+            only, before = {service.name}, read_connections(paths)
             begun = apply(planned(stack, paths, only=only), stack, paths, only=only)
             if not begun:
                 supervisor.stop(
                     service.name, within_seconds=service.timeout_stop + STOP_SECONDS_MORE
                 )
                 supervisor.start(service.name)
-            late = [one for one in wait_for([service], paths) if not one.optional]
+            unready = wait_for([service], paths, before=before)
+            late = [one for one in unready if not one.optional]
             yield service.name, late[0].reason if late else ""
             if late:
                 return

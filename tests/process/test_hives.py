@@ -123,6 +123,23 @@ def test_a_hive_is_stopped_started_and_restarted_alone(home: Home) -> None:
     assert "there is no hive 'nobody'; there are: " in unknown.stderr
 
 
+def test_a_bee_that_was_restarted_is_ready_when_humd_knows_the_new_one() -> None:
+    with new_home() as home:
+        home.hum("up")
+        for verb in (("hive", "restart", "scout"), ("update", "--restart")):
+            before = connections(home, "scout")
+
+            assert home.hum(*verb).returncode == 0
+
+            assert connections(home, "scout") - before
+            assert home.hum("ask", "hi").returncode == 0
+
+
+def connections(home: Home, name: str) -> set[str]:
+    known = orjson.loads((home.state / "bees.json").read_bytes())
+    return {connection for connection, bee in known.items() if bee["name"] == name}
+
+
 def test_what_was_stopped_by_hand_stays_so_when_its_command_changes(home: Home) -> None:
     home.hum("up")
     home.hum("hive", "stop", "one")
