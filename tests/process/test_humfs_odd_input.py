@@ -184,7 +184,18 @@ def test_a_broken_file_that_stays_broken_is_overwritten_and_that_is_said(
     assert "not well-formed json" in done.output
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.EACCES,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EXDEV,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+    ],
+)
 def test_what_the_system_does_not_let_us_write_is_refused_with_a_mend(number: int) -> None:
     refusal = refused_by_system("a.py", OSError(number, os.strerror(number)), writing=True)
 

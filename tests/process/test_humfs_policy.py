@@ -8,6 +8,8 @@ import pytest
 from tests.support.humfs import Tools, humfs
 
 from humfs.core.languages import language_of
+from humfs.edge.watch import Watch
+from humfs.tools.tool import Call
 
 pytestmark = pytest.mark.process
 
@@ -177,6 +179,22 @@ def test_a_log_of_sixty_megabytes_is_searched_in_little_memory(tools: Tools, roo
     assert result.metadata["hits"] == 3
     found = [row.partition("\t")[0] for row in result.output.split("\n")[1:]]
     assert found == [f"big.log:{at + 1}" for at in sorted(hits)]
+
+
+@pytest.mark.parametrize("content", [b"\0" * 100, b"line\n" * 2_000_000])
+def test_what_is_too_long_for_the_time_is_shown_as_far_as_it_was_read(
+    tools: Tools, root: Path, content: bytes
+) -> None:
+    (root / "long.bin").write_bytes(content)
+    call = Call(
+        sid="s", call_id="c", tool="humfs_read", args={"file_path": "long.bin"}, cwd=str(root)
+    )
+
+    done = tools.by_name["humfs_read"].run(call, Watch(0))
+
+    assert done.metadata["sha256"] is None
+    assert done.metadata["bytes"] == len(content)
+    assert "out of time" in done.output
 
 
 def test_what_was_parsed_is_let_go() -> None:

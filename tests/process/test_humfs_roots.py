@@ -195,13 +195,21 @@ def test_link_loops_and_long_chains_end(make: Make, home: Path) -> None:
     assert content(roots, f"l{LINKS_MAX - 1}") == "in w\n"
 
 
-def test_a_root_that_was_replaced_is_refused_with_the_mend(make: Make, home: Path) -> None:
+@pytest.mark.parametrize("asked", ["w", "w/new", "w/f", "w/none"])
+@pytest.mark.parametrize("what", ["gone", "new", "link"])
+def test_a_root_that_was_replaced_is_refused_with_the_mend(
+    make: Make, home: Path, asked: str, what: str
+) -> None:
     roots = make((home / "w", "rw"))
     (home / "w").rename(home / "moved")
-    (home / "w").mkdir()
-    (home / "w/new").write_text("other")
+    if what == "new":
+        (home / "w").mkdir()
+        (home / "w/new").write_text("other")
+        (home / "w/f").write_text("not what the root has")
+    elif what == "link":
+        (home / "w").symlink_to("/etc")
 
-    with pytest.raises(Refusal) as refused, roots.open(str(home / "w/new")):
+    with pytest.raises(Refusal) as refused, roots.open(str(home / asked)):
         pass
 
     assert "hum ctl restart humfs" in refused.value.hint

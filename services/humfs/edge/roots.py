@@ -49,6 +49,9 @@ _MENDS = {
     errno.EPERM: "This user has no right to it; only the owner of the file or its directory has.",
     errno.EROFS: "What it is on is mounted for reading only; ask the user, or take another path.",
     errno.ENOSPC: "The disk is full, or has no room for another file; ask the user to make room.",
+    errno.ELOOP: "Its links lead in a circle, or too far; give the path of the file itself.",
+    errno.ENAMETOOLONG: "A name has at most 255 bytes, a path 4,095; give a shorter one.",
+    errno.EXDEV: "The two are on different disks: create the file there, then remove it here.",
     errno.EDQUOT: "This user may not store more; ask the user to make room.",
 }
 _CHANGED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EXDEV, errno.EAGAIN})
@@ -160,6 +163,8 @@ class Roots:
         if walked.denied or self.is_denied(walked.resolved):
             raise self.denied(asked) if root or self._root_of(normal) else self.outside(asked)
         if root is None:
+            if (written_in := self._root_of(normal)) is not None:
+                self._check_pinned(asked, written_in)
             raise self.outside(asked)
         if walked.trouble is not None:
             raise refused_by_system(asked, walked.trouble)
@@ -195,11 +200,10 @@ class Roots:
         """
         for _ in range(ATTEMPTS_MAX):
             place = self.writable(asked, cwd) if writing else self.place(asked, cwd)
+            self._check_pinned(asked, place.root)
             try:
                 return act(place)
             except OSError as trouble:
-                if trouble.errno == errno.ENOENT:
-                    self._check_pinned(asked, place.root)
                 if trouble.errno not in _CHANGED or not place.exists:
                     raise refused_by_system(asked, trouble, writing=writing) from trouble
         changing = PathsKeepChanging(f"{asked} keeps changing")

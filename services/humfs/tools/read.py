@@ -142,8 +142,12 @@ class Read:
                 page, metadata = self._view(target, opened, sid, watch)
         except OSError as trouble:
             raise refused_by_system(target.path, trouble) from trouble
-        digest = bytes.fromhex(str(metadata["sha256"]))
-        self.memory.showed_digest(sid, target.place.path, WHOLE, digest)
+        if metadata["sha256"]:
+            digest = bytes.fromhex(str(metadata["sha256"]))
+            self.memory.showed_digest(sid, target.place.path, WHOLE, digest)
+        else:
+            metadata |= {"sha256": None}
+            page.note("[out of time before its end: no SHA-256, and lines only as far as it came]")
         return page, metadata
 
     def _view(
@@ -242,7 +246,8 @@ class Read:
             return None
         try:
             with self.roots.open_place(target.place) as opened:
-                return files.digest(opened, watch)[1]
+                digest, lines = files.digest(opened, watch)
+                return lines if digest else None
         except OSError:
             return None
 
