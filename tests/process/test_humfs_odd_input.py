@@ -10,7 +10,7 @@ import pytest
 from tests.support.humfs import Tools, humfs
 
 from humfs.edge.roots import refused_by_system
-from humfs.tools.tool import Result
+from humfs.tools.tool import Call, Result
 
 pytestmark = pytest.mark.process
 
@@ -36,6 +36,23 @@ def refused(result: Result, code: str, *said: str) -> None:
     assert result.metadata["error"] == code
     for one in said:
         assert one in result.output
+
+
+@pytest.mark.parametrize("unknown", [["limit"], ["a\nb"], [f"n{at}" for at in range(20)]])
+def test_what_no_tool_has_is_named_where_a_model_sees_it(
+    tools: Tools, root: Path, unknown: list[str]
+) -> None:
+    (root / "a.txt").write_text("one\n")
+    call = Call(sid="s", call_id="c", tool="humfs_read", args={})
+    plain = tools.read("a.txt")
+
+    done = tools.read("a.txt", **dict.fromkeys(unknown, "5"))
+
+    assert plain.body(call)["output"] == plain.output
+    told = done.body(call)["output"].removeprefix(done.output)
+    assert told.startswith("\n[ignored, humfs_read has no such argument: ")
+    assert told.count("\n") == 1
+    assert len(told) < 200
 
 
 def test_a_file_that_is_empty_takes_its_first_lines(tools: Tools, root: Path) -> None:

@@ -10,6 +10,9 @@ from humfs.edge.watch import Watch
 from humfs.errors import Refusal
 from thrum.tones import Body
 
+IGNORED_SHOWN_MAX = 8
+"""Arguments that a tool does not have, named in its output; more are in the metadata."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
@@ -35,11 +38,15 @@ class Result:
     metadata: Body = field(default_factory=dict)
 
     def body(self, call: Call) -> Body:
-        """The body of the `tool-result`."""
+        """The body of the `tool-result`; a model sees the output alone, so that says it all."""
+        output, ignored = self.output, self.metadata.get("ignoredArgs")
+        if isinstance(ignored, list):
+            names = views.clean_name(", ".join(ignored[:IGNORED_SHOWN_MAX]))
+            output = f"{output}\n[ignored, {call.tool} has no such argument: {names}]"
         return {
             "callId": call.call_id,
             "toolName": call.tool,
-            "output": self.output,
+            "output": output,
             "isError": self.is_error,
             "title": self.title,
             "metadata": self.metadata,

@@ -53,4 +53,12 @@ def test_what_cannot_be_run_is_refused_with_an_example(args: Any) -> None:
 def test_a_title_is_the_description_or_the_beginning_of_the_command() -> None:
     assert bash_args({"command": "make", "description": "Build"}).title == "Build"
     assert bash_args({"command": "x" * 200}).title == "x" * 80
-    assert bash_args({"command": "make", "cwd": "/", "run": 1}).ignored == ("cwd", "run")
+    assert bash_args({"command": "make", "user": "x", "run": 1}).ignored == ("run", "user")
+
+
+@pytest.mark.parametrize("name", ["cwd", "workdir", "directory"])
+def test_a_command_is_not_run_elsewhere_than_it_was_meant(name: str) -> None:
+    with pytest.raises(Refusal) as refusal:
+        bash_args({"command": "make clean", name: "/srv"})
+
+    assert f"there is no argument {name}: begin the command with `cd" in refusal.value.message

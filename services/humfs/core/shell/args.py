@@ -14,6 +14,8 @@ COMMAND_BYTES_MAX = 100_000
 TITLE_CHARS_MAX = 80
 
 _KNOWN = frozenset({"command", "description", "timeout"})
+_PLACES = ("cwd", "dir", "directory", "workdir", "working_dir", "working_directory", "workingDir")
+"""What models call the argument that says where: nothing is run elsewhere instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ def bash_args(args: object) -> BashArgs:
         raise _bad("command is missing: give a line of bash.")
     if description is not None and not isinstance(description, str):
         raise _bad("description must be a string.")
+    if elsewhere := next((name for name in _PLACES if args.get(name)), None):
+        raise _bad(f"there is no argument {elsewhere}: begin the command with `cd DIRECTORY && `.")
     _check_command(command)
     timeout, notes = _timeout(args.get("timeout"))
     ignored = sorted(str(name)[:64] for name in args if name not in _KNOWN)[:ARGS_MAX]
