@@ -145,7 +145,7 @@ class Desk:
             return refused(refusal)
         except Exception:
             log.exception("call.bug", extra={"tool": call.tool, "callId": call.call_id})
-            return refused(Refusal(Code.IO, "humfs failed inside; the call changed nothing."))
+            return refused(_failed("look whether the call changed something before you repeat it."))
 
     async def _follow(self, tool: LongTool, call: Call, key: Key) -> Result:
         """Await a long call, its chunks beside it."""
@@ -155,7 +155,7 @@ class Desk:
                     return await tool.follow(call, chunks.say)
         except Exception:
             log.exception("call.bug", extra={"tool": call.tool, "callId": call.call_id})
-            return refused(Refusal(Code.IO, "humfs failed inside; a command may have run."))
+            return refused(_failed("the command may have run."))
         return refused(Refusal(Code.CANCELLED, "The call was cancelled."))
 
     async def _send(self, call: Call, result: Result) -> None:
@@ -164,6 +164,10 @@ class Desk:
         tool = call.tool if is_known else "unknown"
         self._answers.labels(tool, outcome).inc()
         await self._bee.send(Tone(chi=Chi.TOOL_RESULT, sid=call.sid, body=result.body(call)))
+
+
+def _failed(then: str) -> Refusal:
+    return Refusal(Code.IO, f"humfs failed inside; {then}", hint="Why: hum logs humfs")
 
 
 def _unknown(asked: str, known: list[str]) -> Refusal:

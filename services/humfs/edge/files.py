@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 
 from humfs.edge.roots import Opened
@@ -70,3 +71,15 @@ def line_pieces(opened: Opened) -> Iterator[tuple[int, bytes]]:
         line += content.count(b"\n")
     if rest:
         yield line, rest
+
+
+def take_room(handle: int, size: int) -> None:
+    """Make a file of ours at least `size` bytes long, none of them without a place on the disk.
+
+    Raises `OSError`, and changes nothing, when there is no room. Where the system cannot do that
+    (macOS), it is only made that long.
+    """
+    if sys.platform == "linux":
+        os.posix_fallocate(handle, 0, size)
+    elif os.fstat(handle).st_size < size:
+        os.ftruncate(handle, size)

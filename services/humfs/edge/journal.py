@@ -4,6 +4,7 @@ Before a temporary file is made, its path is noted in a file of our own; afterwa
 `sweep` is called once, at start: whatever is still noted was left by a process that was killed.
 """
 
+import errno
 import logging
 import os
 import re
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
-from humfs.edge.roots import Place, Roots
+from humfs.edge.roots import Place, Roots, refused_by_system
 from humfs.errors import Refusal
 from nest.paths import ensure_private
 
@@ -36,20 +37,22 @@ class Journal:
 
     @contextmanager
     def temporary(self, directory: str) -> Iterator[str]:
-        """A name for a temporary file in a directory, noted while the block runs."""
+        """A name for a temporary file in a directory, noted while the block runs.
+
+        Raises `Refusal` when it cannot be noted.
+        """
         token = secrets.token_hex(8)
         name = TEMPORARY.format(token)
         note = self._directory / token
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = os.open(note, flags, 0o600)
         try:
-            os.write(handle, os.fsencode(os.path.join(directory, name)))
-        finally:
-            os.close(handle)
-        try:
+            try:
+                _write(note, os.fsencode(os.path.join(directory, name)))
+            except OSError as trouble:
+                asked = f"{self._directory}, where edits are noted before they are made,"
+                raise refused_by_system(asked, trouble, writing=True) from trouble
             yield name
         finally:
-            note.unlink()
+            note.unlink(missing_ok=True)
 
     def sweep(self, roots: Roots) -> int:
         """Remove what a killed process left in the roots; how many files that were."""
@@ -65,6 +68,16 @@ class Journal:
                 log.warning("write.left_behind", extra={"path": path, "why": str(trouble)})
             note.unlink()
         return removed
+
+
+def _write(note: Path, content: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    handle = os.open(note, flags, 0o600)
+    try:
+        if os.write(handle, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(handle)
 
 
 def _remove(roots: Roots, path: str) -> bool:

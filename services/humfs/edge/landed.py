@@ -6,19 +6,25 @@ one file are used only while its lock is held, and a row that was written by two
 neither.
 """
 
+import errno
 import hashlib
+import logging
 import mmap
 import os
 import struct
 from pathlib import Path
 
 from humfs.core.memory import holders
+from humfs.edge.files import take_room
 from nest.paths import ensure_private
 
 ROWS = 16_384
 """Places remembered at once."""
 
+log = logging.getLogger(__name__)
+
 _ROW = struct.Struct("=16sQ")
+_TABLE_BYTES = ROWS * _ROW.size
 _ITSELF, _BELOW = b"=", b"<"
 
 
@@ -26,14 +32,18 @@ class Landed:
     """The table. Open once per process; safe from any thread."""
 
     def __init__(self, file: Path) -> None:
-        """Map the table, made empty if missing."""
+        """Map the table, made empty if missing; without room for it, one that nobody shares."""
         ensure_private(file.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         handle = os.open(file, flags, 0o600)
         try:
-            if os.fstat(handle).st_size < ROWS * _ROW.size:
-                os.ftruncate(handle, ROWS * _ROW.size)
-            self._table = mmap.mmap(handle, ROWS * _ROW.size)
+            take_room(handle, _TABLE_BYTES)  # writing to a map without it is a SIGBUS
+            self._table = mmap.mmap(handle, _TABLE_BYTES)
+        except OSError as trouble:
+            if trouble.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            log.warning("edits.not_shared", extra={"file": str(file), "why": str(trouble)})
+            self._table = mmap.mmap(-1, _TABLE_BYTES)
         finally:
             os.close(handle)
 

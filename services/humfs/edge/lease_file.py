@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from humfs.core.leases import Leases, decoded, encoded
+from humfs.edge.files import take_room
+from humfs.edge.roots import refused_by_system
 from nest.paths import ensure_private
 
 FILE_BYTES_MAX = 8 * 1024 * 1024
@@ -34,13 +36,19 @@ class LeaseFile:
 
     @contextmanager
     def changing(self) -> Iterator[Leases]:
-        """The leases that hold now, written back when the block ends without an error."""
+        """The leases that hold now, written back when the block ends without an error.
+
+        Raises `Refusal` when they cannot be; then they are what they were.
+        """
         with self._locked(fcntl.LOCK_EX) as handle:
             leases = self._leases(handle)
             yield leases
-            content = encoded(leases.held)
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, content, 0)
+            try:
+                _write(handle, encoded(leases.held))
+            except OSError as trouble:
+                raise refused_by_system(
+                    f"{self._file}, where leases are noted,", trouble, writing=True
+                ) from trouble
 
     def _leases(self, handle: int) -> Leases:
         return decoded(os.pread(handle, FILE_BYTES_MAX, 0), self.now_ms())
@@ -53,3 +61,12 @@ class LeaseFile:
             yield handle
         finally:
             os.close(handle)
+
+
+def _write(handle: int, content: bytes) -> None:
+    """Replace a file's content, of which all is there, or all of what was before."""
+    before = os.fstat(handle).st_size
+    if len(content) > before:
+        take_room(handle, len(content))
+    os.pwrite(handle, content.ljust(before), 0)
+    os.ftruncate(handle, len(content))
