@@ -1,45 +1,68 @@
 """Where a command ends: its result or its failure becomes an exit status.
 
 The one place that turns a `HumError` into a sentence with its mend. No traceback unless `--debug`.
+Nothing is imported before somebody looks out for ctrl-c.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import click
+if TYPE_CHECKING:
+    import click
 
-from hum import commands
-from hum.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, exit_status
-from hum.output import complain
-from thrum.errors import HumError
+    from thrum.errors import HumError
+
+INTERRUPTED = 130
+"""The exit status that shells give a command which SIGINT ended."""
 
 
 def main() -> None:
     """Run `hum` with this process's arguments and exit."""
-    sys.exit(_start(commands.hum))
+    sys.exit(_start("hum"))
 
 
 def humctl() -> None:
     """Run `humctl` with this process's arguments and exit."""
-    sys.exit(_start(commands.humctl))
+    sys.exit(_start("humctl"))
 
 
-def _start(group: click.Group) -> int:
-    """Answer a shell that asks how a line goes on, or else run a command of `group`."""
-    assert group.name is not None
-    if f"_{group.name.upper()}_COMPLETE" in os.environ:
-        from hum.completing import answer
+def _start(program: str) -> int:
+    """Answer a shell that asks how a line goes on, or else run a command of `program`."""
+    _open_what_is_closed()
+    try:
+        from hum import commands
 
-        said = answer(group, group.name, os.environ)
-        if said is not None:
-            click.echo(said)
-            return EXIT_OK
-    return run(group, sys.argv[1:])
+        group = commands.hum if program == "hum" else commands.humctl
+        if f"_{program.upper()}_COMPLETE" in os.environ:
+            from hum.completing import answer
+
+            said = answer(group, program, os.environ)
+            if said is not None:
+                print(said)
+                return 0
+        return run(group, sys.argv[1:])
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
-def run(group: click.Group, arguments: Sequence[str]) -> int:
+def _open_what_is_closed() -> None:
+    """Have nothing read and written where whoever started us left no stdin, stdout or stderr."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
+
+
+def run(group: "click.Group", arguments: Sequence[str]) -> int:
     """Run one command of `group`; return its exit status and never raise."""
+    import click
+
+    from hum.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, exit_status
+    from hum.output import complain
+    from thrum.errors import HumError
+
     debug = "--debug" in arguments
     try:
         with group.make_context(group.name, list(arguments)) as context:
@@ -56,18 +79,34 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
             _show_traceback()
         return exit_status(error)
     except (click.Abort, KeyboardInterrupt):
-        return EXIT_FAILED
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read us went away, which is their good right; keep the interpreter from noticing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+    except OSError as error:
+        complain(_of_the_system(error))
+        if debug:
+            _show_traceback()
+        return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - the end of the unit of work
+        if isinstance(error.__cause__, KeyboardInterrupt):  # in the middle of an import
+            return INTERRUPTED
         complain(
             HumError(f"a bug in hum: {error!r}", hint="run it again with: hum --debug, and report")
         )
         if debug:
             _show_traceback()
         return EXIT_FAILED
+
+
+def _of_the_system(error: OSError) -> "HumError":
+    """What the system refused, where, and where to look."""
+    from thrum.errors import HumError
+
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    where = f"{error.filename}: " if error.filename else "what was to be written: " * is_full
+    return HumError(f"{where}{error.strerror or error}", hint="df -h" if is_full else "hum doctor")
 
 
 def _show_traceback() -> None:

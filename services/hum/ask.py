@@ -26,6 +26,9 @@ from thrum.tones import Tone
 SILENCE_SECONDS = 600.0
 """How long the answer may pause; a model may think that long, and a turn that was lost is told."""
 
+LOGGED_SECONDS = 15.0
+"""How long the prompt may be on its way into the log; a humd that is started again takes less."""
+
 PROMPT_BYTES_MAX = 8 * 1024 * 1024
 """Longest prompt read from stdin."""
 
@@ -134,6 +137,7 @@ def _asked(prompt: str) -> str:
 def _follow(door: Door, answer: Answer, *, quiet: bool) -> None:
     """Take tones until the answer is over, and print what they add unless `quiet`."""
     is_terminal = sys.stdout.isatty()
+    answer.take(door.echo(answer.rid, within_seconds=LOGGED_SECONDS))
     while answer.reason is None:
         added = answer.take(door.receive(within_seconds=SILENCE_SECONDS))
         if added and not quiet:

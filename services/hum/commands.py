@@ -70,7 +70,7 @@ HUMCTL: Mapping[str, tuple[str, str]] = {
 
 EXIT_STATUSES = (
     "Exit status: 0 done, nothing found; 1 a finding or a failure; 2 wrong usage; 69 hum does"
-    " not run; 75 not now, try again; 78 settings that cannot be used."
+    " not run; 75 not now, try again; 78 settings that cannot be used; 130 interrupted."
 )
 """Below the help of every command; what 1 means in particular, a command says itself."""
 

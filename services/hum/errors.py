@@ -1,7 +1,7 @@
 """What can go wrong at the command line, and the exit status of each.
 
 0 done; 1 a finding or a failure; 2 wrong usage; 69 the daemon is not there; 75 not now, try again;
-78 configuration refused.
+78 configuration refused; 130 interrupted (`__main__`).
 """
 
 from thrum.errors import DaemonAbsent, HumError, LocalError, SettingsRefused

@@ -1,5 +1,6 @@
 """What every command has in common: help, errors, exit statuses, colour."""
 
+import subprocess
 import sys
 
 import click
@@ -12,7 +13,7 @@ from hum.output import colour_wanted, duration, printable, table
 from thrum.errors import DaemonAbsent, HumError, SettingsRefused
 
 
-def failing(error: Exception) -> click.Group:
+def failing(error: BaseException) -> click.Group:
     group = click.Group(name="hum", params=[click.Option(["--debug"], is_flag=True)])
 
     @group.command
@@ -46,6 +47,21 @@ def test_a_failure_is_a_sentence_and_its_mend_without_a_traceback(
     assert said.err == "hum: what and where\n  mend it\n"
 
 
+def in_an_import() -> Exception:
+    error = RuntimeError("Error calling __set_name__")
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), click.Abort(), in_an_import()])
+def test_ctrl_c_has_status_130_and_no_word(
+    error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(failing(error), ["go"]) == 130
+
+    assert capsys.readouterr() == ("", "")
+
+
 def test_debug_shows_where_a_failure_came_from(capsys: pytest.CaptureFixture[str]) -> None:
     run(failing(HumError("x")), ["--debug", "go"])
 
@@ -59,6 +75,42 @@ def test_a_bug_is_told_without_a_traceback(capsys: pytest.CaptureFixture[str]) -
     assert status == 1
     assert "a bug in hum" in said
     assert "Traceback" not in said
+
+
+def test_what_the_system_refuses_is_named_with_its_place(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(failing(PermissionError(13, "Permission denied", "/a/file")), ["go"]) == 1
+
+    assert capsys.readouterr().err == "hum: /a/file: Permission denied\n  hum doctor\n"
+
+
+@pytest.mark.parametrize(
+    ("redirected", "status", "said"),
+    [
+        ("words >/dev/full", 1, "hum: what was to be written: No space left on device\n  df -h\n"),
+        ("words >&-", 0, ""),
+        ("words | head -n 1 >/dev/null", 0, ""),
+        ("nonsense 2>&-", 2, ""),
+    ],
+)
+def test_an_output_that_is_full_or_closed_is_no_bug(
+    redirected: str, status: int, said: str
+) -> None:
+    line = f"set -o pipefail; {sys.executable} -P -m hum help {redirected}"
+
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (status, said)
+
+
+def test_a_closed_stdin_is_an_empty_one() -> None:
+    line = f"{sys.executable} -P -m hum ask - <&-"
+
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "the prompt is empty" in done.stderr
 
 
 def test_wrong_usage_has_status_2(capsys: pytest.CaptureFixture[str]) -> None:
