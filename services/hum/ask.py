@@ -27,7 +27,8 @@ SILENCE_SECONDS = 600.0
 """How long the answer may pause; a model may think that long, and a turn that was lost is told."""
 
 LOGGED_SECONDS = 15.0
-"""How long the prompt may be on its way into the log; a humd that is started again takes less."""
+"""How long the first word about the prompt may take: it is said when the log has it. A humd that is
+started again needs less."""
 
 PROMPT_BYTES_MAX = 8 * 1024 * 1024
 """Longest prompt read from stdin."""
@@ -107,7 +108,7 @@ def ask(*, prompt: str, model: str | None, sid: str | None, as_json: bool) -> in
     with open_door(door_path(paths, os.environ)) as door:
         door.send(prompt_tone(text, model=model, sid=answer.sid, rid=answer.rid))
         try:
-            _follow(door, answer, quiet=as_json)
+            follow(door, answer, quiet=as_json)
         except KeyboardInterrupt:
             door.send(_cancel(answer))
             raise
@@ -134,12 +135,18 @@ def _asked(prompt: str) -> str:
     return prompt
 
 
-def _follow(door: Door, answer: Answer, *, quiet: bool) -> None:
-    """Take tones until the answer is over, and print what they add unless `quiet`."""
+def follow(door: Door, answer: Answer, *, quiet: bool) -> None:
+    """Take tones until the answer is over, and print what they add unless `quiet`.
+
+    Raises `DoorSilent` when nothing is heard of the prompt in time, or of its answer.
+    """
     is_terminal = sys.stdout.isatty()
-    answer.take(door.echo(answer.rid, within_seconds=LOGGED_SECONDS))
+    until, is_known = time.monotonic() + LOGGED_SECONDS, False
     while answer.reason is None:
-        added = answer.take(door.receive(within_seconds=SILENCE_SECONDS))
+        within = SILENCE_SECONDS if is_known else max(until - time.monotonic(), 0.001)
+        tone = door.receive(within_seconds=within)
+        is_known = is_known or answer.rid == tone.rid or answer.sid == tone.sid
+        added = answer.take(tone)
         if added and not quiet:
             _print(printable(added) if is_terminal else added)
 

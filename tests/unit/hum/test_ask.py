@@ -1,11 +1,16 @@
 """Following one answer."""
 
+import socket
+import threading
 from typing import Any
 
 import pytest
 
+from hum import ask
 from hum.ask import Answer, prompt_tone, worker_of
+from hum.door import Door, DoorSilent
 from hum.errors import AskRefused
+from thrum.lines import write_line
 from thrum.tones import Tone
 
 
@@ -72,3 +77,31 @@ def test_the_worker_is_the_bee_that_offers_the_model() -> None:
     assert worker_of("m", bees) == "b"
     assert worker_of("nope", bees) is None
     assert worker_of(None, bees) is None
+
+
+def test_a_prompt_that_nobody_takes_is_not_waited_for_like_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ask, "LOGGED_SECONDS", 0.05)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(write_line(Tone(chi="breath", body={})))
+
+        with pytest.raises(DoorSilent):
+            ask.follow(Door(ours), Answer(rid="r", sid="s"), quiet=True)
+
+
+def test_an_answer_may_take_longer_than_its_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ask, "LOGGED_SECONDS", 0.0)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(write_line(Tone(chi="echo", rid="r", body={"ok": True})))
+        finish = write_line(Tone(chi="finish", sid="s", body={"finishReason": "stop"}))
+        late = threading.Timer(0.1, theirs.sendall, [finish])
+        late.start()
+        answer = Answer(rid="r", sid="s")
+
+        ask.follow(Door(ours), answer, quiet=True)
+        late.join()
+
+        assert answer.reason == "stop"
