@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 import pytest
 from anyio import to_thread
+from tests.faults.rigs.small_disk import MIB, small_disk
 from tests.support.sandbox import needs_bubblewrap
 from tests.support.trees import sleepers, survivors
 
@@ -283,6 +284,20 @@ class TestMasks:
 
         assert list(root.iterdir()) == []
         assert list((tmp_path / "notes").iterdir()) == []
+
+    def test_where_nothing_can_be_made_nothing_is_held(
+        self, masks: Masks, roots: Roots, root: Path, tmp_path: Path
+    ) -> None:
+        with small_disk(root / "disk", MIB):
+            remount = ["mount", "-o", "remount,ro", str(root / "disk")]
+            subprocess.run(remount, check=True, capture_output=True)
+            names = [(roots.roots[0], name) for name in ("disk/.vscode", ".vscode")]
+
+            held = masks.hold(roots, names)
+
+            assert [mount.path for mount in held] == [str(root / ".vscode")]
+            assert len(list((tmp_path / "notes").iterdir())) == 1
+            masks.release(roots, held)
 
     def test_a_folder_of_the_users_stays(
         self, masks: Masks, roots: Roots, root: Path, tmp_path: Path

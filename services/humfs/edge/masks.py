@@ -6,6 +6,7 @@ whoever can have the lock alone, and only when it is still empty and a note says
 The notes are files that the instances of humfs share, so a killed one leaves nothing for long.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -32,7 +33,7 @@ _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class _NoPlace(Exception):
-    """The folder in which a name was to be held is not there any more."""
+    """The folder in which a name was to be held is not there any more, or cannot be written."""
 
 
 @dataclass(slots=True)
@@ -62,7 +63,8 @@ class Masks:
     def hold(self, roots: Roots, names: Iterable[tuple[Root, str]]) -> list[Mount]:
         """Hold each name until `release`; raises `Refusal`, and then holds none of them.
 
-        A name whose folder has gone needs no holding: there nothing can be made.
+        A name whose folder has gone, or is mounted for reading only, needs no holding: there
+        nothing can be made.
         """
         mounts: list[Mount] = []
         with self._alone():
@@ -139,7 +141,7 @@ class Masks:
         try:
             if not _exists(name, above):
                 note.write_bytes(os.fsencode(paths.join(root.path, relative)))
-                os.mkdir(name, 0o700, dir_fd=above)
+                _mkdir(name, above, note)
             handle = os.open(name, _FLAGS, dir_fd=above)
         finally:
             os.close(above)
@@ -190,6 +192,16 @@ class Masks:
 
     def _note(self, path: str) -> Path:
         return self._notes / hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+
+
+def _mkdir(name: str, above: int, note: Path) -> None:
+    try:
+        os.mkdir(name, 0o700, dir_fd=above)
+    except OSError as problem:
+        if problem.errno != errno.EROFS:
+            raise
+        note.unlink()
+        raise _NoPlace from problem
 
 
 def _exists(name: str, above: int) -> bool:
