@@ -118,9 +118,10 @@ class Catalogue:
         """What of the asker's own must be written anew."""
         changed: Body = {}
         theirs = body.get("disallowedTools")
-        if self._reserved and isinstance(theirs, list):
+        if self._reserved and "disallowedTools" in body:
+            names = theirs if isinstance(theirs, list) else [theirs]
             changed["disallowedTools"] = sorted(
-                {*self._reserved, *(name for name in theirs if isinstance(name, str))}
+                {*self._reserved, *(name for name in names if isinstance(name, str))}
             )
         tools = body.get("tools")
         if isinstance(tools, list) and not all(map(_has_schema, tools)):

@@ -19,6 +19,7 @@ TOOL_SECONDS = 300
 """How long a tool may take that does not say."""
 TOOL_SECONDS_MAX = 3_600
 """How long one may take at most; what is more does not count."""
+PORT_MAX = 65_535
 EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
 """One entry without a schema makes a model's harness reject the whole list."""
 
@@ -34,12 +35,11 @@ def manifest_of(
     files: Files | None,
 ) -> Body:
     """The manifest as kept in `bees.json`; keys as on the wire."""
-    propensity = body.get("propensity")
     manifest: Body = {
         "name": name,
         "version": text_of(body.get("version")) or "0.0.0",
         "proto_version": text_of(body.get("protoVersion")) or "",
-        "propensity": propensity if isinstance(propensity, dict) else {},
+        "propensity": propensity_of(body.get("propensity")),
         "chis": texts_of(body.get("chis")),
         "bee": roles,
         "models": texts_of(body.get("models")),
@@ -50,13 +50,34 @@ def manifest_of(
     for key, value in (
         ("hid", hid),
         ("source", text_of(body.get("source"))),
-        ("bind", body.get("bind")),
+        ("bind", bind_of(body.get("bind"))),
         ("capacity", capacity_of(body.get("capacity"))),
         ("roots", told(files) if files is not None else None),
     ):
         if value:
             manifest[key] = value
     return manifest
+
+
+def propensity_of(value: object) -> Body:
+    """What a bee is like, in texts; empty when one of them is something else."""
+    keys = ("statefulness", "richness", "wire")
+    said = {key: value.get(key) for key in keys} if isinstance(value, dict) else {}
+    found = {key: text for key, text in said.items() if text is not None}
+    return found if all(isinstance(text, str) for text in found.values()) else {}
+
+
+def bind_of(value: object) -> Body | None:
+    """Where a bee can be reached from outside; None when that is no address."""
+    if not isinstance(value, dict):
+        return None
+    host, port, scheme = value.get("host"), value.get("port"), value.get("scheme")
+    if not isinstance(host, str) or type(port) is not int or not 0 <= port <= PORT_MAX:
+        return None
+    bind: Body = {"host": host, "port": port}
+    if scheme is None:
+        return bind
+    return {**bind, "scheme": scheme} if isinstance(scheme, str) else None
 
 
 def text_of(value: object) -> str | None:

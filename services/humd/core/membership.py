@@ -34,8 +34,8 @@ def hello(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     if known.hid is None:
         return effects
     for older in state.clients.with_hid(known.hid):
-        if older.id == client:
-            continue
+        if older.id == client or older.peer != known.peer:
+            continue  # who only says that it has the hid of another humd is not that humd
         if older.door is not None and not older.is_connected:
             _hand_over(state, older, known)
             state.clients.drop(older.id)
@@ -99,9 +99,10 @@ def detach(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     if away is not None and (peer := state.clients.peer(away)) is not None:
         effects.append(deliver(state, peer.id, beside(arrival, None), arrival.raw))
     if session is not None:
+        was_here = bool(session.listeners(None))
         state.sessions.unwatch(session, client)
         effects.append(CaughtUp(client, session.sid))
-        if session.is_open and not session.listeners(None):
+        if session.is_open and was_here and not session.listeners(None):
             state.sessions.orphan(session, arrival.at_ms + ORPHAN_MS)
     return effects
 

@@ -130,6 +130,25 @@ class TestAPromptFromAnotherHumd:
 
         assert world.chis("W") == ["cancel"]
 
+    def test_is_not_taken_over_by_who_only_says_to_be_that_humd(self, world: World) -> None:
+        """The same the other way round: that humd takes over nothing of ours by its hid."""
+        world.joins("D", "door")
+        world.says("D/own", "hello", hive="own", hid=FAR)
+        world.says("D/own", "prompt", sid="ours", modelId="m")
+        world.says(PEER, "prompt", sid="theirs", modelId="m")
+        world.boots()
+
+        world.joins("D2", "door", hid="D2")
+        world.says("D2/x", "hello", hive="x", hid=FAR)
+        world.joins("E", "ensemble")
+        world.joins(PEER, grants=["prompt"])
+
+        found = {sid: world.state.sessions.get(sid) for sid in ("ours", "theirs")}
+        assert {sid: one and one.owner for sid, one in found.items()} == {
+            "ours": "D2/x",
+            "theirs": PEER,
+        }
+
     def test_on_a_sid_of_ours_is_refused(self, world: World) -> None:
         world.says("A", "prompt", sid="s", modelId="m")
 

@@ -167,6 +167,18 @@ class TestAnAskerThatComesBack:
         assert (kept, world.chis("W")) == ([], ["cancel"])
 
 
+class TestATurnThatNobodyWaitsFor:
+    def test_is_not_kept_by_the_detach_of_a_stranger(self, world: World) -> None:
+        world.joins("B", "asker")
+        world.says("D/a", "bee-retract", scope="client")
+        world.waits(ORPHAN_MS - 1)
+
+        world.says("B", "detach", sid="door")
+        world.waits(1)
+
+        assert world.chis("W") == ["cancel"]
+
+
 class TestASilentWorker:
     def test_that_promised_nothing_is_given_up_in_the_end(self, world: World) -> None:
         world.waits(SILENT_MS - 1)

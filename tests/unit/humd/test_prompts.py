@@ -157,6 +157,19 @@ class TestWhatTheWorkerGets:
         assert names == sorted(set(names))
         assert {"WebFetch", "Bash", "Read"} <= set(names)
 
+    @pytest.mark.parametrize("odd", [None, "WebFetch", {"a": 1}, 7, [["Bash"], None]])
+    def test_may_not_use_what_a_forager_replaces_whatever_the_asker_says(
+        self, world: World, odd: object
+    ) -> None:
+        world.joins("F", "forager", tools=[{"name": "t"}], provides=["fs"])
+
+        open_turn(world, disallowedTools=odd)
+
+        (prompt,) = world.hears("W")
+        told = prompt.body["disallowedTools"]
+        assert {"Bash", "Read", "Write"} <= set(told)
+        assert ("WebFetch" in told) is (odd == "WebFetch")
+
     def test_has_the_askers_cwd_or_the_root(self, world: World) -> None:
         open_turn(world, sid="1")
         open_turn(world, sid="2", cwd="/srv")

@@ -50,6 +50,46 @@ def test_a_field_of_the_wrong_type_is_ignored(world: World, field: str) -> None:
     assert names(world) == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ({"wire": "x", "richness": None, "more": {"a": 1}}, {"wire": "x"}),
+        ({"wire": "x", "richness": 7}, {}),
+        ("rich", {}),
+    ],
+)
+def test_a_propensity_is_kept_as_far_as_it_fits(world: World, said: Any, kept: Any) -> None:
+    world.says("D/a", "hello", hive="x", propensity=said)
+
+    (bee,) = world.state.clients.bees()
+
+    assert bee.manifest["propensity"] == kept
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ({"host": "::1", "port": 0, "more": "x"}, {"host": "::1", "port": 0}),
+        (
+            {"host": "h", "port": 65_535, "scheme": "s"},
+            {"host": "h", "port": 65_535, "scheme": "s"},
+        ),
+        ({"host": "h", "port": 65_536}, None),
+        ({"host": "h", "port": -1}, None),
+        ({"host": "h", "port": True}, None),
+        ({"host": 7, "port": 1}, None),
+        ({"host": "h", "port": 1, "scheme": 7}, None),
+        ("h:1", None),
+    ],
+)
+def test_an_address_that_is_none_is_not_kept(world: World, said: Any, kept: Any) -> None:
+    world.says("D/a", "hello", hive="x", bind=said)
+
+    (bee,) = world.state.clients.bees()
+
+    assert bee.manifest.get("bind") == kept
+
+
 def test_a_role_given_as_a_string_counts_as_a_list_of_one(world: World) -> None:
     world.says("D/a", "hello", hive="ollama-server", bee="asker")
 
