@@ -10,7 +10,7 @@ from hum.bees import address, read_bees
 from hum.errors import absent
 from hum.output import printable
 from nest.paths import Paths
-from nest.private import read_private
+from nest.private import read_token
 from nest.settings import load
 from thrum.errors import LocalError
 
@@ -42,7 +42,7 @@ def fetch(path: str) -> bytes:
     settings = load(paths, os.environ).sidecar
     found = address(read_bees(paths).get("sidecar"), settings.host, settings.port)
     try:
-        token = read_private(paths.sidecar_token).decode().strip()
+        token = read_token(paths.sidecar_token)
         link = http.client.HTTPConnection(found.host, found.port, timeout=ANSWER_SECONDS)
         try:
             link.request("GET", path, headers={"Authorization": f"Bearer {token}"})

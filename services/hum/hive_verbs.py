@@ -167,4 +167,4 @@ def check(*, path: Path | None, as_json: bool) -> None:
     if as_json:
         data_json({"ok": True, "services": names or [one.name for one in stack.services]})
     else:
-        talk(f"the Orchfiles can be used: {', '.join(names) or len(stack.services)} services")
+        talk(f"the Orchfiles can be used: {', '.join(names) or f'{len(stack.services)} services'}")

@@ -48,23 +48,17 @@ def status(*, as_json: bool) -> int:
     Exit status 1 when one that should run is not ready, 69 when hum does not run.
     """
     from hum.applying import compiled
-    from hum.bees import read_bees
     from hum.output import data, data_json, table
-    from hum.ready import look
+    from hum.ready import look_now
     from nest.paths import Paths
     from nest.supervisor import Supervisor
 
     paths = Paths.from_environment(os.environ)
     programs = {one.name: one for one in Supervisor(paths.supervisor_socket).programs()}
     stack = compiled(paths, os.environ)
-    known = read_bees(paths)
+    lacks = look_now(stack.services, programs, paths)
     rows = [
-        _row(
-            service,
-            programs.get(service.name),
-            look(service, programs.get(service.name), known),
-            stack.origins,
-        )
+        _row(service, programs.get(service.name), lacks[service.name], stack.origins)
         for service in stack.services
     ]
     if as_json:

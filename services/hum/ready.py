@@ -1,8 +1,8 @@
 """Waiting until every service is ready, or saying which one is not and why.
 
 A service is ready when supervisord runs it, humd knows its bee (`SOCKET_READY`) and its
-`HEALTHCHECK` answers. One that ended for good is not waited for. A URL with port 0 is asked at the
-port that the bee says it has.
+`HEALTHCHECK` answers; one that has neither, when its process did not end at once. One that ended
+for good is not waited for. A URL with port 0 is asked at the port that the bee says it has.
 """
 
 import http.client
@@ -15,17 +15,22 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hum.bees import address
+from nest.paths import Paths
 from nest.supervisor import ProgramState
 from orch.core.programs import GAVE_UP, SETTINGS
 from orch.core.services import Service
+from thrum.errors import LocalError
 
 AGAIN_SECONDS = 2
 """How long supervisord may take to start what ended again, on a busy machine."""
+SETTLED_SECONDS = 1.0
+"""How long a process without a check is looked at: one that cannot work ends within that."""
 POLL_SECONDS = 0.05
 """Between two looks. Each costs supervisord under a millisecond."""
 
 PROBE_SECONDS = 2.0
 """How long one health check may take."""
+ROUTER = "humd"
 
 _GOING = frozenset(("STARTING", "RUNNING", "BACKOFF"))
 
@@ -55,59 +60,105 @@ def wait_ready(
     """Wait until all `services` are ready; return those that are not when waiting ends.
 
     Waiting ends for each service at its own deadline or when it is hopeless, and for all of them
-    when that happens to one that is not optional; that one comes last.
+    when that happens to one that is not optional; that one comes last. Who was ready and ends while
+    others are waited for is not ready.
     """
-    pending = list(services)
+    watched, ready = list(services), set[str]()
     without: list[Unready] = []
+    seen: dict[str, tuple[int, float]] = {}
     started = time.monotonic()
-    while pending:
+    while True:
         states = {program.name: program for program in programs()}
-        known = manifests()
-        still = []
-        for service in pending:
-            found = look(service, states.get(service.name), known)
-            if found is None:
-                continue
+        known, is_waiting = manifests(), False
+        for service in tuple(watched):
+            name, program = service.name, states.get(service.name)
+            found = _ended(service, program) if name in ready else look(service, program, known)
             late = time.monotonic() - started > service.ready_within_seconds
-            if not late and not found.hopeless:
-                still.append(service)
-                continue
-            without.append(found)
-            if not service.optional:
-                return tuple(without)
-        pending = still
-        if pending:
-            time.sleep(POLL_SECONDS)
-    return tuple(without)
+            if found is None and (late or _has_settled(service, program, seen)):
+                ready.add(name)
+            elif not late and (found is None or not found.hopeless):
+                ready.discard(name)
+                is_waiting = True
+            elif found is not None:
+                watched.remove(service)
+                without.append(found)
+                if not service.optional:
+                    return tuple(without)
+        if not is_waiting:
+            return tuple(without)
+        time.sleep(POLL_SECONDS)
+
+
+def look_now(
+    services: Iterable[Service], programs: Mapping[str, ProgramState], paths: Paths
+) -> dict[str, Unready | None]:
+    """What each service lacks at this moment. Nobody is known to a humd that does not answer."""
+    from nest.visit import ask_humd  # here, because only this needs a socket of the bus
+
+    known, silence = {}, ""
+    try:
+        bees = ask_humd(paths, {"ask": "bees"}, within_seconds=PROBE_SECONDS)["bees"]
+        known = {bee["name"]: bee for bee in bees if bee["connected"]}
+    except LocalError as problem:
+        silence = problem.message
+    found = {one.name: look(one, programs.get(one.name), known) for one in services}
+    if silence and ROUTER in found and found[ROUTER] is None:
+        found[ROUTER] = Unready(service=ROUTER, reason=silence)
+    return found
 
 
 def look(service: Service, program: ProgramState | None, manifests: Manifests) -> Unready | None:
     """Whether `service` is ready now: None, or what it lacks."""
+    ended = _ended(service, program)
+    if ended is not None or (program is not None and program.state == "EXITED"):
+        return ended
+    if program is not None and (program.state != "RUNNING" or service.oneshot):
+        return _unready(service, f"it is {program.state.lower()}")
+    if service.socket_ready and service.socket_ready not in manifests:
+        return _unready(service, f"humd does not know the bee {service.socket_ready}")
+    if service.healthcheck:
+        said = probe(service, manifests)
+        return _unready(service, said) if said else None
+    return None
 
-    def unready(reason: str, *, hopeless: bool = False, settings: bool = False) -> Unready:
-        return Unready(
-            service=service.name,
-            reason=reason,
-            hopeless=hopeless,
-            settings=settings,
-            optional=service.optional,
-        )
 
+def _ended(service: Service, program: ProgramState | None) -> Unready | None:
+    """What a service lacks whose process ended; None when it has one, or was to run only once."""
     if program is None:
-        return unready("supervisord does not know it", hopeless=True)
+        return _unready(service, "supervisord does not know it", hopeless=True)
     if service.oneshot and program.state == "EXITED" and program.exit_status == 0:
         return None
     if program.state not in _GOING:
         settings = program.state == "EXITED" and program.exit_status == SETTINGS
-        return unready(ending(program), hopeless=not _may_return(program), settings=settings)
-    if program.state != "RUNNING" or service.oneshot:
-        return unready(f"it is {program.state.lower()}")
-    if service.socket_ready and service.socket_ready not in manifests:
-        return unready(f"humd does not know the bee {service.socket_ready}")
-    if service.healthcheck:
-        said = probe(service, manifests)
-        return unready(said) if said else None
+        is_final = not _may_return(program)
+        return _unready(service, ending(program), hopeless=is_final, settings=settings)
     return None
+
+
+def _unready(
+    service: Service, reason: str, *, hopeless: bool = False, settings: bool = False
+) -> Unready:
+    return Unready(
+        service=service.name,
+        reason=reason,
+        hopeless=hopeless,
+        settings=settings,
+        optional=service.optional,
+    )
+
+
+def _has_settled(
+    service: Service, program: ProgramState | None, seen: dict[str, tuple[int, float]]
+) -> bool:
+    """Whether a service that looks ready can be believed; `seen` has pids, and since when."""
+    if program is None or service.oneshot or service.socket_ready or service.healthcheck:
+        return True
+    now = time.monotonic()
+    pid, since = seen.setdefault(service.name, (program.pid, now))
+    if pid != program.pid:
+        seen[service.name] = (program.pid, now)
+        return False
+    return now - since >= SETTLED_SECONDS or program.uptime_seconds > SETTLED_SECONDS
 
 
 def _may_return(program: ProgramState) -> bool:

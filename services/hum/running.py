@@ -12,7 +12,7 @@ from hum.bee import UNMANAGED, listing
 from hum.bees import read_bees, read_manifests
 from hum.door import open_door
 from hum.findings import Finding
-from hum.ready import ending
+from hum.ready import ending, look
 from hum.rendezvous import door_path, read_runtime, silence_of
 from hum.sandbox import sandbox
 from hum.service_logs import read_tail
@@ -21,6 +21,7 @@ from nest.paths import Paths
 from nest.settings import load
 from nest.supervisor import ProgramState, Supervisor
 from nest.version import HUM_VERSION
+from orch.core.services import Service
 from thrum.errors import DaemonAbsent, HumError, LocalError
 from thrum.tones import Tone
 
@@ -57,18 +58,18 @@ def running(paths: Paths, environ: Mapping[str, str]) -> Iterator[Finding]:
 def _services(
     paths: Paths, environ: Mapping[str, str], programs: tuple[ProgramState, ...]
 ) -> Iterator[Finding]:
-    """Whether each process runs and each bee is connected."""
-    expected = _expected_bees(paths, environ)
+    """Whether each process runs, each bee is connected and each health check is content."""
+    expected = _expected(paths, environ)
     connected = read_bees(paths)
     for program in programs:
-        bee, patience = expected.get(program.name, ("", 0.0))
+        service = expected.get(program.name)
         is_done = program.state == "EXITED" and program.exit_status == 0
         said, ok = f"{program.state.lower()}, pid {program.pid or '-'}", True
         if program.state not in WELL and not is_done:
             said, ok = ending(program), False
-        elif program.state == "RUNNING" and bee and bee not in connected:
-            ok = program.uptime_seconds <= patience
-            said = f"runs for {program.uptime_seconds} s and is not connected to humd"
+        elif service and program.state == "RUNNING" and (late := look(service, program, connected)):
+            ok = program.uptime_seconds <= service.ready_within_seconds
+            said = f"runs for {program.uptime_seconds} s and is not ready: {late.reason}"
         yield Finding(
             section="running",
             what=program.name,
@@ -78,17 +79,13 @@ def _services(
         )
 
 
-def _expected_bees(paths: Paths, environ: Mapping[str, str]) -> dict[str, tuple[str, float]]:
-    """The bee that each service becomes, and how long it may take; none when nobody can tell."""
+def _expected(paths: Paths, environ: Mapping[str, str]) -> dict[str, Service]:
+    """The services as they should be; none when nobody can tell."""
     try:
         stack = compile_stack(paths, load(paths, environ), environ, wanted={})
     except HumError:
         return {}
-    return {
-        service.name: (service.socket_ready, service.ready_within_seconds)
-        for service in stack.services
-        if service.socket_ready
-    }
+    return {service.name: service for service in stack.services}
 
 
 def _ports(paths: Paths, environ: Mapping[str, str]) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ hex>.tmp`, which nobody reads.
 """
 
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -16,6 +17,7 @@ from thrum.errors import SettingsRefused
 PRIVATE_FILE_MODE = 0o600
 PRIVATE_FILE_BYTES_MAX = 64 * 1024
 """Longest private file read. A longer one is no key."""
+_TOKEN = re.compile(r"[!-~]+")
 
 
 def read_private(path: Path, *, bytes_max: int = PRIVATE_FILE_BYTES_MAX) -> bytes:
@@ -43,6 +45,18 @@ def read_private(path: Path, *, bytes_max: int = PRIVATE_FILE_BYTES_MAX) -> byte
     if len(content) > bytes_max:
         raise SettingsRefused(f"{path} is longer than {bytes_max} bytes", hint=f"ls -l {path}")
     return content
+
+
+def read_token(path: Path) -> str:
+    """Return the secret in a 0600 file of ours, which is printable ASCII in one piece.
+
+    Raises what `read_private` raises, and `SettingsRefused` for a file that holds none: an empty
+    one would let everybody in.
+    """
+    token = read_private(path).decode("ascii", "replace").strip()
+    if not _TOKEN.fullmatch(token):
+        raise SettingsRefused(f"{path} holds no token", hint=f"rm {path}; then: humctl restart")
+    return token
 
 
 def require_private(path: Path) -> int:

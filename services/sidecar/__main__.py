@@ -15,7 +15,7 @@ from nest.guard import App, Guard, allowed_at
 from nest.identity import load_or_mint_identity
 from nest.lifecycle import Context, run_async
 from nest.listeners import listen, serve
-from nest.private import mint_private, read_private
+from nest.private import mint_private, read_token
 from nest.stop import Stop
 from nest.supervisor import Supervisor
 from nest.version import HUM_VERSION
@@ -49,7 +49,7 @@ async def main(context: Context) -> None:
     sockets = listen(settings.host, settings.port, setting="sidecar.port")
     port: int = sockets[0].getsockname()[1]
     mint_private(paths.sidecar_token, secrets.token_urlsafe(TOKEN_BYTES).encode())
-    token = read_private(paths.sidecar_token).decode().strip()
+    token = read_token(paths.sidecar_token)
     release = HUM_VERSION
     bind = {"host": settings.host, "port": port, "scheme": "http"}
     hello = Hello(roles=("sidecar",), hive="sidecar", version=release, bind=bind)

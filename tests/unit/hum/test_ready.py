@@ -1,5 +1,6 @@
 """What a service lacks to be ready."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,27 @@ def test_waiting_ends_at_once_for_a_service_that_ended_for_good() -> None:
     (late,) = wait_ready([service()], programs=lambda: [program("EXITED", 78)], manifests=dict)
 
     assert late.settings
+
+
+def test_a_process_without_a_check_that_ends_at_once_was_never_ready() -> None:
+    states = [program(now=1), program("EXITED", 78)]
+
+    (late,) = wait_ready([service()], programs=lambda: [states.pop(0)], manifests=dict)
+
+    assert late.settings
+
+
+def test_who_was_ready_and_ends_while_others_are_waited_for_is_named_at_once() -> None:
+    states = [program(), program("EXITED", 78)]
+    bee = Service(name="bee", argv=("x",), socket_ready="bee")
+
+    (late,) = wait_ready(
+        [service(), bee],
+        programs=lambda: [states.pop(0), replace(program(), name="bee")],
+        manifests=dict,
+    )
+
+    assert (late.service, late.settings) == ("one", True)
 
 
 def test_waiting_ends_at_the_deadline_with_the_reason() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nest.identity import SEED_BYTES, load_identity, load_or_mint_identity
-from nest.private import mint_private, read_private, replace_private
+from nest.private import mint_private, read_private, read_token, replace_private
 from thrum.errors import SettingsRefused
 from thrum.keys import verify
 
@@ -92,6 +92,15 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
     assert read_private(tmp_path / "long", bytes_max=11) == b"x" * 11
     with pytest.raises(SettingsRefused, match="longer than 10 bytes"):
         read_private(tmp_path / "long", bytes_max=10)
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", bytes(range(256)), b"two words", b"a\0b"])
+def test_what_is_no_token_is_refused(tmp_path: Path, content: bytes) -> None:
+    place = tmp_path / "token"
+    replace_private(place, content)
+
+    with pytest.raises(SettingsRefused, match="holds no token"):
+        read_token(place)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
