@@ -9,6 +9,7 @@ decides on the `scope`, before anything is routed:
 - What has a body is `application/json`, so that a browser has to ask first, and gets a no. Below
   the `loose` paths the type may be missing or a form's, as command-line clients send it, when
   neither `Origin` nor any `Sec-Fetch` header shows a browser.
+- A body is not compressed.
 - Headers and bodies have a bound, also where a body does not say its length.
 - Websockets are not spoken.
 
@@ -51,7 +52,8 @@ class Refusal:
 
     status: int
     code: str
-    """For machines: `host`, `origin`, `site`, `content_type`, `body_too_large`, `headers`."""
+    """For machines: `host`, `origin`, `site`, `content_type`, `content_encoding`, `body_too_large`,
+    `headers`."""
     message: str
 
 
@@ -107,6 +109,8 @@ def judge(scope: Scope, allowed: Allowed) -> Refusal | None:
         kind = found.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if kind != JSON and not (kind in _LOOSE and _is_loose(scope, allowed)):
             return _WRONG_TYPE
+        if found.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+            return _ENCODED
     return _judge_length(found, allowed)
 
 
@@ -138,6 +142,7 @@ _SINGLE = frozenset(
         b"origin",
         b"sec-fetch-site",
         b"content-type",
+        b"content-encoding",
         b"content-length",
         b"transfer-encoding",
     }
@@ -153,9 +158,12 @@ _WRONG_SITE = Refusal(403, "site", "pages of other sites are not served")
 _WRONG_TYPE = Refusal(
     415, "content_type", "send the body as JSON, with the header Content-Type: application/json"
 )
+_ENCODED = Refusal(
+    415, "content_encoding", "send the body as it is: it is not taken with a Content-Encoding"
+)
 
 
-def plain_body(refusal: Refusal) -> bytes:
+def plain_body(refusal: Refusal, path: str) -> bytes:
     """The body of a refusal for listeners without a dialect of their own."""
     return orjson.dumps({"error": {"code": refusal.code, "message": refusal.message}})
 
@@ -177,8 +185,8 @@ class Guard:
 
     app: App
     allowed: Allowed
-    render: Callable[[Refusal], bytes] = plain_body
-    """Makes the JSON body of a refusal, in the listener's dialect."""
+    render: Callable[[Refusal, str], bytes] = plain_body
+    """Makes the JSON body of a refusal, in the listener's dialect at a path."""
     on_refused: Callable[[Refusal], None] = field(default=lambda _: None)
     """Told of every refusal, to count it."""
 
@@ -192,15 +200,15 @@ class Guard:
             return
         refusal = judge(scope, self.allowed)
         if refusal is not None:
-            await self._refuse(send, refusal)
+            await self._refuse(scope, send, refusal)
         elif _is_chunked(scope):
             await self._measured(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
-    async def _refuse(self, send: Send, refusal: Refusal) -> None:
+    async def _refuse(self, scope: Scope, send: Send, refusal: Refusal) -> None:
         self.on_refused(refusal)
-        await refuse(send, refusal.status, self.render(refusal))
+        await refuse(send, refusal.status, self.render(refusal, scope["path"]))
 
     async def _measured(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request whose body does not say how long it is, as long as it is not too long.
@@ -218,7 +226,7 @@ class Guard:
                 return message
             if not has_begun and not is_refused:
                 is_refused = True
-                await self._refuse(send, _too_large(self.allowed))
+                await self._refuse(scope, send, _too_large(self.allowed))
             return {"type": "http.disconnect"}
 
         async def unless_refused(message: Message) -> None:

@@ -181,6 +181,8 @@ def prompts_in(stack: Stack) -> int:
         ((JSON, "Host: {host}", "X: " + "y" * 40_000), 431),
         ((JSON, "Host: {host}", *(f"X-{number}: y" for number in range(100))), 431),
         ((JSON, "Host: {host}", "Transfer-Encoding: chunked"), 400),
+        ((JSON, "Host: {host}", "Content-Encoding: gzip"), 415),
+        ((JSON, "Host: {host}", "Content-Encoding: identity"), 200),
     ],
 )
 def test_requests_that_mean_two_things_or_too_much_are_refused(
@@ -189,6 +191,32 @@ def test_requests_that_mean_two_things_or_too_much_are_refused(
     named = [header.format(host=f"127.0.0.1:{port}") for header in headers]
 
     assert status_of(ask(port, request("POST", CHAT, *named, body=ASK))) == status
+
+
+@pytest.mark.parametrize(
+    ("path", "shape"),
+    [(CHAT, "error"), ("/v1/messages", "type error"), ("/api/chat", "a text"), ("/no", "error")],
+)
+def test_a_request_that_is_not_let_in_is_refused_in_the_dialect_of_its_path(
+    port: int, path: str, shape: str
+) -> None:
+    answer = ask(port, request("POST", path, local(port), JSON, "Origin: null", body=ASK))
+
+    told = orjson.loads(answer.partition(b"\r\n\r\n")[2])
+    assert status_of(answer) == 403
+    assert (type(told["error"]) is str) is (shape == "a text")
+    assert (told.get("type") == "error") is (shape == "type error")
+    assert ("code" in told["error"]) is (shape == "error")
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/messages", "/api/chat"])
+def test_of_a_model_with_a_very_long_name_the_beginning_is_said(port: int, path: str) -> None:
+    asked = orjson.loads(ASK) | {"model": "m" * 1_000_000, "max_tokens": 9}
+
+    answer = ask(port, request("POST", path, local(port), JSON, body=orjson.dumps(asked)))
+
+    assert status_of(answer) in (400, 404)
+    assert len(answer) < 2_000
 
 
 @pytest.mark.parametrize(

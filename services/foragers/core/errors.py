@@ -15,6 +15,8 @@ MESSAGE_CHARS_MAX = 8_192
 """Characters of a worker's message that are passed on."""
 MODELS_NAMED_MAX = 40
 """Models named in a refusal; the rest are counted."""
+MODEL_CHARS_MAX = 256
+"""Of the name of a model that is not there, in what is said of it."""
 
 _STATUS: Mapping[str, int] = {
     Qualifier.AUTH_DENIED: 403,
@@ -97,11 +99,12 @@ def no_worker(model: str | None, models: tuple[str, ...]) -> ApiError:
             "no worker is connected, so no model can answer. Start one: hum up; then: hum bee list",
             code="no_worker",
         )
+    name = model and model[:MODEL_CHARS_MAX]
     named = ", ".join(models[:MODELS_NAMED_MAX])
     more = f" and {len(models) - MODELS_NAMED_MAX} more" if len(models) > MODELS_NAMED_MAX else ""
     return ApiError(
         404,
-        f"The model {model!r} does not exist here. There are: {named}{more}",
+        f"The model {name!r} does not exist here. There are: {named}{more}",
         param="model",
         code="model_not_found",
     )

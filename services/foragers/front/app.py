@@ -189,10 +189,10 @@ class Front:
             room.close()
 
 
-def refusal_body(refusal: Refusal) -> bytes:
-    """What the guard says, in the shape of most clients: it does not look at the path."""
+def refusal_body(refusal: Refusal, path: str) -> bytes:
+    """What the guard says, in the shape of the dialect at a path."""
     error = ApiError(refusal.status, refusal.message, code=refusal.code)
-    return dialect_at("").error_body(error, "")
+    return dialect_at(path).error_body(error, "")
 
 
 def _dialect(scope: Scope) -> Dialect:
