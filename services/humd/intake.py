@@ -4,6 +4,7 @@ The hot path of the router. A frame is taken whole; what it settles is settled i
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from humd.core import authority, router
 from humd.core.arrivals import Arrival, ClientId, Deliver, Duplicate, Refusal
@@ -17,12 +18,16 @@ from humd.recording import Recorder, now_ms
 from thrum import frames
 from thrum.chi import LOGGED, WORK, Chi, LinkChi
 from thrum.errors import MalformedTone, Qualifier
-from thrum.frames import Header, Span
+from thrum.frames import BODY_BYTES_MAX, HEADER_BYTES_MAX, Header, Span
 from thrum.ids import is_humd
 from thrum.tones import Body, is_past_dusk
 
 LISTENERS_LOOKED_AT = 16
 """Last effects of a batch that are checked for congestion."""
+UNLOGGED_BYTES_MAX = 1024 * 1024
+"""Body of a tone that is never logged; what a bee asks for may be passed on to all of them."""
+MESSAGE_CHARS_MAX = 1_024
+"""Of why a tone is refused; it quotes names that have no bound of their own."""
 UNLOGGED: frozenset[str] = frozenset({*Chi, *LinkChi}) - LOGGED
 
 Unlogged = Callable[[Connection, Header, bytes], None]
@@ -59,8 +64,12 @@ class Intake:
         assert instance is not None
         now, ledger, congested = now_ms(), self._ledger, self._bus.congested
         refusal = self._log_link.refusal
-        for header, start, body, end in spans:
+        for span in spans:
+            header, start, body, end = span
             chi = header.chi
+            is_long = end - start > HEADER_BYTES_MAX and not connection.is_log
+            if is_long and self._is_too_long(connection, span):
+                continue
             if chi in UNLOGGED:
                 unlogged(connection, header, frame[body:end])
                 continue
@@ -90,6 +99,24 @@ class Intake:
                 self._throttle(connection, batch)
             if is_door and chi == Chi.HELLO:
                 batch.hellos.append(client)
+
+    def _is_too_long(self, connection: Connection, span: Span) -> bool:
+        """Whether a tone is longer than may be passed on; then its sender is told."""
+        header, start, body, end = span
+        body_bytes_max = UNLOGGED_BYTES_MAX if header.chi in UNLOGGED else BODY_BYTES_MAX
+        if body - start > HEADER_BYTES_MAX:
+            message = f"a header of {body - start} bytes; at most {HEADER_BYTES_MAX} can travel"
+            header = Header("tone", seq=header.seq, client=header.client)
+        elif end - body > body_bytes_max:
+            message = f"{header.chi}: a body of {end - body} bytes; at most {body_bytes_max}"
+        else:
+            return False
+        client = str(connection.instance)
+        if header.client is not None and connection.is_door:
+            client = f"{client}/{header.client}"
+        refusal = Refusal(Qualifier.FRAME_TOO_LARGE, message)
+        self._refuse(connection, Arrival(0, 0, client, header, frames.pack_body({})), refusal)
+        return True
 
     def _pass_by(
         self, connection: Connection, client: ClientId, header: Header, raw: bytes
@@ -134,8 +161,10 @@ class Intake:
     def _refuse(self, connection: Connection, arrival: Arrival, refusal: Refusal) -> None:
         """Settle a tone that goes no further, and say why."""
         self._metrics.refused.labels(refusal.qualifier).inc()
-        self._settle(connection, arrival.header.seq, refusal.message)
-        self._answer(arrival, refusal)
+        message = refusal.message[:MESSAGE_CHARS_MAX]
+        if arrival.header.seq:
+            self._settle(connection, arrival.header.seq, message)
+        self._answer(arrival, replace(refusal, message=message))
 
     def _settle(self, connection: Connection, number: int, refused: str | None = None) -> None:
         """Note that a link number needs nothing more, once everything before it is on disk."""

@@ -31,6 +31,7 @@ OPEN_MAX = 4_096
 first, and not told when the log goes."""
 WONDERING_MAX = 256
 """Who may wait to hear how the log is; then all are told what is known."""
+TOO_MANY = "you ask more often than anybody can answer; wait, and ask again"
 DAY_MS_MAX = 4_102_444_800_000
 """A later day is not asked for."""
 _NOT_FOR_YOU = Refusal(Qualifier.AUTH_DENIED, "that is not for you to ask of the log")
@@ -158,9 +159,12 @@ class Questions:
         if header.to is not None:
             asker = self._bus.connection_of(header.to)
             if asker is not None:
-                self._bus.pass_on(asker, frames.pack_header(header) + raw)
+                self._bus.relay(asker, frames.pack_header(header) + raw)
             return
         reply = Header(LinkChi.VITALS, header.rid, to=connection.instance)
+        if connection.questions.take(time.monotonic()):
+            self._bus.control(connection, reply, {"refused": TOO_MANY})
+            return
         if not self._answers(connection, reply, raw):
             self._ask_all(connection, header, raw)
 
@@ -227,7 +231,7 @@ class Questions:
         passed_on = frames.pack_header(header._replace(sender=connection.instance)) + raw
         for other in list(self._bus.connections.values()):
             if other.is_joined and other is not connection:
-                self._bus.pass_on(other, passed_on)
+                self._bus.relay(other, passed_on)
         self._projections.measure(self._state)
         ledger, catch_ups = self._recorder.ledger, len(self._catch_ups)
         mine = self._metrics.vitals(

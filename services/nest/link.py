@@ -21,15 +21,13 @@ from enum import Enum, auto
 from thrum import frames
 from thrum.chi import LOGGED, Chi, LinkChi
 from thrum.errors import FrameTooLarge, MalformedTone, PeerError
-from thrum.frames import Header
+from thrum.frames import BODY_BYTES_MAX, Header
 from thrum.ids import Hid
 from thrum.keys import SigningKey
 from thrum.tones import Body, Tone
 
 UNSETTLED_PARCELS_MAX = 4_096
 """Parcels kept until they are settled; then a sender waits."""
-BODY_BYTES_MAX = 20 * 1024 * 1024
-"""One body on the bus: a frame has room for it, its header and what humd adds."""
 FOLLOWED_MAX = 16_384
 """Sids whose last number is remembered, over all clients; the one attached first is forgotten."""
 CREDIT_EVERY = 256

@@ -15,6 +15,10 @@ from thrum.tones import Body, Tone
 
 FRAME_BYTES_MAX = 24 * 1024 * 1024
 """One ZeroMQ message. Larger ones are dropped with their connection by ZeroMQ itself."""
+BODY_BYTES_MAX = 20 * 1024 * 1024
+"""One body on the bus: a frame has room for it, its header and what humd adds."""
+HEADER_BYTES_MAX = 128 * 1024
+"""One header on the bus."""
 PARCELS_MAX = 65_536
 """Parcels in one frame."""
 SPARE_FRAME_BYTES = 64 * 1024

@@ -13,7 +13,9 @@ from collections.abc import Callable
 
 from humd.core import budgets, federation, peers, sharing
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
+from humd.core.calls import ID_CHARS_MAX
 from humd.core.clients import Client, door_of
+from humd.core.hellos import TOOLS_MAX
 from humd.core.permits import ask_id_of, judge_again
 from humd.core.sessions import PROMPTS_WAITING_MAX, WATCHERS_MAX, Session
 from humd.core.spending import account_of
@@ -23,8 +25,6 @@ from thrum.chi import DRIVER, OUTPUT, Chi
 from thrum.errors import MalformedTone, Qualifier
 
 DUPLICATE = Duplicate()
-ID_CHARS_MAX = 1_024
-"""Of a callId or an askId: tables are kept by them."""
 TELEMETRY: frozenset[str] = frozenset({Chi.BREATH, Chi.PERF_MARK, Chi.DRONE, Chi.DRONE_RETROFIT})
 """Anyone may say these on any sid; they reach listeners only from its worker."""
 
@@ -170,11 +170,9 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
         if header.chi == Chi.PROMPT:
             return Refusal(Qualifier.PROMPT_NO_SID, "prompt: no sid; choose one and send it again")
         return None
-    if header.chi == Chi.PROMPT and (refusal := peers.judge(state, arrival)) is not None:
+    if header.chi == Chi.PROMPT and (refusal := _judge_prompt(state, arrival)) is not None:
         return refusal
     session = state.sessions.get(header.sid)
-    if header.chi == Chi.PROMPT and (refusal := _judge_budget(state, arrival)) is not None:
-        return refusal
     if session is None:
         if header.chi == Chi.PROMPT and state.sessions.is_full:
             return Refusal(Qualifier.PROMPT_QUEUE_FULL, "prompt: too many turns are running")
@@ -191,6 +189,17 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
             f"prompt: {PROMPTS_WAITING_MAX} wait already; cancel or let it end",
         )
     return None
+
+
+def _judge_prompt(state: State, arrival: Arrival) -> Refusal | None:
+    """What a prompt says, whoever says it."""
+    if len(arrival.text("modelId") or "") > ID_CHARS_MAX:
+        message = f"prompt: a modelId has at most {ID_CHARS_MAX} characters"
+        return Refusal(Qualifier.TONE_MALFORMED, message)
+    tools = arrival.body.get("tools")
+    if isinstance(tools, list) and len(tools) > TOOLS_MAX:
+        return Refusal(Qualifier.TONE_MALFORMED, f"prompt: at most {TOOLS_MAX} tools")
+    return peers.judge(state, arrival) or _judge_budget(state, arrival)
 
 
 def _judge_budget(state: State, arrival: Arrival) -> Refusal | None:

@@ -6,6 +6,8 @@ from humd.core.arrivals import ClientId
 
 CALLS_MAX = 65_536
 """Tool calls that wait for an answer."""
+ID_CHARS_MAX = 1_024
+"""Of a callId, an askId, a model or a tool: tables are kept by them."""
 CALL_MS = 310_000
 """How long a tool call may take whose tool does not say; workers give up 10 s before."""
 

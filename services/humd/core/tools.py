@@ -2,7 +2,7 @@
 
 from humd.core import peers, said, sharing
 from humd.core.arrivals import Arrival, ClientId, Effect, Refusal, Why
-from humd.core.calls import CALL_MS, Call
+from humd.core.calls import CALL_MS, ID_CHARS_MAX, Call
 from humd.core.catalogue import Offer
 from humd.core.clients import Client
 from humd.core.hellos import TOOL_SECONDS
@@ -50,7 +50,7 @@ def call(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
         state.calls.add(_call(arrival, client, callee, tool))
         why = Why(f"{tool!r} to the asker: it came with the prompt", is_fanned=True)
         return [why, *fan_out(state, session, arrival, besides=client)]
-    message = f"no connected bee has a tool {tool!r}"
+    message = f"no connected bee has a tool {tool[:ID_CHARS_MAX]!r}"
     return _nowhere(state, arrival, client, Refusal(Qualifier.TOOL_UNKNOWN, message))
 
 
@@ -97,7 +97,7 @@ def _call(
     assert call_id is not None
     extra_ms = (seconds - TOOL_SECONDS) * 1_000
     due_ms = arrival.at_ms + CALL_MS + extra_ms
-    return Call(call_id, caller, callee, arrival.header.sid, tool, due_ms, extra_ms)
+    return Call(call_id, caller, callee, arrival.header.sid, tool[:ID_CHARS_MAX], due_ms, extra_ms)
 
 
 def reach(state: State, session: Session, arrival: Arrival, worker: ClientId) -> list[Effect]:

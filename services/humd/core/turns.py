@@ -20,6 +20,9 @@ from thrum import frames
 from thrum.chi import TERMINAL, Chi
 from thrum.errors import Qualifier
 
+PROMPT_BYTES_MAX = frames.FRAME_BYTES_MAX - 8 * frames.HEADER_BYTES_MAX
+"""A prompt as a worker gets it, with the tools of foragers: what a frame has room for."""
+
 
 def prompt(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     """Start a turn, or wait for the one that runs on this sid."""
@@ -104,11 +107,15 @@ def _begin(
         if isinstance(tool, dict) and isinstance(tool.get("name"), str)
     )
     session.open_tools = open_tools_of(arrival.body)
+    if worker.peer is None:
+        raw = state.catalogue.enrich(raw, body, session.asker_tools, session.open_tools)
+    if len(raw) > PROMPT_BYTES_MAX:
+        message = f"prompt: {len(raw)} bytes with what the worker is told; at most "
+        message += f"{PROMPT_BYTES_MAX}: send `content` and no `text`, or offer fewer tools"
+        return [said.error(session.sid, Qualifier.FRAME_TOO_LARGE, message, rid=arrival.header.rid)]
     state.sessions.start(session, worker.id, seq=arrival.seq, at_ms=cause.at_ms)
     session.prompt = arrival
     worker.turns_open += 1
-    if worker.peer is None:
-        raw = state.catalogue.enrich(raw, body, session.asker_tools, session.open_tools)
     header = beside(arrival, session.wane)._replace(seq=cause.seq)
     waited = "" if cause is arrival else f"prompt {arrival.header.rid!r} waited; "
     label = worker.peer or worker.label

@@ -19,13 +19,15 @@ from nest.sockets import Poll, RouterSocket, Sent
 from thrum import frames
 from thrum.chi import Chi, LinkChi
 from thrum.errors import Qualifier
-from thrum.frames import Header
+from thrum.frames import FRAME_BYTES_MAX, Header
 from thrum.tones import Body
 
 CONNECTIONS_MAX = 4_096
 """Connections at once; past it the oldest that has not greeted is forgotten."""
 CONTROL_PARCELS_MAX = 4_096
 """Link tones that wait for one connection; then its bee is cut off."""
+RELAYED_PARCELS_MAX = 64
+"""Link tones of others that wait for one connection; one more is not passed on."""
 PROBES = 3
 """Looks for a peer that is gone: libzmq tells of the end a moment before it lets go of the peer."""
 CATCH_UP_PARCELS = 1_024
@@ -131,12 +133,24 @@ class Bus:
 
     def pass_on(self, connection: Connection, parcel: bytes) -> None:
         """Send a link tone as it is. A bee that takes none of them is cut off."""
+        if len(parcel) > FRAME_BYTES_MAX:
+            self.undelivered["too-large"] += 1
+            return
         connection.control.append(parcel)
         self._dirty[connection.id] = connection
         if len(connection.control) == CONTROL_PARCELS_MAX:
             self._write(connection)
             if connection.control and connection.id in self.connections:
                 self._overflow(connection)
+
+    def relay(self, connection: Connection, parcel: bytes) -> None:
+        """Send what one bee asks of another, or answers it, unless too much of it waits."""
+        if len(connection.control) >= RELAYED_PARCELS_MAX:
+            self._write(connection)
+        if len(connection.control) >= RELAYED_PARCELS_MAX:
+            self.undelivered["relay"] += 1
+        else:
+            self.pass_on(connection, parcel)
 
     def credit(self, connection: Connection, upto: int) -> None:
         """Everything up to this link number is settled: the bee will be told.
@@ -357,10 +371,15 @@ class Bus:
             run = outbox.next_frame() if outbox is not None else None
             if run is None and not connection.control:
                 break
-            head = b"".join(connection.control)
+            count, head = _head(connection.control, FRAME_BYTES_MAX - len(run or b""))
+            is_whole = count == len(connection.control)
+            if run is not None and outbox is not None and not is_whole:
+                outbox.unsent()  # what is owed comes behind all that waits before it
+                run = None
+                count, head = _head(connection.control, FRAME_BYTES_MAX)
             sent = self._socket.send(connection.id, head + run if run else head)
             if sent is Sent.YES:
-                connection.control.clear()
+                del connection.control[:count]
                 continue
             if run is not None and outbox is not None:
                 outbox.unsent()
@@ -369,6 +388,17 @@ class Bus:
                 break
             return
         self._dirty.pop(connection.id, None)
+
+
+def _head(control: list[bytes], bytes_max: int) -> tuple[int, bytes]:
+    """The link tones that fit, the oldest first, and how many they are."""
+    size = count = 0
+    for parcel in control:
+        size += len(parcel)
+        if size > bytes_max:
+            break
+        count += 1
+    return count, b"".join(control[:count])
 
 
 def _gaps(owed: Iterable[tuple[Owed, bool]]) -> list[str]:

@@ -6,12 +6,16 @@ The exchange is in docs/wire.md, section 1.1.
 import hmac
 from dataclasses import dataclass, field
 
+from nest.bucket import Bucket
 from thrum import keys
 from thrum.errors import MalformedId, PeerError
 from thrum.ids import Hid, hid_of, parse_hid, parse_humid
 from thrum.tones import Body
 
 HELLO_CONTEXT = "hum-bus-hello-v1"
+QUESTIONS_PER_SECOND = 100.0
+QUESTIONS_BURST = 1_000.0
+"""How often one bee may ask all the others how they are."""
 NOT_LOGGED = ("signature", "cursor", "instance", "pubkey")
 """Fields of a bus hello that prove it, and say nothing later."""
 
@@ -47,6 +51,7 @@ class Connection:
     settled: int = 0
     """Highest link number that is settled, and of those the bee was told."""
     credited: int = 0
+    questions: Bucket = field(default_factory=lambda: Bucket(QUESTIONS_PER_SECOND, QUESTIONS_BURST))
     control: list[bytes] = field(default_factory=list)
     """Link tones to send before anything else."""
 

@@ -10,13 +10,11 @@ from enum import StrEnum
 
 from thrum.chi import THRUM_VERSION, Chi
 from thrum.errors import MalformedId, MalformedTone, Qualifier
-from thrum.frames import FRAME_BYTES_MAX, pack_body
+from thrum.frames import BODY_BYTES_MAX, pack_body
 from thrum.ids import parse_hid
 from thrum.lines import read_line, write_line
 from thrum.tones import Tone, is_past_dusk
 
-BODY_BYTES_MAX = FRAME_BYTES_MAX - 4 * 1024 * 1024
-"""Packed body of a tone from a client; the rest of a frame is for headers and what humd adds."""
 PACKED_GROWTH_MAX = 2.25
 """How much longer a body can get on the bus: `1.5,` has four bytes, a packed float nine."""
 LOG_BYTES_MAX = 8 * 1024

@@ -8,8 +8,8 @@ from tests.support.world import World, hid_named
 from humd.core import asks
 from humd.core.arrivals import Refusal
 from humd.core.asks import Ask, AskState
-from humd.core.authority import ID_CHARS_MAX
 from humd.core.basis import PERMISSION_DUSK_MS
+from humd.core.calls import ID_CHARS_MAX
 from humd.edge import projections
 from thrum.errors import Qualifier
 

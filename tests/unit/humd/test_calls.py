@@ -7,8 +7,7 @@ from tests.support.world import World
 
 from humd.core import calls
 from humd.core.arrivals import Refusal
-from humd.core.authority import ID_CHARS_MAX
-from humd.core.calls import CALL_MS
+from humd.core.calls import CALL_MS, ID_CHARS_MAX
 from humd.core.clients import ADRIFT_MS
 from thrum.errors import Qualifier
 

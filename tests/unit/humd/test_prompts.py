@@ -11,8 +11,10 @@ from humd.core import sessions
 from humd.core.arrivals import Refusal, Why
 from humd.core.catalogue import DEFAULT_CWD
 from humd.core.clients import ADRIFT_MS
+from humd.core.hellos import TOOLS_MAX
 from humd.core.sessions import KEEP_MS, PROMPTS_WAITING_MAX, Session
 from humd.core.state import State
+from humd.core.turns import PROMPT_BYTES_MAX
 from thrum import frames
 from thrum.errors import Qualifier
 
@@ -169,6 +171,32 @@ class TestWhatTheWorkerGets:
         told = prompt.body["disallowedTools"]
         assert {"Bash", "Read", "Write"} <= set(told)
         assert ("WebFetch" in told) is (odd == "WebFetch")
+
+    def test_is_nothing_when_no_frame_could_hold_it_and_the_next_prompt_is_served(
+        self, world: World
+    ) -> None:
+        pad = "x" * (PROMPT_BYTES_MAX // 2)
+        world.joins("F", "forager", tools=[{"name": "t", "description": pad}])
+
+        open_turn(world, content=pad, rid="long")
+        world.loses("F")
+        open_turn(world, content=pad)
+
+        error, *_ = world.hears("A")
+        assert error.body["qualifier"] == Qualifier.FRAME_TOO_LARGE
+        assert error.body["cause"] == "long"
+        assert world.chis("W") == ["prompt"]
+
+    @pytest.mark.parametrize(
+        "long", [{"modelId": "m" * 1_025}, {"tools": [{"name": "t"}] * (TOOLS_MAX + 1)}]
+    )
+    def test_is_nothing_when_a_name_or_a_list_has_no_bound(
+        self, world: World, long: dict[str, Any]
+    ) -> None:
+        verdict = world.says("A", "prompt", sid="s", **{"modelId": "m", **long})
+
+        assert isinstance(verdict, Refusal)
+        assert verdict.qualifier is Qualifier.TONE_MALFORMED
 
     def test_has_the_askers_cwd_or_the_root(self, world: World) -> None:
         open_turn(world, sid="1")

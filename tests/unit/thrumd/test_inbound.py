@@ -4,9 +4,10 @@ import orjson
 import pytest
 
 from thrum.chi import THRUM_VERSION, Chi, LinkChi
+from thrum.frames import BODY_BYTES_MAX
 from thrum.tones import Body, Tone
 from thrumd.core import inbound
-from thrumd.core.inbound import BODY_BYTES_MAX, NAME_CHARS_MAX, Kept, Reason, decide
+from thrumd.core.inbound import NAME_CHARS_MAX, Kept, Reason, decide
 
 NOW = 1_000
 HID = "wbee_" + "0" * 64
