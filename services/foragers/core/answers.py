@@ -12,7 +12,7 @@ ways:
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import orjson
 
@@ -178,7 +178,7 @@ class Answer(ABC):
             self._model = model or None
         told = body.get("usage")
         usage = self._own_part(told) if type(told) is dict else None
-        self.input_tokens = _input_of(usage)
+        self.input_tokens = input_of(usage)
         word = _FINISH.get(reason, "stop") if type(reason) is str else "stop"
         if self.calls:
             word = "tool_calls"
@@ -212,7 +212,8 @@ class Answer(ABC):
         """
 
 
-def _input_of(usage: Body | None) -> int:
+def input_of(usage: Mapping[str, Any] | None) -> int:
+    """All input tokens of a turn, cached ones included, from a worker's counts."""
     return sum(count((usage or {}).get(name)) for name in _INPUT)
 
 

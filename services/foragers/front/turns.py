@@ -256,7 +256,9 @@ class Turns:
 
 def _tool_result(turn: Turn, result: ToolResult) -> Tone:
     call = turn.waits_for[result.call_id]
-    body = {"callId": call.call_id, "toolName": call.name, "output": result.text}
+    body: Body = {"callId": call.call_id, "toolName": call.name, "output": result.text}
+    if result.is_error:
+        body["isError"] = True
     return Tone(chi=Chi.TOOL_RESULT, sid=turn.sid, body=body)
 
 

@@ -209,6 +209,37 @@ def test_a_picture_that_a_tool_shows_reaches_the_model(dialect: str, fields: Any
     assert [result.is_plain for result in request.results] == [False]
 
 
+BESIDE: list[Any] = [
+    pytest.param([SEEN, {"type": "text", "text": "a"}], "", False, id="a picture and text"),
+    pytest.param("b", [SEEN], False, id="a picture beside it"),
+    pytest.param("b", [{"type": "text", "text": "c"}], True, id="text beside it"),
+    pytest.param([SEEN], [{"type": "text", "text": "c"}], False, id="text beside a picture"),
+]
+
+
+@pytest.mark.parametrize(("answered", "beside", "is_plain"), BESIDE)
+def test_a_result_is_told_to_a_turn_that_runs_only_when_text_is_all_there_is(
+    answered: Any, beside: Any, is_plain: bool
+) -> None:
+    """Claude Code puts reminders beside results."""
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": answered}
+    newest = {"role": "user", "content": [result, *beside]}
+    request = read("messages", model="m", messages=[HI, USED, newest])
+
+    assert [found.is_plain for found in request.results] == [is_plain]
+
+
+def test_a_document_that_a_tool_answers_with_is_told_to_a_turn_that_runs() -> None:
+    paper = {"type": "document", "source": {"type": "text", "data": "all of it"}}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": [paper], "is_error": True}
+    newest = {"role": "user", "content": [result, {"type": "text", "text": "and?"}]}
+    request = read("messages", model="m", messages=[HI, USED, newest])
+
+    assert [(found.text, found.is_error) for found in request.results] == [
+        ("all of it\n\nand?", True)
+    ]
+
+
 FILES: list[Any] = [
     (
         "responses",

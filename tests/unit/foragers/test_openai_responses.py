@@ -36,6 +36,18 @@ def test_a_stream_that_failed_ends_with_what_there_was_and_the_reason() -> None:
     assert failed[0]["response"]["error"] == {"code": "rate_limit_exceeded", "message": "slow down"}
 
 
+def test_a_response_that_fails_after_nothing_but_silence_is_created_first() -> None:
+    """Clients refuse a stream whose first event is another one."""
+    answer = Streamed("resp_R", "m", 7, echo={})
+
+    answer.silence()
+    failed = events_of(answer.last_words(ApiError(502, "gone")))
+
+    assert [(event["type"], event["sequence_number"]) for event in failed] == [
+        ("response.created", 0), ("response.in_progress", 1), ("response.failed", 2),
+    ]  # fmt: skip
+
+
 def test_calls_beside_one_another_are_one_message() -> None:
     call = {"type": "function_call", "name": "look", "arguments": "{}"}
     output = {"type": "function_call_output", "call_id": "a", "output": "x"}

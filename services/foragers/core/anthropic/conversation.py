@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -65,25 +66,29 @@ def history_of(messages: Sequence[Block]) -> list[Body]:
 
 
 def results_of(messages: Sequence[Block]) -> tuple[ToolResult, ...]:
-    """What the client's tools answered in the last message; text beside it goes with the last."""
+    """What the client's tools answered in the last message; text beside it goes with the last.
+
+    With a picture beside it none of them is all there is to tell.
+    """
     last = messages[-1]
     if last["role"] != "user":
         return ()
-    results = [
-        ToolResult(
-            call_id=block["tool_use_id"],
-            text=_text_of(block.get("content")),
-            is_error=block.get("is_error") is True,
-            is_plain=type(_asked(_inner(block))) is str,
-        )
-        for block in _of(last["content"], "tool_result")
-    ]
-    beside = "\n".join(block["text"] for block in _of(last["content"], "text"))
+    beside = _asked(last["content"])
+    results = [_result(block, beside) for block in _of(last["content"], "tool_result")]
     if results and beside:
         ended = results.pop()
-        text = f"{ended.text}\n\n{beside}"
-        results.append(ToolResult(call_id=ended.call_id, text=text, is_error=ended.is_error))
+        results.append(replace(ended, text=f"{ended.text}\n\n{parts.plain(beside)}"))
     return tuple(results)
+
+
+def _result(block: Block, beside: str | list[Body]) -> ToolResult:
+    told = _asked(_inner(block))
+    return ToolResult(
+        call_id=block["tool_use_id"],
+        text=parts.plain(told),
+        is_error=block.get("is_error") is True,
+        is_plain=type(told) is str and type(beside) is str,
+    )
 
 
 def _message(path: str, message: object) -> Block:

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from foragers.core.answers import ANSWER_CHARS_MAX, Answer, count
+from foragers.core.answers import ANSWER_CHARS_MAX, Answer, count, input_of
 from foragers.core.calls import Call
 from foragers.core.errors import ApiError
 from thrum.tones import Body
@@ -64,13 +64,12 @@ class _Lines(Answer):
         now = self._now_ns()
         first = self._first_ns or now
         counts: dict[str, Any] = usage or {}
-        cached = count(counts.get("cache_read_input_tokens"))
         return {
             "done": True,
             "done_reason": "length" if reason == "length" else "stop",
             "total_duration": now - self._began_ns,
             "load_duration": 0,
-            "prompt_eval_count": count(counts.get("input_tokens")) + cached,
+            "prompt_eval_count": input_of(usage),
             "prompt_eval_duration": first - self._began_ns,
             "eval_count": count(counts.get("output_tokens")),
             "eval_duration": now - first,

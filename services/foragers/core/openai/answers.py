@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from foragers.core.answers import ANSWER_CHARS_MAX, UNNAMED_MODEL, Answer, count
+from foragers.core.answers import ANSWER_CHARS_MAX, UNNAMED_MODEL, Answer, count, input_of
 from foragers.core.calls import Call
 from foragers.core.errors import ApiError
 from thrum.tones import Body
@@ -130,13 +130,11 @@ def _shown(call: Call) -> Body:
 
 def usage_of(usage: Mapping[str, Any]) -> Body:
     """What a turn cost, in the dialect's words; cached input is part of the prompt."""
-    cached = count(usage.get("cache_read_input_tokens"))
-    prompt = count(usage.get("input_tokens")) + cached
-    prompt += count(usage.get("cache_creation_input_tokens"))
+    prompt = input_of(usage)
     completion = count(usage.get("output_tokens"))
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": cached},
+        "prompt_tokens_details": {"cached_tokens": count(usage.get("cache_read_input_tokens"))},
     }

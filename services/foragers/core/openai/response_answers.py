@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from foragers.core.answers import ANSWER_CHARS_MAX, UNNAMED_MODEL, Answer, count
+from foragers.core.answers import ANSWER_CHARS_MAX, UNNAMED_MODEL, Answer, count, input_of
 from foragers.core.calls import Call
 from foragers.core.errors import ApiError
 from thrum.tones import Body
@@ -156,8 +156,9 @@ class Streamed(_Response):
         return KEEP_ALIVE
 
     def last_words(self, failure: ApiError) -> bytes:
-        """`response.failed`, which ends the stream."""
+        """`response.failed`, which ends the stream; one that has not begun begins before it."""
         said: list[bytes] = []
+        self._start(said)
         code = "rate_limit_exceeded" if failure.status == 429 else "server_error"
         error = {"code": code, "message": failure.message}
         self._say("response.failed", said, response=self._object("failed", error=error))
@@ -253,13 +254,11 @@ def _usage_of(usage: Mapping[str, Any] | None) -> Body | None:
     """What a turn cost, in the dialect's words; cached input is part of the input."""
     if usage is None:
         return None
-    cached = count(usage.get("cache_read_input_tokens"))
-    tokens = count(usage.get("input_tokens")) + cached
-    tokens += count(usage.get("cache_creation_input_tokens"))
+    tokens = input_of(usage)
     output = count(usage.get("output_tokens"))
     return {
         "input_tokens": tokens,
-        "input_tokens_details": {"cached_tokens": cached},
+        "input_tokens_details": {"cached_tokens": count(usage.get("cache_read_input_tokens"))},
         "output_tokens": output,
         "output_tokens_details": {"reasoning_tokens": count(usage.get("reasoning_tokens"))},
         "total_tokens": tokens + output,
