@@ -17,7 +17,7 @@ from humd.core.calls import ID_CHARS_MAX
 from humd.core.clients import Client, door_of
 from humd.core.hellos import TOOLS_MAX
 from humd.core.permits import ask_id_of, judge_again
-from humd.core.sessions import PROMPTS_WAITING_MAX, WATCHERS_MAX, Session
+from humd.core.sessions import PROMPTS_WAITING_MAX, WAITING_BYTES_MAX, WATCHERS_MAX, Session
 from humd.core.spending import account_of
 from humd.core.state import State
 from humd.core.tools import tool_of
@@ -183,11 +183,18 @@ def _judge_driver(state: State, arrival: Arrival, client: ClientId) -> Refusal |
         return refusal
     if header.chi == Chi.PROMPT and (again := judge_again(state, session, arrival)) is not None:
         return again
-    if header.chi == Chi.PROMPT and session.is_full:
-        return Refusal(
-            Qualifier.PROMPT_QUEUE_FULL,
-            f"prompt: {PROMPTS_WAITING_MAX} wait already; cancel or let it end",
-        )
+    return _judge_waiting(state, session, arrival) if header.chi == Chi.PROMPT else None
+
+
+def _judge_waiting(state: State, session: Session, arrival: Arrival) -> Refusal | None:
+    """Whether one more prompt may wait for the turn of its sid."""
+    if session.is_full:
+        message = f"prompt: {PROMPTS_WAITING_MAX} wait already; cancel or let it end"
+        return Refusal(Qualifier.PROMPT_QUEUE_FULL, message)
+    waiting_bytes = state.sessions.waiting_bytes + len(arrival.raw)
+    if session.is_open and waiting_bytes > WAITING_BYTES_MAX:
+        message = f"prompt: {WAITING_BYTES_MAX} bytes of prompts wait already; let turns end"
+        return Refusal(Qualifier.PROMPT_QUEUE_FULL, message)
     return None
 
 

@@ -56,6 +56,7 @@ DERIVED = {
     "Calls._by_callee": "another view of the calls",
     "Asks._by_sid": "another view of the asks that wait",
     "Sessions._by_client": "another view of the sessions",
+    "Sessions.waiting_bytes": "counted anew from the prompts that wait",
     "Sessions._wanes": "the state's watch",
     "State.rules": "made of the basis",
     "Spending.prices": "part of the basis",

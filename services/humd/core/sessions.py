@@ -22,6 +22,8 @@ NUMBERS_MAX = 100_000
 """Forgotten sids whose numbering goes on where it was; the one forgotten first is lost first."""
 PROMPTS_WAITING_MAX = 8
 """Prompts that wait for the turn of their sid to end."""
+WAITING_BYTES_MAX = 256 * 1024 * 1024
+"""Bodies of all prompts that wait, over all sids."""
 WATCHERS_MAX = 256
 """Clients attached to one sid."""
 ORPHAN_MS = 60_000
@@ -118,6 +120,8 @@ class Sessions:
         self._active: OrderedDict[str, None] = OrderedDict()
         """Open sids, the one whose worker is silent for longest first."""
         self._numbers: OrderedDict[str, Numbers] = OrderedDict()
+        self.waiting_bytes = 0
+        """Bodies of the prompts that wait."""
 
     def get(self, sid: str | None) -> Session | None:
         return self.by_sid.get(sid) if sid is not None else None
@@ -198,6 +202,22 @@ class Sessions:
         self._active[session.sid] = None
         self._active.move_to_end(session.sid)
 
+    def wait(self, session: Session, prompt: Arrival) -> None:
+        """A prompt waits for its turn."""
+        session.waiting.append(prompt)
+        self.waiting_bytes += len(prompt.raw)
+
+    def next_waiting(self, session: Session) -> Arrival:
+        """The prompt that waited longest waits no more."""
+        prompt = session.waiting.popleft()
+        self.waiting_bytes -= len(prompt.raw)
+        return prompt
+
+    def cancel_waiting(self, session: Session) -> None:
+        """None of the prompts waits any more: each is answered when the turn ends."""
+        while session.waiting:
+            session.cancelled.append(self.next_waiting(session).header.rid)
+
     def heard(self, session: Session, at_ms: int) -> None:
         """The worker of an open turn is alive."""
         session.active_ms = at_ms
@@ -255,6 +275,7 @@ class Sessions:
         self._active.pop(sid, None)
         if session is None:
             return
+        self.waiting_bytes -= _waiting_bytes(session)
         for client in {session.owner, session.worker, *session.watchers} - {None}:
             self._leave(client, sid)
         self._wanes.keep_wane(sid, session.wane)
@@ -265,6 +286,7 @@ class Sessions:
     def reindex(self) -> None:
         """Find the sessions of a client again."""
         self._by_client.clear()
+        self.waiting_bytes = sum(map(_waiting_bytes, self.by_sid.values()))
         for sid, session in self.by_sid.items():
             for client in {session.owner, session.worker, *session.watchers} - {None}:
                 assert client is not None
@@ -285,3 +307,7 @@ class Sessions:
         mine.discard(sid)
         if not mine:
             del self._by_client[client]
+
+
+def _waiting_bytes(session: Session) -> int:
+    return sum(len(prompt.raw) for prompt in session.waiting)

@@ -31,7 +31,7 @@ def prompt(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     if (again := state.asks.expired(session.sid, arrival.text("reaskOf") or "")) is not None:
         again.again_seq, again.again_rid = arrival.seq, arrival.header.rid
     if session.is_open:
-        session.waiting.append(arrival)
+        state.sessions.wait(session, arrival)
         return []
     return start(state, session, arrival, arrival)
 
@@ -174,7 +174,7 @@ def end(state: State, session: Session, cause: Arrival) -> list[Effect]:
 def next_turn(state: State, session: Session, cause: Arrival) -> list[Effect]:
     """Start the oldest prompt that waits."""
     if session.waiting and not session.is_open:
-        return start(state, session, session.waiting.popleft(), cause)
+        return start(state, session, state.sessions.next_waiting(session), cause)
     return []
 
 
@@ -211,7 +211,7 @@ def cancel(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     effects: list[Effect] = []
     callers = {client: None}
     if session.is_open:
-        _cancel_waiting(session)
+        state.sessions.cancel_waiting(session)
         effects += steer(state, arrival, client)
         if session.worker is not None:
             callers[session.worker] = None
@@ -221,11 +221,6 @@ def cancel(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     return effects
 
 
-def _cancel_waiting(session: Session) -> None:
-    session.cancelled += [waiting.header.rid for waiting in session.waiting]
-    session.waiting.clear()
-
-
 def cleanup(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     """Forget the conversation, here and at its worker; whoever waits for its turn is answered."""
     effects = steer(state, arrival, client)
@@ -233,7 +228,7 @@ def cleanup(state: State, arrival: Arrival, client: ClientId) -> list[Effect]:
     if session is None:
         return effects
     if session.is_open:
-        _cancel_waiting(session)
+        state.sessions.cancel_waiting(session)
         rids, session.cancelled = session.cancelled, []
         body = {"finishReason": "cancelled", "reason": "cleanup"}
         effects.append(Emit(Chi.FINISH, body, session.sid))
@@ -317,5 +312,5 @@ def own_cancel(state: State, arrival: Arrival) -> list[Effect]:
     if session is None or session.worker is None:
         return []
     state.sessions.adopt(session)
-    _cancel_waiting(session)
+    state.sessions.cancel_waiting(session)
     return [deliver(state, session.worker, beside(arrival, session.wane), arrival.raw)]

@@ -4,7 +4,7 @@ import pytest
 from tests.support.world import World
 
 from humd.core import router
-from humd.core.arrivals import Forget, Inherit
+from humd.core.arrivals import Forget, Inherit, Refusal
 from humd.core.clients import ADRIFT_MS
 from humd.core.sessions import ORPHAN_MS, SILENT_MS
 from thrum.errors import Qualifier
@@ -190,6 +190,18 @@ class TestASilentWorker:
         assert early == []
         assert error.body["qualifier"] == Qualifier.WORKER_LOST
         assert "cancel" in world.chis("W")
+
+    def test_that_was_given_up_has_room_again_and_no_word_on_that_sid(self, world: World) -> None:
+        world.joins("Z", "worker", models=["z"], capacity=1)
+        world.says("A", "prompt", sid="z", modelId="z")
+        world.waits(SILENT_MS)
+
+        late = world.says("Z", "chunk", sid="z")
+        world.says("A", "prompt", sid="y", modelId="z")
+
+        prompts = [heard.header.sid for heard in world.hears("Z") if heard.chi == "prompt"]
+        assert isinstance(late, Refusal)
+        assert prompts == ["z", "y"]
 
     def test_is_left_alone_while_it_asks_for_consent(self, world: World) -> None:
         slots = {"dusk": world.now_ms + 10 * SILENT_MS}

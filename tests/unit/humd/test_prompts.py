@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.world import World
 
-from humd.core import sessions
+from humd.core import authority, sessions
 from humd.core.arrivals import Refusal, Why
 from humd.core.catalogue import DEFAULT_CWD
 from humd.core.clients import ADRIFT_MS
@@ -344,6 +344,25 @@ class TestPromptsOfOneSid:
         assert isinstance(verdict, Refusal)
         assert verdict.qualifier is Qualifier.PROMPT_QUEUE_FULL
 
+    def test_have_a_bound_in_bytes_over_all_sids(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(authority, "WAITING_BYTES_MAX", 5_000)
+        for sid in "stu":
+            open_turn(world, sid=sid)
+            open_turn(world, sid=sid, content="x" * 1_500)
+        restored = world.restored(world.snapshot())
+
+        verdict = world.says("A", "prompt", sid="s", modelId="m", content="x" * 1_500)
+        world.says("A", "cancel", sid="s")
+        world.says("A", "cleanup", sid="t")
+        world.says("W", "finish", sid="u")
+
+        assert isinstance(verdict, Refusal)
+        assert verdict.qualifier is Qualifier.PROMPT_QUEUE_FULL
+        assert restored.sessions.waiting_bytes > 4_500
+        assert world.state.sessions.waiting_bytes == 0
+
     def test_without_a_worker_do_not_hold_up_the_next(self, world: World) -> None:
         open_turn(world)
         open_turn(world, modelId="nope")
@@ -543,6 +562,18 @@ class TestCancelAndCleanup:
 
         assert isinstance(verdict, Refusal)
 
+    def test_what_was_cancelled_is_answered_once_and_counts_no_more(self, world: World) -> None:
+        open_turn(world)
+        open_turn(world)
+        world.says("A", "cancel", sid="s")
+        world.says("W", "finish", sid="s")
+        world.hears("A")
+
+        open_turn(world)
+        world.says("W", "finish", sid="s")
+
+        assert world.chis("A") == ["finish"]
+
     def test_a_cleanup_ends_the_turn_and_answers_everything_that_waits(self, world: World) -> None:
         open_turn(world)
         open_turn(world)
@@ -552,6 +583,14 @@ class TestCancelAndCleanup:
         heard = world.hears("A")
         assert [one.body["finishReason"] for one in heard] == ["cancelled", "cancelled"]
         assert world.state.sessions.get("s") is None
+
+    @pytest.mark.parametrize(
+        ("chi", "sid"), [("petal-cell", "unknown"), ("curate", None), ("cleanup", "")]
+    )
+    def test_about_nothing_reach_no_worker(self, world: World, chi: str, sid: str | None) -> None:
+        world.says("A", chi, sid=sid)
+
+        assert world.chis("W") == []
 
     @pytest.mark.parametrize("chi", ["cleanup", "curate"])
     def test_of_a_sid_that_nobody_knows_reach_every_worker(self, world: World, chi: str) -> None:
