@@ -53,6 +53,35 @@ def edits(tools: Tools, stem: str) -> list[str]:
     return [str(one.metadata.get("error", "")) for one in calls]
 
 
+@pytest.mark.parametrize("instead", ["nothing", "link", "folder"])
+def test_every_tool_says_that_a_root_went_and_how_to_mend_it(
+    tools: Tools, root: Path, instead: str
+) -> None:
+    for name in ("a.py", "a.txt"):
+        (root / name).write_text("x = 1 # word\n")
+    root.rename(root.parent / "moved")
+    if instead == "link":
+        root.symlink_to("moved")
+    elif instead == "folder":
+        (root / "a").mkdir(parents=True)
+
+    told = [
+        *(tools.read(path) for path in (".", "a.py", "none.py", "*.py")),
+        tools.code("a.py", symbol="x", new_source="x = 2"),
+        tools.code("a.py", operation="move", new_path="b.py"),
+        tools.code("a.py", operation="remove"),
+        tools.code("p/new.py", operation="create", new_source=CODE),
+        tools.text("a.txt", word="word", replace="w"),
+        tools.text("new.txt", replace=TEXT),
+        tools.call("humfs_lease", {"file_path": "a.py"}),
+    ]
+
+    for one in told:
+        assert one.metadata.get("error") == "io", one.output
+        assert f"its root {root} was removed or replaced" in one.output
+        assert "hum ctl restart humfs" in one.output
+
+
 @pytest.mark.parametrize("stem", ["{w}/../new", "{w}/a/../../new", "{w}/x/../../new", "../new"])
 def test_nothing_is_made_or_changed_outside(tools: Tools, root: Path, stem: str) -> None:
     """humfs E141."""

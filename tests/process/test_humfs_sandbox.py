@@ -379,6 +379,15 @@ async def run(bash: Bash, command: str, **args: object) -> Result:
     return await bash.follow(call, lambda stream, text: None)
 
 
+def replace(root: Path, instead: str) -> None:
+    """Take a root away, and put something in its place."""
+    root.rename(root.parent / "moved")
+    if instead == "link":
+        root.symlink_to("moved")
+    elif instead == "folder":
+        root.mkdir()
+
+
 class TestWeakerSandboxes:
     async def test_without_bubblewrap_nothing_runs(
         self, roots: Roots, masks: Masks, root: Path
@@ -497,6 +506,36 @@ class TestCommands:
         readable.close()
 
         assert result.metadata["error"] == "read_only"
+
+    @pytest.mark.parametrize("instead", ["nothing", "link", "folder"])
+    async def test_a_root_that_went_is_hidden_and_stops_no_command_in_another(
+        self, root: Path, tmp_path: Path, masks: Masks, instead: str
+    ) -> None:
+        other = tmp_path / "other"
+        other.mkdir()
+        both = Roots([(str(root), "rw"), (str(other), "rw")], [], home=str(root))
+        replace(other, instead)
+        async with tool(both, masks, Level.PARTIAL) as bash:
+            result = await run(bash, f"test -e {other} || echo hidden")
+        both.close()
+
+        assert result.output == "hidden"
+
+    @pytest.mark.parametrize("instead", ["nothing", "link", "folder"])
+    async def test_a_root_that_went_from_within_another_stops_its_commands(
+        self, root: Path, masks: Masks, instead: str
+    ) -> None:
+        inner = root / "inner"
+        inner.mkdir()
+        both = Roots([(str(root), "rw"), (str(inner), "ro")], [], home=str(root))
+        replace(inner, instead)
+        async with tool(both, masks, Level.PARTIAL) as bash:
+            result = await run(bash, "echo ran")
+        both.close()
+
+        assert result.metadata["error"] == "io"
+        assert str(inner) in result.output
+        assert "hum ctl restart humfs" in result.output
 
     async def test_protected_names_that_a_command_makes_are_named(
         self, roots: Roots, masks: Masks, root: Path

@@ -132,16 +132,19 @@ class Found:
 def look(roots: Roots, *, hidden: tuple[str, ...], kept: tuple[str, ...]) -> Found:
     """Look through the roots; `hidden` are denied entries, `kept` stay readable only.
 
-    Raises `Refusal` when a protected name is a symbolic link, or when there is too much.
+    A root that was removed or replaced since the start is left out: a command sees nothing there.
+
+    Raises `Refusal` when a protected name is a symbolic link, when there is too much, or when such
+    a root lies in another one.
     """
-    found = Found()
-    for root in roots.roots:
+    found, there = Found(), _pinned(roots)
+    for root in there:
         how = How.WRITABLE if root.mode == "rw" else How.READABLE
         found.mounts.append(Mount(root.path, how, _identity(os.fstat(root.handle))))
-    for root in roots.roots:
+    for root in there:
         if root.mode == "rw":
             _Search(roots, root, found).run()
-        for path in (other.path for other in roots.roots if _holds(root, other.path)):
+        for path in (other.path for other in there if _holds(root, other.path)):
             found.pin(root, _below(root, paths.below(root.path, path)).folder)
         for path in hidden:
             if _holds(root, path):
@@ -156,6 +159,15 @@ def look(roots: Roots, *, hidden: tuple[str, ...], kept: tuple[str, ...]) -> Fou
             hint="Ask the user for narrower roots: one for each project.",
         )
     return found
+
+
+def _pinned(roots: Roots) -> list[Root]:
+    """The roots whose directory is still the one that was opened; raises `Refusal`, see `look`."""
+    there = [root for root in roots.roots if roots.is_pinned(root)]
+    for root in roots.roots:
+        if any(_holds(one, root.path) for one in there):
+            roots.require_pinned(root.path, root)
+    return there
 
 
 @dataclass(slots=True)

@@ -164,10 +164,11 @@ class Roots:
             raise self.denied(asked) if root or self._root_of(normal) else self.outside(asked)
         if root is None:
             if (written_in := self._root_of(normal)) is not None:
-                self._check_pinned(asked, written_in)
+                self.require_pinned(asked, written_in)
             raise self.outside(asked)
         if walked.trouble is not None:
             raise refused_by_system(asked, walked.trouble)
+        self.require_pinned(asked, root)
         return Place(root, paths.below(root.path, walked.resolved), walked.exists)
 
     def writable(self, asked: str, cwd: str | None = None) -> Place:
@@ -200,7 +201,6 @@ class Roots:
         """
         for _ in range(ATTEMPTS_MAX):
             place = self.writable(asked, cwd) if writing else self.place(asked, cwd)
-            self._check_pinned(asked, place.root)
             try:
                 return act(place)
             except OSError as trouble:
@@ -249,6 +249,25 @@ class Roots:
     def denied_inodes(self) -> frozenset[int]:
         """Inode numbers worth an `is_denied_id`."""
         return frozenset(inode for _, inode in self._denied_ids)
+
+    def is_pinned(self, root: Root) -> bool:
+        """Whether a root's path still leads to the directory that was opened at start."""
+        pinned = os.fstat(root.handle)
+        try:
+            now = os.lstat(root.path)
+        except OSError:
+            return False
+        return (now.st_dev, now.st_ino) == (pinned.st_dev, pinned.st_ino)
+
+    def require_pinned(self, asked: str, root: Root) -> None:
+        """Raise `Refusal` when a root is not `is_pinned`."""
+        if not self.is_pinned(root):
+            raise Refusal(
+                Code.IO,
+                f"{asked} cannot be opened: its root {root.path} was removed or replaced since "
+                "humfs started.",
+                hint="Let the owner run: hum ctl restart humfs",
+            )
 
     def outside(self, asked: str) -> Refusal:
         """The refusal of a path outside the roots: the same whatever is there."""
@@ -343,20 +362,6 @@ class Roots:
             os.close(handle)
             raise OSError(errno.ENXIO, "not a regular file", place.path)
         return Opened(place, handle, status)
-
-    def _check_pinned(self, asked: str, root: Root) -> None:
-        """Say so when the root's directory is no longer the one that was opened at start."""
-        pinned = os.fstat(root.handle)
-        try:
-            now = os.lstat(root.path)
-        except OSError:
-            now = None
-        if now is None or (now.st_dev, now.st_ino) != (pinned.st_dev, pinned.st_ino):
-            raise Refusal(
-                Code.IO,
-                f"{asked} cannot be opened: its root {root.path} was replaced since humfs started.",
-                hint="Let the owner run: hum ctl restart humfs",
-            )
 
 
 def refused_by_system(asked: str, trouble: OSError, *, writing: bool = False) -> Refusal:
