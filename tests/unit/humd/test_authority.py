@@ -7,6 +7,7 @@ from tests.support.world import World, hid_named
 
 from humd.core import router
 from humd.core.arrivals import Duplicate, Refusal
+from humd.core.calls import ID_CHARS_MAX
 from thrum.chi import ANSWER, DRIVER, LOGGED, OUTPUT, Chi
 from thrum.errors import Qualifier
 from thrum.frames import Header
@@ -247,3 +248,32 @@ class TestADuplicate:
         world.joins("D/b", "asker")
 
         assert world.says("D/b", "perf-mark", rid="once") is None
+
+
+def test_a_worker_asks_for_nothing_once_its_turn_is_over(world: World) -> None:
+    world.says("worker", "finish", sid="s")
+
+    verdict = world.says("worker", "permission-ask", sid="s", askId="late", tool="Bash")
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is DENIED
+
+
+@pytest.mark.parametrize("call_id", ["waits", "x" * (ID_CHARS_MAX + 1)])
+def test_a_reach_has_a_call_id_of_its_own(world: World, call_id: str) -> None:
+    verdict = world.says("worker", "tendril-reach", sid="s", callId=call_id, tool="agent")
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is Qualifier.TONE_MALFORMED
+
+
+def test_a_reach_is_answered_by_who_drives_its_sid_alone(world: World) -> None:
+    assert world.says("worker", "tendril-reach", sid="s", callId="r", tool="agent") is None
+    world.hears("worker")
+
+    for who in ("watcher", "stranger", "callee"):
+        assert isinstance(world.says(who, "tendril-result", sid="s", callId="r"), Refusal)
+    assert world.says("owner", "tendril-result", sid="s", callId="r", output="done") is None
+
+    (result,) = world.hears("worker")
+    assert (result.chi, result.body["output"]) == ("tendril-result", "done")
