@@ -179,6 +179,20 @@ class TestAPlace:
             placed.says(FIRST, "tool-result", sid="s", callId="c", output="x")
             assert placed.chis("W") == ["tool-result"]
 
+    def test_has_calls_of_other_ids_than_those_that_named_that_humd(self, placed: World) -> None:
+        self.prompts(placed, "hum://box/a")
+        far: dict[str, Any] = {"sid": "q", "slots": {"to": HIDS[0]}, "toolName": "far"}
+        placed.says("A", "tool-call", callId="c", **far)
+        placed.says("W", "tool-call", sid="s", callId="d", toolName="read")
+
+        verdicts = [
+            placed.says("W", "tool-call", sid="s", callId="c", toolName="read"),
+            placed.says("A", "tool-call", callId="d", **far),
+        ]
+
+        found = [verdict.qualifier for verdict in verdicts if isinstance(verdict, Refusal)]
+        assert found == [Qualifier.TONE_MALFORMED] * 2
+
     def test_without_a_link_is_no_reason_to_read_files_here(self, placed: World) -> None:
         self.prompts(placed, "hum://box/a")
         placed.says("E", "bee-retract")  # the ensemble's own announcement

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.world import World
 
+from humd.core.arrivals import Refusal
 from humd.core.calls import CALL_MS
 from humd.core.roots import PATH_CHARS_MAX, ROOTS_MAX, files_of, plain
 from humd.core.sharing import HANDS_MAX
+from thrum.errors import Qualifier
 from thrum.refusals import ROOTS_NAMED_MAX
 
 PATHS = {"read": "file_path", "write": "file_path"}
@@ -66,6 +68,23 @@ class Calling:
 @pytest.fixture
 def calling(world: World) -> Calling:
     return Calling(world)
+
+
+def test_an_id_names_one_call_of_the_forager_that_gets_it(world: World) -> None:
+    """Else one caller would be told what another one asked for."""
+    shares(world, "F", "/code")
+    shares(world, "G", "/notes")
+    world.joins("X", "worker", models=["x"])
+    world.says("A", "prompt", sid="x", modelId="x")
+    for worker, sid in (("W", "s"), ("X", "x")):
+        world.hears(worker)
+        said: dict[str, Any] = {"callId": "c", "toolName": "read"}
+        verdict = world.says(worker, "tool-call", sid=sid, args={"file_path": "/notes/a"}, **said)
+    world.says("G", "tool-result", callId="c", output="of W")
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is Qualifier.TONE_MALFORMED
+    assert (world.chis("W"), world.chis("X")) == (["tool-result"], [])
 
 
 class TestACallThatNamesAPath:
