@@ -59,6 +59,10 @@ KEEP_ALIVE_SECONDS = 15.0
 """After how long a silence a stream gets a comment, so that nobody on the way hangs up."""
 SILENCE_SECONDS_MAX = 600.0
 """After how long without a tone the turn has failed."""
+DOUBT_SECONDS = 5.0
+"""After how long a silence is looked at again in which humd or the log did not answer."""
+TROUBLES_MAX = 2
+"""How often that may be found in one silence; a restart of humd takes less."""
 GRACE_SECONDS = 0.25
 """After a tool call, how long further ones of the same model turn are waited for."""
 POST_SECONDS = 5.0
@@ -239,14 +243,14 @@ class Exchanges:
 
     async def _relay(self, exchange: "_Exchange", turn: Turn) -> None:
         """Say what the turn says until this answer is over."""
-        answer, silent, is_ended = exchange.answer, 0.0, False
+        answer, silence, is_ended = exchange.answer, _Silence(), False
         while not answer.is_over:
-            patience = GRACE_SECONDS if answer.calls else KEEP_ALIVE_SECONDS
+            patience = GRACE_SECONDS if answer.calls else silence.patience
             tones = await _next(turn.tones, patience)
             if exchange.gone.is_gone:
                 return
             if tones[0] is not _TICK or len(tones) > 1:
-                silent = 0.0
+                silence = _Silence()
                 is_ended = any(tone.chi in TERMINAL for tone in tones)
                 await exchange.hear(tones)
             elif answer.calls:
@@ -257,11 +261,11 @@ class Exchanges:
                     self._turns.abort(turn, "client-tools")
                 await exchange.say(answer.yielded())
                 return
-            elif (silent := silent + patience) < SILENCE_SECONDS_MAX:
-                await exchange.say(answer.silence())
-            else:
-                answer.fail(ApiError(504, f"no word from the worker in {silent:.0f} s"))
+            elif failure := silence.goes_on(await self._catalogue.trouble()):
+                answer.fail(failure)
                 self._turns.abort(turn, "silence")
+            elif not silence.troubles:
+                await exchange.say(answer.silence())
         if is_ended:
             self._turns.close(turn)
         else:
@@ -348,6 +352,29 @@ class Exchanges:
         if exchange.answer.input_tokens:
             self._input_tokens.labels("estimate").inc(exchange.expects)
             self._input_tokens.labels("service").inc(exchange.answer.input_tokens)
+
+
+class _Silence:
+    """A turn says nothing: for how long, and how often nobody could have said anything."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.troubles = 0
+
+    @property
+    def patience(self) -> float:
+        """Seconds until it is looked at again."""
+        return DOUBT_SECONDS if self.troubles else KEEP_ALIVE_SECONDS
+
+    def goes_on(self, trouble: str) -> ApiError | None:
+        """It went on for as long as `patience`; the failure of the turn when that is enough."""
+        self.seconds += self.patience
+        self.troubles = self.troubles + 1 if trouble else 0
+        if self.troubles >= TROUBLES_MAX:
+            return ApiError(503, trouble, code=Qualifier.LOG_UNAVAILABLE)
+        if self.seconds >= SILENCE_SECONDS_MAX:
+            return ApiError(504, f"no word from the worker in {self.seconds:.0f} s")
+        return None
 
 
 class _Exchange:

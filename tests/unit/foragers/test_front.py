@@ -1,5 +1,6 @@
 """The front between a client and humd, with a stand-in for humd: turns, endings, tools, bounds."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -376,6 +377,7 @@ async def test_a_silent_stream_is_kept_alive_and_then_ended(
 ) -> None:
     monkeypatch.setattr(exchanges_module, "KEEP_ALIVE_SECONDS", 0.01)
     monkeypatch.setattr(exchanges_module, "SILENCE_SECONDS_MAX", 0.035)
+    monkeypatch.setattr(house.catalogue, "trouble", said(""))
 
     streamed, whole = house.chat(stream=True), house.chat()
     await house.ended(streamed)
@@ -386,6 +388,45 @@ async def test_a_silent_stream_is_kept_alive_and_then_ended(
     assert b"[DONE]" not in streamed.text
     assert whole.status == 504
     assert len([tone for tone in house.bus.sent if tone.chi == "cancel"]) == 2
+
+
+async def test_a_turn_of_a_humd_that_does_not_answer_is_ended_with_its_reason(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchanges_module, "KEEP_ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges_module, "DOUBT_SECONDS", 0.01)
+    monkeypatch.setattr(house.catalogue, "trouble", said("it is frozen"))
+
+    clients = [house.chat(stream=True), house.chat()]
+    for client in clients:
+        await house.ended(client)
+
+    assert [client.status for client in clients] == [503, 503]
+    assert [client.json["error"]["message"] for client in clients] == ["it is frozen"] * 2
+
+
+async def test_a_humd_that_answers_again_is_not_held_against_a_turn(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchanges_module, "KEEP_ALIVE_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges_module, "DOUBT_SECONDS", 0.01)
+    monkeypatch.setattr(exchanges_module, "SILENCE_SECONDS_MAX", 0.055)
+    monkeypatch.setattr(house.catalogue, "trouble", said("it restarts", "", "it restarts", ""))
+
+    client = house.chat()
+    await house.ended(client)
+
+    assert client.status == 504
+
+
+def said(*answers: str) -> Callable[[], Awaitable[str]]:
+    """One answer after the other, then the last again and again."""
+    left = list(answers)
+
+    async def answer() -> str:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return answer
 
 
 async def test_a_stream_that_its_reader_cannot_follow_is_cancelled(house: House) -> None:
