@@ -5,6 +5,7 @@ from pathlib import Path
 
 from humd.core.arrivals import Arrival
 from humd.core.clients import ENSEMBLE
+from humd.core.hellos import HELLO_BYTES_MAX
 from humd.edge.bus import Bus
 from humd.edge.greeting import Connection, NotProven, Proof, believe
 from humd.edge.metrics import Metrics
@@ -60,6 +61,10 @@ class Joins:
             proof = believe(body, connection.nonce)
         except NotProven as problem:
             self._deny(connection, problem.message)
+            return
+        if len(raw) > HELLO_BYTES_MAX:
+            message = f"a hello of {len(raw)} bytes; at most {HELLO_BYTES_MAX}: offer fewer tools"
+            self._deny(connection, message)
             return
         wanted = next((role for role in self._keys if role in proof.roles), None)
         if wanted is not None and not self._is_keeper(wanted, proof):

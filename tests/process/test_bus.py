@@ -15,6 +15,7 @@ from anyio.abc import TaskGroup
 from tests.support.bees import AHEAD, CHUNKS, MODEL, bee_named, read_stream, serve_stream
 from tests.support.stack import Stack
 
+from humd.core.hellos import HELLO_BYTES_MAX
 from nest.bee import Bee
 from nest.link import HELLO_CONTEXT, HelloRefused
 from nest.sockets import DealerSocket, Poll
@@ -133,6 +134,7 @@ def test_a_hello_that_proves_nothing_is_refused_with_a_reason(stack: Stack) -> N
         {"instance": "a/b"},
         {"instance": None},
         {"signature": "zz"},
+        {"tools": "x" * HELLO_BYTES_MAX},
     ]
     for wrong in wrongs:
         with stranger_on(stack) as stranger:

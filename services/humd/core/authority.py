@@ -15,7 +15,7 @@ from humd.core import budgets, federation, peers, sharing
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.calls import ID_CHARS_MAX
 from humd.core.clients import Client, door_of
-from humd.core.hellos import TOOLS_MAX
+from humd.core.hellos import HELLO_BYTES_MAX, TOOLS_MAX
 from humd.core.permits import ask_id_of, judge_again
 from humd.core.sessions import PROMPTS_WAITING_MAX, WAITING_BYTES_MAX, WATCHERS_MAX, Session
 from humd.core.spending import account_of
@@ -96,6 +96,9 @@ def _judge_local(state: State, arrival: Arrival, client: ClientId) -> Refusal | 
 
 def _judge_hello(client: Client | None, arrival: Arrival, hid: object) -> Refusal | None:
     """On the bus a hid is proven when joining; a later hello cannot change it."""
+    if len(arrival.raw) > HELLO_BYTES_MAX:
+        message = f"hello: {len(arrival.raw)} bytes; at most {HELLO_BYTES_MAX}: offer fewer tools"
+        return Refusal(Qualifier.FRAME_TOO_LARGE, message)
     if client is None or client.door is not None or client.hid == hid:
         return None
     return Refusal(Qualifier.AUTH_DENIED, "hello: another hid than the one you proved")

@@ -31,6 +31,8 @@ DEFAULT_CWD = "/"
 NAME_CHARS_MAX = 64
 """The longest name of a tool that every model takes."""
 DIGEST_CHARS = 8
+_EXACT = 2
+"""Which of a tool's names has the digest of its forager's hid."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ODD = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -68,7 +70,7 @@ class Catalogue:
         self.offers: dict[str, Offer] = {}
         leads = _leads(bees)
         offered = [(bee, tool["name"]) for bee in bees for tool in _once(bee.tools)]
-        for rank in range(3):
+        for rank in (_EXACT, 0, 1):
             for bee, own in offered:
                 lead = leads.get(own, bee) if bee.files is not None else bee
                 self.offers.setdefault(_all_names(bee, own)[rank], Offer(lead, own))
@@ -143,10 +145,12 @@ def _named(bees: list[Client]) -> Iterator[_Tool]:
     ]
     how_often = Counter(tool["name"] for _, tool in offered)
     used = {name for name, count in how_often.items() if count == 1 and _PLAIN.fullmatch(name)}
+    exacts = {_all_names(bee, tool["name"])[_EXACT] for bee, tool in offered}
+    used -= exacts  # whoever calls its tool so would get the calls of another
     again = Counter(_all_names(bee, tool["name"])[1] for bee, tool in offered)
     for bee, tool in offered:
         own, qualified, exact = _all_names(bee, tool["name"])
-        is_free = again[qualified] == 1 and qualified not in used - {own}
+        is_free = again[qualified] == 1 and qualified not in used - {own} | exacts
         others = (qualified, exact) if is_free else (exact,)
         yield _Tool(bee, tool, (own, *others) if own in used else others)
 

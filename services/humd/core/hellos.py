@@ -9,6 +9,8 @@ from thrum.errors import MalformedId
 from thrum.ids import parse_hid
 from thrum.tones import Body
 
+HELLO_BYTES_MAX = 1024 * 1024
+"""Of what a bee says of itself: its tools are part of every prompt."""
 TOOLS_MAX = 1_024
 """Tools in one hello; later ones are not offered."""
 NAMES_MAX = 1_024

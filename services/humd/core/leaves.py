@@ -68,7 +68,7 @@ DERIVED = {
     "Watch.classify": "named by the basis",
 }
 """What a state holds and no leaf does, and why that is no loss."""
-RULES = 5
+RULES = 6
 """Rises when the router comes to another state from the same events, so that what an older one
 wrote is not taken for ours."""
 RUN = 256

@@ -10,6 +10,7 @@ from tests.support.world import World
 
 from humd.core.catalogue import NAME_CHARS_MAX
 
+HASHED = r"F_[a-z_]*_[0-9a-f]{8}"
 NAMES = st.text("ab._ é-", min_size=1, max_size=70)
 
 
@@ -46,7 +47,7 @@ def called(world: World, tool: str) -> list[tuple[str, str]]:
     world.says("W", "tool-call", sid="s", callId=f"c-{tool}", toolName=tool, name=tool, args={})
     return [
         (client, heard.body["toolName"])
-        for client in ("F", "G", "A")
+        for client in ("F", "G", "H", "I", "A")
         for heard in world.hears(client)
         if heard.chi == "tool-call"
     ]
@@ -93,6 +94,23 @@ class TestTwoForagersWithOneName:
 
         assert listed(world) == ["read"]
         assert called(world, "G_read") == [("G", "read")]
+
+
+def test_who_calls_its_tools_like_anothers_gets_none_of_its_calls(world: World) -> None:
+    """The names that a tool has beside its own are known to everybody."""
+    forager(world, "F", "read", "a b")
+    forager(world, "G", "read")
+    taken = [name for name in world.state.catalogue.offers if name.startswith("F_")]
+    hive, _, rest = next(name for name in taken if re.fullmatch(HASHED, name)).rpartition("_")
+    forager(world, "H", *taken, hid="first of all")
+    forager(world, "I", rest, hive=hive)
+    forager(world, "J", rest)
+
+    names = listed(world)
+
+    assert len(names) == len(set(names))
+    exact = [name for name in names if re.fullmatch(HASHED, name)]
+    assert [called(world, name)[0] for name in exact] == [("F", "read"), ("F", "a b")]
 
 
 class TestAnAskersOwnTool:

@@ -7,7 +7,7 @@ from tests.support.world import World, hid_named
 
 from humd.core.arrivals import Refusal
 from humd.core.clients import HIDS_MAX, LINKS_MAX, RIDS_MAX
-from humd.core.hellos import TOOLS_MAX
+from humd.core.hellos import HELLO_BYTES_MAX, TOOLS_MAX
 from thrum.errors import Qualifier
 
 
@@ -88,6 +88,15 @@ def test_an_address_that_is_none_is_not_kept(world: World, said: Any, kept: Any)
     (bee,) = world.state.clients.bees()
 
     assert bee.manifest.get("bind") == kept
+
+
+def test_a_hello_that_would_burden_every_prompt_is_refused(world: World) -> None:
+    tool = {"name": "t", "description": "x" * HELLO_BYTES_MAX}
+
+    verdict = world.says("D/a", "hello", hive="x", tools=[tool])
+
+    assert isinstance(verdict, Refusal)
+    assert verdict.qualifier is Qualifier.FRAME_TOO_LARGE
 
 
 def test_a_role_given_as_a_string_counts_as_a_list_of_one(world: World) -> None:
