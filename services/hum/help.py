@@ -7,13 +7,19 @@ from hum.output import data, data_json, table
 
 @click.command
 @click.argument("topic", required=False, type=click.Choice(["words"]))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each word.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, or one for each word."
+)
 @click.pass_context
 def help_(ctx: click.Context, *, topic: str | None, as_json: bool) -> None:
     """Show the commands; with TOPIC words, what the words of this project mean."""
     if topic is None:
         assert ctx.parent is not None
-        data(ctx.parent.get_help())
+        text = ctx.parent.get_help()
+        if as_json:
+            data_json({"help": text})
+        else:
+            data(text)
         return
     from hum.words import OLDER, WORDS
 

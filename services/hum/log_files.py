@@ -16,6 +16,7 @@ import orjson
 
 from hum.beside import Beside, files_beside, read_beside
 from hum.log_head import read_trouble
+from hum.output import talk
 from hum.vouching import vouchers
 from nest.paths import Paths
 from nest.settings import load
@@ -65,9 +66,11 @@ class Files:
         self.root = paths.thehum
         self.paths = paths
         self.remembered_seq = self._seq()
-        while not (paths.thehum_author.exists() and self._segments()):
+        if not self._is_there():
             if not wait:
                 raise LocalError(f"there is no log in {self.root}", hint="hum up")
+            talk(f"there is no log in {self.root} yet; it is shown once hum up has made one")
+        while not self._is_there():
             time.sleep(FOLLOW_SECONDS)
         self.firsts = self._segments()
         hid, public, self.epoch = self._author()
@@ -75,6 +78,9 @@ class Files:
         self.gaps = self._gaps()
         self._lives: list[dict[str, Any]] | None = None
         self.author = Author(hid=hid, public=public, later=self.keys.events)
+
+    def _is_there(self) -> bool:
+        return self.paths.thehum_author.exists() and bool(self._segments())
 
     def _author(self) -> tuple[str, bytes, int]:
         """Whose log it is, its first key, and which life of it this is."""

@@ -20,8 +20,15 @@ def repair(*, full: bool, by: str | None, as_json: bool) -> None:
     were lost. Doing it again does no harm. When the end of the log is lost it does nothing: see
     `restore`.
     """
-    from hum.output import data, data_json, talk
+    import os
 
+    from hum.output import data, data_json, talk
+    from nest.paths import Paths
+    from thrum.errors import LocalError
+
+    root = Paths.from_environment(os.environ).thehum
+    if not (root.is_dir() and any(root.iterdir())):
+        raise LocalError(f"there is no log in {root}", hint="hum up")
     done = _offline("repair", {"every": full, "by": by or getpass.getuser()})
     if as_json:
         data_json(done)

@@ -194,6 +194,32 @@ def test_what_a_terminal_would_obey_is_not_printed(root: Path) -> None:
     assert "\x9b" not in printed
 
 
+def test_without_a_log_none_is_made_by_a_repair(root: Path) -> None:
+    done = hum("thehum", "repair")
+
+    assert (done.returncode, done.stderr) == (1, f"hum: there is no log in {root}\n  hum up\n")
+    assert not root.parent.exists()
+
+
+def test_who_follows_a_log_that_is_not_there_is_told_so(root: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "hum", "tail", "-n", "1", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "services")},
+    ) as following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        said = following.stderr.readline()
+        fill(root, groups=1)
+        first = following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+
+    assert said.startswith(b"there is no log in ")
+    assert first
+    assert following.returncode == 130
+
+
 def test_tail_follows_into_the_next_segment(root: Path) -> None:
     fill(root, groups=1, segment_events=4)
     with subprocess.Popen(

@@ -44,4 +44,6 @@ def test_for_programs_it_is_one_object_for_each(capsys: pytest.CaptureFixture[st
 def test_without_a_topic_it_is_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(commands.hum, ["help"]) == 0
     assert "Commands:" in capsys.readouterr().out
+    assert run(commands.hum, ["help", "--json"]) == 0
+    assert "Commands:" in orjson.loads(capsys.readouterr().out)["help"]
     assert run(commands.hum, ["help", "nonsense"]) == 2
