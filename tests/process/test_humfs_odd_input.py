@@ -173,6 +173,74 @@ def test_half_a_character_is_no_path(tools: Tools) -> None:
     refused(tools.text(bad, replace="x"), "bad_args", "file_path", "half a character")
 
 
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("tool", "args", "said"),
+    [
+        ("humfs_read", {"file_path": "a.py", "symbol": LONG}, "symbol is longer"),
+        ("humfs_read", {"file_path": "a.py", "query": LONG}, "query is longer"),
+        ("humfs_do_code", {"file_path": "a.py", "symbol": LONG, "new_source": "y"}, "symbol is"),
+        ("humfs_do_code", {"file_path": "a.py", "new_source": "y = 1\n", "line": 1}, "'line'"),
+        ("humfs_do_noncode", {"file_path": "a.txt", "replace": "y", "line": 1}, "'line'"),
+        ("humfs_do_noncode", {"file_path": "new/", "replace": "y"}, "names a directory"),
+        (
+            "humfs_do_noncode",
+            {"file_path": "a.txt", "operation": "move", "new_path": "new/"},
+            "names a directory",
+        ),
+        ("humfs_read", {"file_path": "**/" * 65 + "x"}, "at most 64 names"),
+    ],
+)
+def test_what_is_asked_amiss_is_named_in_few_words_and_changes_nothing(
+    tools: Tools, root: Path, tool: str, args: dict[str, str], said: str
+) -> None:
+    (root / "a.py").write_text("x = 1\n")
+    (root / "a.txt").write_text("one\n")
+
+    result = tools.call(tool, args)
+
+    refused(result, "bad_args", said)
+    assert len(result.output) < 500
+    assert {path.name: path.read_text() for path in root.iterdir()} == {
+        "a.py": "x = 1\n",
+        "a.txt": "one\n",
+    }
+
+
+@pytest.mark.parametrize("length", [3, 1_000, 4_000])
+def test_a_query_of_any_length_that_is_taken_finds_or_says_no(
+    tools: Tools, root: Path, length: int
+) -> None:
+    (root / "a.py").write_text("x = 1\n")
+
+    refused(tools.read("a.py", query=("k_s" * length)[:length]), "symbol_not_found")
+
+
+def test_below_a_file_nothing_can_be_made_and_that_is_said(tools: Tools, root: Path) -> None:
+    (root / "a.txt").write_text("one\n")
+
+    for done in (
+        tools.text("a.txt/b/c.txt", replace="x"),
+        tools.code("a.txt/b.py", operation="create", new_source="x = 1\n"),
+        tools.text("a.txt", operation="move", new_path="a.txt/b.txt"),
+    ):
+        refused(done, "not_found", "A name on the way to it is a file")
+    assert (root / "a.txt").read_text() == "one\n"
+
+
+def test_code_over_the_symbol_bound_is_neither_made_nor_put_in_a_file(
+    tools: Tools, root: Path
+) -> None:
+    (root / "a.py").write_text("x = 1\n")
+    large = "#" * 5 * 1024 * 1024 + "\n"
+
+    refused(tools.code("b.py", operation="create", new_source=large), "too_large", "5242880")
+    refused(tools.code("a.py", new_source=large), "too_large", "5242880")
+    assert [path.read_text() for path in root.iterdir()] == ["x = 1\n"]
+
+
 def test_a_binary_file_says_so_when_asked_for_a_symbol(tools: Tools, root: Path) -> None:
     (root / "a.py").write_bytes(b"def a(): '\0'\n")
 

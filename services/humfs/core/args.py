@@ -7,6 +7,8 @@ from humfs.errors import Code, Refusal
 
 MODIFIERS = ("symbol", "query", "pattern")
 HALF_CHARACTER = "holds half a character (a lone surrogate)"
+NAME_CHARS_MAX = 4_000
+"""Longest `symbol` and `query`: no outline has longer ones, and a refusal says them back."""
 ARGS_MAX = 64
 """Argument names looked at; and named back when unknown."""
 
@@ -44,6 +46,8 @@ def read_args(args: object) -> ReadArgs:
             raise _bad(f"{name} must be a string.")
         if name in MODIFIERS and not is_encodable(value or ""):
             raise _bad(f"{name} {HALF_CHARACTER}.")
+        if name in ("symbol", "query") and len(value or "") > NAME_CHARS_MAX:
+            raise _bad(f"{name} is longer than {NAME_CHARS_MAX} characters.")
         texts[name] = value or ""
     if not texts["file_path"]:
         raise _bad("file_path is missing: give a file, a directory or a glob.")

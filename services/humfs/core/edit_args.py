@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from humfs.core.args import HALF_CHARACTER, is_encodable
+from humfs.core.args import HALF_CHARACTER, NAME_CHARS_MAX, is_encodable
 from humfs.errors import Code, Refusal
 
 ARGS_MAX = 64
@@ -70,6 +70,8 @@ def code_args(args: object) -> CodeArgs:
         ignored=_ignored(args, names),
     )
     wrong = _wrong_code(given, has_source=texts["new_source"] is not None)
+    if not wrong and operation is Operation.REPLACE and not given.symbol:
+        wrong = _unplaced(given.ignored, "symbol")
     if wrong:
         raise _bad(f"{operation.value}: {wrong}", _CODE_EXAMPLE)
     return given
@@ -92,6 +94,9 @@ def text_args(args: object) -> TextArgs:
     wrong = _wrong_move(operation, texts["new_path"] or "")
     if not wrong and operation in WHOLE_FILE and (scopes or texts["replace"]):
         wrong = f"takes the whole file, without {', '.join([*scopes, 'replace'])}."
+    ignored = _ignored(args, names)
+    if not wrong and operation is Operation.REPLACE and not scopes:
+        wrong = _unplaced(ignored, "a scope")
     if wrong:
         raise _bad(f"{operation.value}: {wrong}", _TEXT_EXAMPLE)
     return TextArgs(
@@ -101,7 +106,7 @@ def text_args(args: object) -> TextArgs:
         wanted=(texts[scopes[0]] or "") if scopes else "",
         replace=texts["replace"] or "",
         new_path=texts["new_path"] or "",
-        ignored=_ignored(args, names),
+        ignored=ignored,
     )
 
 
@@ -130,6 +135,13 @@ def _wrong_code(args: CodeArgs, *, has_source: bool) -> str:
     return _wrong_move(operation, args.new_path)
 
 
+def _unplaced(ignored: tuple[str, ...], place: str) -> str:
+    """What is wrong with an argument we do not have: it may say which part of the file is meant."""
+    if not ignored:
+        return ""
+    return f"there is no argument {ignored[0]!r}, and without {place} the whole file is meant."
+
+
 def _wrong_move(operation: Operation, new_path: str) -> str:
     if operation is Operation.MOVE and not new_path:
         return "new_path is missing."
@@ -151,6 +163,8 @@ def _texts(args: object, names: tuple[str, ...], *, example: str) -> dict[str, s
                 raise _bad(f"{name} {HALF_CHARACTER}.", example)
             if "\0" in value:
                 raise _bad(f"{name} holds a NUL: with it a file is binary, not text.", example)
+        if name == "symbol" and len(value or "") > NAME_CHARS_MAX:
+            raise _bad(f"{name} is longer than {NAME_CHARS_MAX} characters.", example)
         texts[name] = value
     if not texts["file_path"]:
         raise _bad("file_path is missing: give the file.", example)

@@ -87,7 +87,8 @@ def parse(path: str) -> Glob:
         if ".." in segments or len(segments) > SEGMENTS_MAX:
             raise Refusal(
                 Code.BAD_ARGS,
-                f"file_path: a glob may not climb with `..` after a wildcard: {path}",
+                "file_path: a glob has no `..` after a wildcard, and at most "
+                f"{SEGMENTS_MAX} names: {path}",
                 hint="Start the glob at the directory you mean.",
             )
         if segments:

@@ -368,7 +368,9 @@ def refused_by_system(asked: str, trouble: OSError, *, writing: bool = False) ->
     """The refusal for what the operating system said about a path inside the roots."""
     verb = "written" if writing else "read"
     if trouble.errno in (errno.ENOENT, errno.ENOTDIR):
-        return Refusal(Code.NOT_FOUND, f"{asked} does not exist (not found).")
+        is_blocked = trouble.errno == errno.ENOTDIR
+        hint = "A name on the way to it is a file; take another path." if is_blocked else ""
+        return Refusal(Code.NOT_FOUND, f"{asked} does not exist (not found).", hint=hint)
     if trouble.errno in (errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP):
         return Refusal(
             Code.NOT_REGULAR,

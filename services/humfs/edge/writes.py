@@ -171,6 +171,12 @@ class Writer:
 
         They are taken away again when the block fails.
         """
+        if asked.endswith("/") and not place.exists:
+            raise Refusal(
+                Code.BAD_ARGS,
+                f"{asked} ends with a slash, so it names a directory; nothing was made.",
+                hint="Give the path of the file itself: the directories above it are made.",
+            )
         if place.exists or self._is_dangling(asked, cwd, place):
             raise Refusal(
                 Code.EXISTS,

@@ -185,6 +185,7 @@ class DoCode:
 
     def _create(self, args: CodeArgs, call: Call, watch: Watch) -> Result:
         source = args.new_source.encode()
+        _require_small(args.file_path, source)
         language = language_of(args.file_path, source)
         text = Text(source, Encoding.UTF8)
         if language is not None:
@@ -209,6 +210,7 @@ class DoCode:
         """Replace a whole file; its mark and its line ends stay."""
         self._changes.require_fresh_file(call, held, content, text)
         source, notes = rewritten(args.new_source, text)
+        _require_small(args.file_path, source)
         new_language = language_of(held.place.path, source)
         after = Text(source, text.encoding)
         if new_language is not None:
@@ -277,6 +279,15 @@ def _one(matches: list[Match], args: CodeArgs, file: CodeFile) -> Match:
         ),
         hint=views.clean(hint),
     )
+
+
+def _require_small(path: str, source: bytes) -> None:
+    if len(source) > SYMBOL_BYTES_MAX:
+        raise Refusal(
+            Code.TOO_LARGE,
+            f"{path} would be larger than {SYMBOL_BYTES_MAX} bytes; nothing was written.",
+            hint="Divide it into several files.",
+        )
 
 
 def _require_clean(path: str, text: Text, language: Language, watch: Watch) -> None:

@@ -50,6 +50,11 @@ def test_what_cannot_be_run_is_refused_with_an_example(args: Any) -> None:
     assert "command" in refusal.value.hint
 
 
+def test_a_command_that_is_no_string_is_not_called_missing() -> None:
+    with pytest.raises(Refusal, match="command must be a string"):
+        bash_args({"command": ["make", "test"]})
+
+
 def test_a_title_is_the_description_or_the_beginning_of_the_command() -> None:
     assert bash_args({"command": "make", "description": "Build"}).title == "Build"
     assert bash_args({"command": "x" * 200}).title == "x" * 80

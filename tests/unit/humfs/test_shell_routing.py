@@ -106,6 +106,14 @@ def test_a_character_beyond_the_grammars_table_is_part_of_a_word() -> None:
     assert LANGUAGE.outline(f"f() {{ echo {astral}; }}\n".encode()).symbols[0].name == "f"
 
 
+@pytest.mark.parametrize("script", ["cat {}", "find {} -name a", "grep a {}", "tee {}", "x > {}"])
+def test_a_long_word_is_not_said_back(script: str) -> None:
+    found = routed(script.format("y" * 50_000))
+
+    assert found is not None
+    assert len(advice.message(found) + advice.hint(found)) < 1_000
+
+
 @given(st.text())
 def test_any_text_has_a_verdict(script: str) -> None:
     found = routed(script)

@@ -8,6 +8,8 @@ import orjson
 from humfs.core.shell.routing import Need, Routed
 from humfs.core.shell.scripts import Word
 
+SHOWN_CHARS_MAX = 1_000
+"""Longest word of a command that is said back."""
 _LISTS = frozenset({"ls", "tree", "du"})
 _SEARCHES = frozenset({"grep", "egrep", "fgrep", "rg", "ripgrep", "ag", "zgrep"})
 _EDITORS = frozenset({"sed", "awk", "gawk"})
@@ -35,8 +37,8 @@ def message(routed: Routed) -> str:
     if not routed.target:
         return f"{routed.banned} is not run here: humfs_do_code and humfs_do_noncode change files."
     return (
-        f"The redirection {routed.banned} {routed.target} would write a file: humfs_do_code and "
-        "humfs_do_noncode do that."
+        f"The redirection {routed.banned} {_shown(routed.target)} would write a file: "
+        "humfs_do_code and humfs_do_noncode do that."
     )
 
 
@@ -97,4 +99,9 @@ def _operands(words: Sequence[Word]) -> list[str]:
 
 
 def _call(tool: str, **arguments: str) -> str:
-    return f"{tool} {orjson.dumps(arguments).decode()}"
+    shown = {name: _shown(value) for name, value in arguments.items()}
+    return f"{tool} {orjson.dumps(shown).decode()}"
+
+
+def _shown(word: str) -> str:
+    return word if len(word) <= SHOWN_CHARS_MAX else "..."

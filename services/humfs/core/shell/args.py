@@ -40,7 +40,9 @@ def bash_args(args: object) -> BashArgs:
     if not isinstance(args, Mapping):
         raise _bad("args must be an object with command, and optionally description and timeout.")
     command, description = args.get("command"), args.get("description")
-    if not isinstance(command, str) or not command.strip():
+    if command is not None and not isinstance(command, str):
+        raise _bad("command must be a string: a line of bash.")
+    if not command or not command.strip():
         raise _bad("command is missing: give a line of bash.")
     if description is not None and not isinstance(description, str):
         raise _bad("description must be a string.")
