@@ -49,7 +49,7 @@ class Found:
 
     targets: list[Target] = field(default_factory=list)
     stopped: str = ""
-    """Why the walk ended early; empty when it is complete."""
+    """Why the walk ended early, and what it may not look at; empty when it is complete."""
 
 
 def walk(
@@ -76,9 +76,14 @@ class _Walk:
     glob: Glob | None
     with_sizes: bool
     found: Found = field(default_factory=Found)
+    closed: int = 0
+    """Files and directories that we have no right to look at."""
 
     def run(self, opened: Opened, shown: str, state: State) -> Found:
         self._directory(opened.handle, opened.place, shown, state=state, depth=0)
+        if self.closed:
+            left_out = f"[left out: {self.closed} that this user has no right to look at]"
+            self.found.stopped = f"{self.found.stopped} {left_out}".lstrip()
         return self.found
 
     def _directory(
@@ -136,8 +141,11 @@ class _Walk:
             return
         try:
             inner = os.open(name, _STEP_FLAGS, dir_fd=handle)
+        except PermissionError:
+            self.closed += 1
+            return
         except OSError:
-            return  # gone, swapped, or not ours to read: not listed
+            return  # gone or swapped: not listed
         try:
             self._directory(inner, place, shown, state=reached, depth=depth)
         finally:
@@ -154,6 +162,9 @@ class _Walk:
                     status = opened.status
             else:
                 status = entry.stat(follow_symlinks=False)
+        except PermissionError:
+            self.closed += 1
+            return
         except (OSError, Refusal):
             return  # gone, or a link that leads where nothing may be touched: not listed
         if stat.S_ISREG(status.st_mode):

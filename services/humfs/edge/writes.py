@@ -251,7 +251,11 @@ def _require_editable(asked: str, status: os.stat_result) -> os.stat_result:
         )
     if not status.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
         mode = stat.S_IMODE(status.st_mode)
-        raise Refusal(Code.IO, f"{asked} is marked as not to be written (mode {mode:04o}).")
+        raise Refusal(
+            Code.IO,
+            f"{asked} is marked as not to be written (mode {mode:04o}).",
+            hint="Somebody wants it to stay as it is: ask the user.",
+        )
     return status
 
 
@@ -311,8 +315,11 @@ def _take_after(handle: int, held: Held) -> None:
         try:
             os.fchown(handle, old.st_uid if old.st_uid != new.st_uid else -1, old.st_gid)
         except PermissionError as trouble:
-            message = f"{held.asked} belongs to another user or group, which an edit would change."
-            raise Refusal(Code.IO, message) from trouble
+            raise Refusal(
+                Code.IO,
+                f"{held.asked} belongs to another user or group, which an edit would change.",
+                hint="Only its owner can edit it; ask the user.",
+            ) from trouble
     for name in os.listxattr(held.opened.handle) if hasattr(os, "listxattr") else ():
         try:
             os.setxattr(handle, name, os.getxattr(held.opened.handle, name))
