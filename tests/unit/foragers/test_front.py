@@ -236,30 +236,6 @@ async def test_results_of_the_clients_tools_continue_the_same_turn(house: House)
     assert len([tone for tone in house.bus.sent if tone.chi == "prompt"]) == 1
 
 
-async def test_a_result_that_is_a_failure_is_told_as_one(house: House) -> None:
-    """In the dialect that has a word for it."""
-    body = {"model": "m", "max_tokens": 9, "tools": [{"name": "look", "input_schema": {}}]}
-    first = house.request("POST", "/v1/messages", orjson.dumps({**body, "messages": HI}))
-    prompt = await house.bus.next("prompt")
-    for name in ("look", "hear"):
-        house.bus.say(prompt.sid, "tool-call", callId=name, toolName=name, args={})
-    await house.ended(first)
-    used = first.json["content"]
-    answered = [
-        {"type": "tool_result", "tool_use_id": use["id"], "content": "x", "is_error": is_error}
-        for use, is_error in zip(used, (True, False), strict=True)
-    ]
-
-    turns = [*HI, {"role": "assistant", "content": used}, {"role": "user", "content": answered}]
-    house.request("POST", "/v1/messages", orjson.dumps({**body, "messages": turns}))
-    await house.bus.next("tool-result", 2)
-
-    told = [tone.body for tone in house.bus.sent if tone.chi == "tool-result"]
-    assert [(each["callId"], each.get("isError")) for each in told] == [
-        ("look", True), ("hear", None),
-    ]  # fmt: skip
-
-
 async def test_a_call_that_comes_after_the_answer_is_told_in_the_next_one(house: House) -> None:
     first = house.chat(tools=[LOOK])
     prompt, ids = await call_tools(house, first, "look")

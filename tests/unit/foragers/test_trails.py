@@ -11,7 +11,7 @@ from foragers.core.dialect import Asked, Dialect, Request
 from foragers.core.hints import HINT_CHARS_MAX, Hints, hints_of
 from foragers.core.ollama.dialect import CHAT as OLLAMA
 from foragers.core.openai.dialect import CHAT, RESPONSES
-from foragers.core.trails import HEAD_CHARS, Trail, trail_of
+from foragers.core.trails import HEAD_CHARS, Trail, trail_after, trail_of
 from thrum.tones import Tone
 
 ASKED = Asked(path="/", headers={})
@@ -131,6 +131,9 @@ def test_conversations_of_two_keys_never_meet() -> None:
     request = SAID["openai/chat"]()
 
     assert trail(request, "k1").known != trail(request, "k2").known
+    assert trail_after("resp_1", "k1") != trail_after("resp_1", "k2")
+    named = Hints(name="s-1")
+    assert trail_of(request.prompt, named, "k1").sid != trail_of(request.prompt, named, "k2").sid
 
 
 def test_an_image_counts_by_its_bytes_in_every_dialect() -> None:
@@ -183,6 +186,10 @@ def test_instructions_may_change_behind_their_head_and_in_stamps_when_there_is_a
     [
         ({}, {b"session-id": b"a", b"thread-id": b"b"}, "a b"),
         ({}, {b"x-session-id": b"a"}, "a"),
+        ({}, {b"x-session-affinity": b"a"}, "a"),
+        ({}, {b"x-claude-code-session-id": b"a"}, "a"),
+        ({}, {b"x-hum-session": b"a"}, "a"),
+        ({}, {b"session_id": b"a"}, "a"),
         ({"conversation": {"id": "c"}}, {}, "c"),
         ({"conversation": "c"}, {}, "c"),
         ({"metadata": {"session_id": "c"}}, {}, "c"),
