@@ -58,3 +58,14 @@ async def test_of_two_results_of_one_call_the_newer_counts(house: House) -> None
 
     assert found is not None
     assert [tone.body["output"] for tone in found[1]] == ["new"]
+
+
+async def test_a_dialect_without_ids_of_calls_tells_results_in_a_new_turn(house: House) -> None:
+    body = {"model": "m", "stream": False, "messages": HI, "tools": [LOOK]}
+    client = house.request("POST", "/api/chat", orjson.dumps(body))
+    prompt = await house.bus.next("prompt")
+    house.bus.say(prompt.sid, "tool-call", callId="w", toolName="look", args={})
+    await house.ended(client)
+
+    assert client.json["message"]["tool_calls"][0]["function"]["name"] == "look"
+    assert (await house.bus.next("cancel")).sid == prompt.sid

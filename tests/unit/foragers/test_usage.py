@@ -59,3 +59,23 @@ def test_input_from_and_into_the_services_cache_is_counted(
 
     told = said.get("usage") or said
     assert {name: told[name] for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("form", [openai.Folded, openai.Streamed])
+def test_the_answers_of_one_turn_tell_its_usage_in_parts(form: Any) -> None:
+    """What the answer with the tool calls told is not told again by the one that ends the turn."""
+    more = {"wants_usage": True} if form is openai.Streamed else {}
+    first, second = form("a", "m", 0, **more), form("b", "m", 0, **more)
+    spent = {"chunkType": "usage", "usage": {"input_tokens": 10, "output_tokens": 2}}
+    call = {"callId": "c", "toolName": "look", "args": {}}
+
+    first.feed([Tone(chi="chunk", sid="s", body=spent), Tone(chi="tool-call", sid="s", body=call)])
+    told = first.yielded()
+    second.spent_before = first.spent
+    usage = {"input_tokens": 25, "output_tokens": 7}
+    told_last = second.feed(
+        [Tone(chi="finish", sid="s", body={"finishReason": "end_turn", "usage": usage})]
+    )
+
+    assert b'"prompt_tokens":10,"completion_tokens":2,' in told
+    assert b'"prompt_tokens":15,"completion_tokens":5,' in told_last
