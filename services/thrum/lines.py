@@ -77,6 +77,7 @@ def write_line(tone: Tone) -> bytes:
     """One line of pure ASCII, newline included.
 
     ASCII because some clients decode each socket read by itself and would cut a character in two.
+    A number that JSON does not have (NaN, an infinity) becomes null.
 
     Raises:
     `MalformedTone` when the body holds what JSON cannot express.
@@ -85,10 +86,19 @@ def write_line(tone: Tone) -> bytes:
     try:
         line = orjson.dumps(flat)
         if not line.isascii():
-            line = json.dumps(flat, separators=(",", ":"), allow_nan=False).encode("ascii")
+            line = _ascii(flat, line)
     except (TypeError, ValueError) as problem:
         raise MalformedTone(f"a body that JSON cannot express: {problem}") from problem
     return line + b"\n"
+
+
+def _ascii(flat: dict[str, Any], line: bytes) -> bytes:
+    """`line`, which says `flat`, in ASCII. Only where a number is none it is read for that."""
+    try:
+        text = json.dumps(flat, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        text = json.dumps(orjson.loads(line), separators=(",", ":"))
+    return text.encode("ascii")
 
 
 def _require_modest(line: bytes) -> None:

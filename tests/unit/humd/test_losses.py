@@ -249,14 +249,14 @@ class TestALostDoor:
         world.loses("D")
         world.joins("E", "door", hid="E")
         world.joins("E/w", "worker", hid="w", models=["n"])
+        worker = world.state.clients.touch("E/w")
+        open_before = worker.turns_open
         world.says("F", "tool-result", callId="c")
         world.says("E/w", "finish", sid="n")
 
-        worker = world.state.clients.get("E/w")
         assert world.chis("E/w") == ["tool-result"]
         assert world.chis("A") == ["finish"]
-        assert worker is not None
-        assert worker.turns_open == 0
+        assert (open_before, worker.turns_open) == (1, 0)
 
     def test_hands_over_what_a_client_watches(self, world: World) -> None:
         world.joins("D/b", "asker", hid="b")

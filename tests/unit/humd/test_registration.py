@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.support.world import World, hid_named
 
-from humd.core.arrivals import Refusal
+from humd.core.arrivals import CatchUp, Refusal
 from humd.core.clients import HIDS_MAX, LINKS_MAX, RIDS_MAX
 from humd.core.hellos import HELLO_BYTES_MAX, TOOLS_MAX
 from thrum.errors import Qualifier
@@ -245,3 +245,23 @@ def test_link_numbers_of_clients_that_left_have_a_bound(world: World) -> None:
         world.state.clients.drop(f"B{number}")
 
     assert len(world.state.clients._links) == LINKS_MAX
+
+
+@pytest.mark.parametrize("sid", [None, ""])
+def test_who_attaches_to_nothing_hears_nothing(world: World, sid: str | None) -> None:
+    world.joins("A", "asker")
+
+    assert world.says("A", "attach", sid=sid) is None
+
+    assert world.state.sessions.by_sid == {}
+
+
+def test_who_attaches_without_a_number_is_read_nothing_of_before(world: World) -> None:
+    world.joins("A", "asker")
+    world.says("A", "attach", sid="s")
+    without = [effect for _, effect in world.effects if isinstance(effect, CatchUp)]
+
+    world.says("A", "attach", sid="s", slots={"wane": 0})
+
+    found = [effect.after for _, effect in world.effects if isinstance(effect, CatchUp)]
+    assert (without, found) == ([], [0])

@@ -203,7 +203,16 @@ def test_where_pieces_of_a_long_line_meet_strings_stay_strings(
     assert tone.body["t"] == text
 
 
-@pytest.mark.parametrize("value", [b"raw", {1, 2}, math.nan])
+@pytest.mark.parametrize("text", ["e", "é"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_json_does_not_have_is_null(value: float, text: str) -> None:
+    line = write_line(Tone(chi="finish", body={"v": value, "t": text}))
+
+    assert orjson.loads(line) == {"chi": "finish", "v": None, "t": text}
+    assert line.isascii()
+
+
+@pytest.mark.parametrize("value", [b"raw", {1, 2}, 2**64, {7: 1}])
 def test_what_json_cannot_express_is_refused(value: object) -> None:
     tone = Tone(chi="x", body={"v": value, "t": "é"})
 
