@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.support.world import World, hid_named
 
-from humd.core.arrivals import CatchUp, Refusal
+from humd.core.arrivals import CatchUp, CaughtUp, Refusal
 from humd.core.clients import HIDS_MAX, LINKS_MAX, RIDS_MAX
 from humd.core.hellos import HELLO_BYTES_MAX, TOOLS_MAX
 from thrum.errors import Qualifier
@@ -265,3 +265,19 @@ def test_who_attaches_without_a_number_is_read_nothing_of_before(world: World) -
 
     found = [effect.after for _, effect in world.effects if isinstance(effect, CatchUp)]
     assert (without, found) == ([], [0])
+
+
+@pytest.mark.parametrize("ends", ["detach", "bee-retract"])
+def test_what_is_read_to_a_late_listener_ends_when_it_goes(world: World, ends: str) -> None:
+    world.joins("D", "door")
+    world.joins("D/a", "asker")
+    world.says("D/a", "attach", sid="s", slots={"wane": 0})
+
+    world.says("D/a", ends, sid="s" if ends == "detach" else None, scope="client")
+
+    found = [effect for _, effect in world.effects if isinstance(effect, CaughtUp)]
+    assert found == [CaughtUp("D/a", "s")]
+    session = world.state.sessions.get("s")
+    assert session is not None
+    assert not session.watchers
+    assert world.state.sessions.of("D/a") == []
