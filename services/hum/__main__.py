@@ -106,7 +106,8 @@ def _of_the_system(error: OSError) -> "HumError":
 
     is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     where = f"{error.filename}: " if error.filename else "what was to be written: " * is_full
-    return HumError(f"{where}{error.strerror or error}", hint="df -h" if is_full else "hum doctor")
+    look = f"ls -ld {error.filename}" if error.filename else "hum doctor"
+    return HumError(f"{where}{error.strerror or error}", hint="df -h" if is_full else look)
 
 
 def _show_traceback() -> None:

@@ -58,8 +58,13 @@ def _looked_at(paths: "Paths") -> "Iterator[Finding]":
 
     system = f"{platform.system()} {platform.machine()}, Python {sys.version.split()[0]}"
     yield Finding(section="versions", what="hum", said=f"{sentence()}; {system}")
-    yield from on_disk(paths, os.environ)
-    yield from running(paths, os.environ)
+    for section, looks in (("directories", on_disk), ("running", running)):
+        try:
+            yield from looks(paths, os.environ)
+        except OSError as problem:  # the rest of the section is behind it
+            said = f"{problem.filename}: {problem.strerror}, so nothing more is seen here"
+            mend = f"ls -ld {problem.filename}"
+            yield Finding(section=section, what="hidden", said=said, ok=False, mend=mend)
 
 
 def _line(one: "Finding") -> str:

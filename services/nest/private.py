@@ -117,8 +117,9 @@ def _write_beside(path: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+    except OSError as error:
         beside.unlink()
+        error.filename = error.filename or str(path)
         raise
     return beside
 

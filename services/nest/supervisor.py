@@ -178,6 +178,11 @@ def _exchange(path: Path, request: bytes) -> bytes:
         link.settimeout(ANSWER_SECONDS)
         try:
             link.connect(str(path))
+        except PermissionError as error:
+            raise SupervisorFault(
+                f"nobody can tell whether hum runs: {path} may not be opened",
+                hint=f"ls -ld {path.parent.parent} {path.parent} {path}",
+            ) from error
         except OSError as error:
             raise DaemonAbsent(
                 "hum is not running: nobody answers at its supervisor's socket", hint="hum up"

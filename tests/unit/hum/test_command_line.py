@@ -82,7 +82,7 @@ def test_what_the_system_refuses_is_named_with_its_place(
 ) -> None:
     assert run(failing(PermissionError(13, "Permission denied", "/a/file")), ["go"]) == 1
 
-    assert capsys.readouterr().err == "hum: /a/file: Permission denied\n  hum doctor\n"
+    assert capsys.readouterr().err == "hum: /a/file: Permission denied\n  ls -ld /a/file\n"
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 from tests.unit.thehum.chains import AUTHOR, KEY, groups
 
-from hum import findings
+from hum import commands, findings
+from hum.__main__ import run
 from hum.findings import Finding, on_disk
 from nest.paths import Paths
 from thehum.core.names import segment_name
@@ -109,3 +111,18 @@ def test_too_little_room_is_named(paths: Paths, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(findings, "DESCRIPTORS_MIN", 2**62)
 
     assert what in [one.what for one in bad(paths)]
+
+
+def test_what_may_not_be_read_is_a_finding_and_no_end(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*_: object) -> list[Finding]:
+        raise PermissionError(13, "Permission denied", "/a")
+
+    monkeypatch.setattr(findings, "on_disk", refused)
+
+    assert run(commands.hum, ["doctor", "--json"]) == 1
+
+    checks = {one["what"]: one for one in orjson.loads(capsys.readouterr().out)["checks"]}
+    assert checks["hidden"]["mend"] == "ls -ld /a"
+    assert "supervisord" in checks

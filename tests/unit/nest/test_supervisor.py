@@ -99,3 +99,16 @@ def test_nobody_at_the_socket_means_hum_is_not_running(tmp_path: Path) -> None:
     with pytest.raises(DaemonAbsent):
         Supervisor(tmp_path / "s").programs()
     assert not Supervisor(tmp_path / "s").is_there()
+
+
+def test_a_socket_that_may_not_be_opened_says_nothing_about_hum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refused(socket.socket):
+        def connect(self, _: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket, "socket", Refused)
+
+    with pytest.raises(SupervisorFault, match="nobody can tell whether hum runs"):
+        Supervisor(tmp_path / "s").programs()
