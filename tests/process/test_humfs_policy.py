@@ -82,6 +82,54 @@ def test_every_tool_says_that_a_root_went_and_how_to_mend_it(
         assert "hum ctl restart humfs" in one.output
 
 
+BARE = {"HEAD": "ref: refs/heads/main\n", "objects/x": "", "refs/x": ""}
+SHARED = {"HEAD": "ref: refs/heads/main\n", "commondir": "../other\n"}
+
+
+@pytest.mark.parametrize(
+    ("there", "asked"),
+    [
+        (BARE, "config"),
+        (BARE, "Config"),
+        (BARE, "config.worktree"),
+        (BARE, "hooks/post-update"),
+        (BARE, "hooks/a/b"),
+        (BARE, "commondir"),
+        (SHARED, "config"),
+        ({"objects/x": "", "refs/x": "", "config": ""}, "HEAD"),
+        ({"HEAD": "", "refs/x": "", "config": ""}, "objects/x"),
+        ({"HEAD": "", "objects/x": "", "config": ""}, "refs/heads/x"),
+        ({"HEAD": ""}, "commondir"),
+        ({"commondir": ""}, "HEAD"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["", "lib.git/"])
+def test_what_git_runs_from_a_bare_repository_is_not_written_nor_one_completed(
+    tools: Tools, root: Path, there: dict[str, str], asked: str, folder: str
+) -> None:
+    for name, text in there.items():
+        (root / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / folder / name).write_text(text)
+    (root / "x.txt").write_text(TEXT)
+    before = sorted(root.rglob("*"))
+
+    told = [
+        tools.text(f"{folder}{asked}", replace="[alias]\n"),
+        tools.text("x.txt", operation="move", new_path=f"{folder}{asked}"),
+    ]
+
+    for one in told:
+        assert one.metadata.get("error") == "denied", one.output
+        assert "of a bare repository" in one.output
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("asked", ["config", "hooks/x", "HEAD", "objects/x", "refs/x", "commondir"])
+def test_names_like_those_of_a_repository_are_free_elsewhere(tools: Tools, asked: str) -> None:
+    assert not tools.text(f"src/{asked}", replace=TEXT).is_error
+    assert not tools.text(f"src/{asked}", replace="two\n").is_error
+
+
 @pytest.mark.parametrize("stem", ["{w}/../new", "{w}/a/../../new", "{w}/x/../../new", "../new"])
 def test_nothing_is_made_or_changed_outside(tools: Tools, root: Path, stem: str) -> None:
     """humfs E141."""

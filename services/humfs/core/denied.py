@@ -12,6 +12,7 @@ a root may hold many repositories and homes.
 
 import re
 import unicodedata
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 PROTECTED_FILES = (
@@ -104,6 +105,9 @@ PROTECTED_DIRECTORIES = (
 PROTECTED_SUFFIXES = (".code-workspace",)
 """Ends of file names that editors open as their settings."""
 
+REPOSITORY_PARTS = ("HEAD", "objects", "refs", "commondir")
+"""What makes a folder a repository, whatever it is called."""
+
 _UNSEEN = re.compile(
     r"[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\u3164\ufe00-\ufe0f\ufeff\uffa0]"
@@ -120,6 +124,10 @@ _FILES = tuple(_Entry(tuple(path.split("/")), path) for path in PROTECTED_FILES)
 _DIRECTORIES = tuple(_Entry(tuple(path.split("/")), path) for path in PROTECTED_DIRECTORIES)
 _GIT = ".git"
 _REPOSITORIES = ("modules", "worktrees")
+_REBASING = "rebase-merge"
+"""Below a `.git`: what a rebase that was stopped goes on with, commands among it."""
+_RUN_FROM = ("config", "config.worktree", "hooks")
+"""What git runs or trusts in it."""
 _HELD_BY_GIT = frozenset({"config", "config.worktree", "commondir", "hooks"})
 
 
@@ -140,6 +148,25 @@ def protecting(path: str) -> str | None:
     return _in_git(names)
 
 
+def repositories(path: str) -> Iterator[tuple[str, str]]:
+    """Folders on the way of a path below a root that are, or become, bare repositories by a name.
+
+    With each comes that name as git spells it: a part of a repository, or what git runs from it.
+    """
+    names = path.split("/")
+    if _GIT in map(folded, names):
+        return
+    told = {name.casefold(): name for name in (*REPOSITORY_PARTS, *_RUN_FROM)}
+    for at, name in enumerate(names):
+        if folded(name) in told:
+            yield "/".join(names[:at]), told[folded(name)]
+
+
+def is_repository(names: Set[str]) -> bool:
+    """Whether git takes a folder with these names in it for a repository."""
+    return "HEAD" in names and ("commondir" in names or {"objects", "refs"} <= names)
+
+
 def folded(name: str) -> str:
     """A name as the most forgiving file system would take it."""
     seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", name))
@@ -158,6 +185,8 @@ def _in_git(names: tuple[str, ...]) -> str | None:
     inside = names[names.index(_GIT) + 1 :]
     if not inside:
         return _GIT
+    if _REBASING in inside:
+        return f"{_GIT}/{_REBASING}"
     if inside[0] in _REPOSITORIES:
         return next((f"{_GIT}/{inside[0]}/{one}" for one in inside if one in _HELD_BY_GIT), None)
     return None

@@ -25,12 +25,12 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
 from humfs.core import paths
-from humfs.core.denied import protecting
+from humfs.core.denied import REPOSITORY_PARTS, is_repository, protecting, repositories
 from humfs.edge.kernel import READ_FLAGS, Opener, best_opener
 from humfs.errors import Code, PathsKeepChanging, Refusal
 from thrum.refusals import outside_roots
@@ -179,6 +179,8 @@ class Roots:
             name = protecting(paths.below(within, path) if paths.contains(within, path) else path)
             if name is not None:
                 raise self._protected(asked, name)
+        if (name := self._in_repository(place)) is not None:
+            raise self._protected(asked, f"{name} of a bare repository")
         if place.root.mode == "ro":
             raise Refusal(
                 Code.READ_ONLY,
@@ -186,6 +188,18 @@ class Roots:
                 hint="Write below a root that is rw.",
             )
         return place
+
+    def _in_repository(self, place: Place) -> str | None:
+        """What a place is of a repository that has no `.git`; None when it is nothing such."""
+        for folder, part in repositories(place.relative):
+            with suppress(OSError):
+                handle = self.open_directory(place.root, folder or ".")
+                try:
+                    if is_repository(frozenset((part, *_parts_in(handle)))):
+                        return part
+                finally:
+                    os.close(handle)
+        return None
 
     def at_place(
         self,
@@ -362,6 +376,14 @@ class Roots:
             os.close(handle)
             raise OSError(errno.ENXIO, "not a regular file", place.path)
         return Opened(place, handle, status)
+
+
+def _parts_in(directory: int) -> Iterator[str]:
+    """Which parts of a repository are in an open directory."""
+    for name in REPOSITORY_PARTS:
+        with suppress(OSError):
+            os.stat(name, dir_fd=directory, follow_symlinks=False)
+            yield name
 
 
 def refused_by_system(asked: str, trouble: OSError, *, writing: bool = False) -> Refusal:
