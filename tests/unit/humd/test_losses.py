@@ -266,8 +266,20 @@ class TestALostDoor:
 
         world.says("W", "chunk", sid="s")
 
+        session = world.state.sessions.get("s")
         assert world.chis("E/b") == ["chunk"]
         assert world.says("E/b", "cancel", sid="s") is not None
+        assert session is not None
+        assert session.watchers == {"E/b": True}
+
+    def test_is_owed_nothing_once_its_last_client_is_elsewhere(self, world: World) -> None:
+        world.loses("D")
+        before = [effect for _, effect in world.effects if effect == Forget("D")]
+
+        world.joins("E/a", "asker", hid="a")
+
+        assert before == []
+        assert [effect for _, effect in world.effects if effect == Forget("D")] == [Forget("D")]
 
     def test_says_who_inherits(self, world: World) -> None:
         world.loses("D")
