@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.core.offers import COOLING_SECONDS, Choice, Cooling, offers_of
+from workers.core.offers import COOLING_SECONDS, COOLING_SECONDS_MAX, Choice, Cooling, offers_of
 
 NAMES = st.sampled_from("abcdef")
 
@@ -77,3 +77,5 @@ def test_only_a_service_that_named_a_time_is_left_alone_for_it() -> None:
     assert cooling.asked_seconds(one, 101.0) == 0
     assert cooling.asked_seconds(other, 101.0) == 1
     assert cooling.asked_seconds(other, 103.0) == 0
+    cooling.failed(other, 100.0, seconds=1e9)
+    assert cooling.asked_seconds(other, 100.0) == COOLING_SECONDS_MAX
