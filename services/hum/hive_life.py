@@ -232,6 +232,10 @@ def _report(report: dict[str, Any], *, dry_run: bool, as_json: bool) -> None:
         elif key == "changed":
             for one in value:
                 talk(f"{one['what']}  {one['service']}  ({', '.join(one['files'])})")
+        elif key == "running":
+            talk("hum does not run: it holds from the next start")
+        elif key == "needs_restart":
+            talk(f"supervisord itself {'changed: humctl restart' if value else 'did not change'}")
         else:
             said = ", ".join(value) if isinstance(value, list) else str(value)
             talk(f"{'would be ' if dry_run else ''}{key}: {said or 'nothing'}")

@@ -186,10 +186,14 @@ def _bees(paths: Paths, programs: tuple[ProgramState, ...]) -> Iterator[Finding]
 
 
 def complaints(paths: Paths) -> list[str]:
-    """The newest warnings and errors that services wrote, the newest last."""
+    """The newest warnings and errors that services wrote, the newest last; none when hidden."""
+    try:
+        logs = sorted(paths.logs.glob("*.log"))
+    except OSError:
+        return []
     entries = [
         entry
-        for path in sorted(paths.logs.glob("*.log"))
+        for path in logs
         for entry in read_tail(path, service=path.stem, lines=COMPLAINT_LINES)
         if entry.fields.get("level") in ("warning", "error", "critical")
     ]

@@ -120,6 +120,7 @@ def test_what_may_not_be_read_is_a_finding_and_no_end(
         raise PermissionError(13, "Permission denied", "/a")
 
     monkeypatch.setattr(findings, "on_disk", refused)
+    monkeypatch.setattr(Path, "glob", refused)
 
     assert run(commands.hum, ["doctor", "--json"]) == 1
 
