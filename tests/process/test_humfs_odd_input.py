@@ -243,9 +243,10 @@ def test_code_over_the_symbol_bound_is_neither_made_nor_put_in_a_file(
 
 def test_a_binary_file_says_so_when_asked_for_a_symbol(tools: Tools, root: Path) -> None:
     (root / "a.py").write_bytes(b"def a(): '\0'\n")
+    (root / "t.txt").write_bytes(b"one\n\0")
 
-    for symbol in ("a", "L1"):
-        refused(tools.read("a.py", symbol=symbol), "symbol_not_found", "binary", "first bytes")
+    for path, symbol in (("a.py", "a"), ("a.py", "L1"), ("t.txt", "L1")):
+        refused(tools.read(path, symbol=symbol), "symbol_not_found", "binary", "first bytes")
 
 
 def test_what_a_refusal_shows_of_a_file_steers_nothing(tools: Tools, root: Path) -> None:
