@@ -245,7 +245,7 @@ def test_a_binary_file_says_so_when_asked_for_a_symbol(tools: Tools, root: Path)
     (root / "a.py").write_bytes(b"def a(): '\0'\n")
     (root / "t.txt").write_bytes(b"one\n\0")
 
-    for path, symbol in (("a.py", "a"), ("a.py", "L1"), ("t.txt", "L1")):
+    for path, symbol in (("a.py", "a"), ("a.py", "L1-L2"), ("t.txt", "L1-L2")):
         refused(tools.read(path, symbol=symbol), "symbol_not_found", "binary", "first bytes")
 
 
