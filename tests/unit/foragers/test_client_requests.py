@@ -336,3 +336,18 @@ def test_ids_of_calls_decide_where_a_client_of_ollama_has_them() -> None:
 
     assert [call["function"]["arguments"] for call in history[1]["tool_calls"]] == ["{}", '{"x":1}']
     assert [entry["tool_call_id"] for entry in history[2:]] == ["b", "a"]
+
+
+def test_results_without_ids_answer_the_first_open_call_of_their_name() -> None:
+    calls: list[Any] = [
+        {"function": {"name": name, "arguments": {}}} for name in ("look", "hear", "look")
+    ]
+    results = [
+        {"role": "tool", "tool_name": name, "content": name} for name in ("hear", "look", "look")
+    ]
+    asked = [HI, {"role": "assistant", "tool_calls": calls}, *results]
+
+    history = read("ollama", model="m", messages=asked).prompt["history"]
+
+    ids = [call["id"] for call in history[1]["tool_calls"]]
+    assert [entry["tool_call_id"] for entry in history[2:]] == [ids[1], ids[0], ids[2]]

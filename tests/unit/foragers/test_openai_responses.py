@@ -115,3 +115,46 @@ def test_a_wrong_item_is_named_by_its_place(item: Any) -> None:
 
     assert caught.value.param is not None
     assert caught.value.param.startswith("input[1]")
+
+
+def test_each_item_is_done_before_the_next_begins() -> None:
+    """hives 11.7, 19.1: what clients take calls and text from."""
+    answer = Streamed("resp_R", "m", 7, echo={})
+    call = {"callId": "c", "toolName": "look", "args": {"at": 1}}
+
+    events = events_of(
+        answer.feed([text("Hi"), Tone(chi="tool-call", sid="s", body=call)]) + answer.yielded()
+    )
+
+    assert [event["type"].removeprefix("response.") for event in events] == [
+        "created", "in_progress",
+        "output_item.added", "content_part.added", "output_text.delta",
+        "output_text.done", "content_part.done", "output_item.done",
+        "output_item.added", "function_call_arguments.delta",
+        "function_call_arguments.done", "output_item.done",
+        "completed",
+    ]  # fmt: skip
+    opened, done = (event["item"] for event in (events[8], events[11]))
+    assert (opened["arguments"], opened["status"]) == ("", "in_progress")
+    assert (done["arguments"], done["status"]) == ('{"at":1}', "completed")
+    assert done["id"] == opened["id"]
+    assert events[7]["item"]["content"][0]["annotations"] == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "details"),
+    [
+        ("end_turn", "completed", None),
+        ("length", "incomplete", {"reason": "max_output_tokens"}),
+        ("refusal", "incomplete", {"reason": "content_filter"}),
+    ],
+)
+@pytest.mark.parametrize("form", [Folded, Streamed])
+def test_an_answer_that_was_cut_off_is_incomplete(
+    form: Any, reason: str, status: str, details: Any
+) -> None:
+    answer = form("resp_R", "m", 7, echo={})
+    said = answer.feed([text("Hi"), Tone(chi="finish", sid="s", body={"finishReason": reason})])
+
+    ended = orjson.loads(said) if form is Folded else events_of(said)[-1]["response"]
+    assert (ended["status"], ended["incomplete_details"]) == (status, details)
