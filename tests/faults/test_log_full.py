@@ -370,7 +370,7 @@ async def test_a_stack_that_starts_without_any_room_uses_what_was_laid_out(home:
         for name in ("thehum", "humd"):
             stack.start(name)
         numbers = await streamed(stack)
-        assert "log.no_room" in stack.log("thehum")
+        stack.wait_for(lambda: "log.no_room" in stack.log("thehum"), "a segment without room")
         disk.relieve()
         stack.wait_for(stack.paths.bees_json.exists, "the projections")
         for name in ("humd", "thehum"):
