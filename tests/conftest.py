@@ -45,7 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile(profile)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background: inherited
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ.setdefault(RUN, f"h-{os.getpid():x}-")
+    if not hasattr(config, "workerinput"):  # a run inside a test is one of its own
+        os.environ[RUN] = f"h-{os.getpid():x}-"
 
 
 @pytest.hookimpl(optionalhook=True)

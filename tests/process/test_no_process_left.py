@@ -60,3 +60,14 @@ def test_a_test_that_ends_its_processes_passes(tmp_path: Path) -> None:
     said = outcome(tmp_path, TIDY)
 
     assert "1 passed" in said
+
+
+@pytest.mark.process
+def test_a_run_inside_a_test_ends_nothing_of_the_run_around_it(tmp_path: Path, home: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], env={"HOME": str(home)}) as ours:
+        said = outcome(tmp_path, TIDY)
+        is_alive = ours.poll() is None
+        ours.kill()
+
+    assert "1 passed" in said
+    assert is_alive
