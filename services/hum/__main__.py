@@ -104,10 +104,12 @@ def _of_the_system(error: OSError) -> "HumError":
     """What the system refused, where, and where to look."""
     from thrum.errors import HumError
 
-    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    where = f"{error.filename}: " if error.filename else "what was to be written: " * is_full
-    look = f"ls -ld {error.filename}" if error.filename else "hum doctor"
-    return HumError(f"{where}{error.strerror or error}", hint="df -h" if is_full else look)
+    said = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HumError(f"{error.filename or 'what was to be written'}: {said}", hint="df -h")
+    if error.filename:
+        return HumError(f"{error.filename}: {said}", hint=f"ls -ld {error.filename}")
+    return HumError(said, hint="hum doctor")
 
 
 def _show_traceback() -> None:

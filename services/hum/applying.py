@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from hum import found, ready
-from hum.bees import read_bees
+from hum.bees import read_bees, read_connections
 from hum.plan import Change, Plan, What, plan
 from hum.stack import NOTHING_ASSUMED, Stack, compile_stack, read_arguments
 from nest.paths import Paths
@@ -134,6 +134,14 @@ def _put_in_place(change: Change, paths: Paths) -> None:
         os.replace(paths.supervisor_programs / (name + BESIDE), paths.supervisor_programs / name)
     for name in change.remove:
         (paths.supervisor_programs / name).unlink(missing_ok=True)
+
+
+def carry_out(
+    decided: Plan, stack: Stack, paths: Paths, *, only: Collection[str] | None = None
+) -> tuple[ready.Unready, ...]:
+    """`apply`, and wait for what that started; those that are not ready when waiting ends."""
+    before = read_connections(paths)
+    return wait_for(apply(decided, stack, paths, only=only), paths, before=before)
 
 
 def wait_for(

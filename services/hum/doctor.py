@@ -47,7 +47,7 @@ def doctor(*, as_json: bool) -> int:
         data("newest complaints in the logs")
         for line in said:
             data(f"      {printable(line)}")
-    talk(f"{len(bad)} finding{'s' * (len(bad) > 1)}" if bad else "nothing found")
+    talk(f"{len(bad)} {'finding' if len(bad) == 1 else 'findings'}" if bad else "nothing found")
     return EXIT_FINDINGS if bad else 0
 
 

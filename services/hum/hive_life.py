@@ -182,8 +182,7 @@ def take_over(
     as_json: bool,
 ) -> int:
     """Do `first`, then have what runs follow its Orchfiles; only `first` while hum is down."""
-    from hum.applying import apply, compiled, planned, wait_for
-    from hum.bees import read_connections
+    from hum.applying import carry_out, compiled, planned
     from hum.locked import locked
     from nest.supervisor import Supervisor
 
@@ -194,8 +193,7 @@ def take_over(
         first()
         stack = compiled(paths, os.environ)
         decided = planned(stack, paths, only=only)
-        before = read_connections(paths)
-        late = wait_for(apply(decided, stack, paths, only=only), paths, before=before)
+        late = carry_out(decided, stack, paths, only=only)
     return finish({**report, "changed": changes(decided)}, late, as_json=as_json)
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import orjson
 
-from hum.applying import apply, compiled, planned, wait_for
-from hum.bees import read_connections
+from hum.applying import carry_out, compiled, planned
 from hum.builds import INHERITED, caches
 from hum.install import Installation, NotInstalled, digest, read_record, record_of
 from hum.ready import Unready
@@ -150,9 +149,7 @@ def follow(paths: Paths, names: set[str]) -> Sequence[Unready]:
     if not Supervisor(paths.supervisor_socket).is_there():
         return ()
     stack = compiled(paths, os.environ)
-    before = read_connections(paths)
-    begun = apply(planned(stack, paths, only=names), stack, paths, only=names)
-    return wait_for(begun, paths, before=before)
+    return carry_out(planned(stack, paths, only=names), stack, paths, only=names)
 
 
 def _write_record(paths: Paths, record: Mapping[str, Any]) -> None:

@@ -173,8 +173,7 @@ def apply_(*, dry_run: bool, as_json: bool) -> int:
 
     Exit status 1 when one does not get ready, 69 when hum does not run.
     """
-    from hum.applying import apply, compiled, planned, wait_for
-    from hum.bees import read_connections
+    from hum.applying import carry_out, compiled, planned
     from hum.hive_life import changes, finish
     from hum.locked import locked
     from nest.paths import Paths
@@ -188,8 +187,7 @@ def apply_(*, dry_run: bool, as_json: bool) -> int:
         _report_plan(decided, as_json=as_json)
         return 0
     with locked(paths):
-        before = read_connections(paths)
-        late = wait_for(apply(decided, stack, paths), paths, before=before)
+        late = carry_out(decided, stack, paths)
     report = {"changed": changes(decided), "needs_restart": decided.master}
     return finish(report, late, as_json=as_json)
 

@@ -77,11 +77,7 @@ class Intake:
                 about = Arrival(0, 0, None, header, b"")
                 self._log_link.report(connection, frame[start:end], about)
                 continue
-            client = instance
-            if header.client is not None:
-                if not is_door or not _may_be_named(connection, header.client):
-                    raise MalformedTone("only a door speaks for others, by a plain name")
-                client = f"{instance}/{header.client}"
+            client = instance if header.client is None else _client_of(connection, header.client)
             if chi in self._excluded:
                 self._pass_by(connection, client, header, frame[body:end])
                 continue
@@ -111,9 +107,9 @@ class Intake:
             message = f"{header.chi}: a body of {end - body} bytes; at most {body_bytes_max}"
         else:
             return False
-        client = str(connection.instance)
-        if header.client is not None and connection.is_door:
-            client = f"{client}/{header.client}"
+        client = connection.instance
+        if header.client is not None:
+            client = _client_of(connection, header.client)
         refusal = Refusal(Qualifier.FRAME_TOO_LARGE, message)
         self._refuse(connection, Arrival(0, 0, client, header, frames.pack_body({})), refusal)
         return True
@@ -192,6 +188,13 @@ class Intake:
         assert arrival.client is not None
         answer = Header(Chi.ERROR, header.rid, header.sid, "daemon")
         self._bus.owe(Deliver(arrival.client, answer, frames.pack_body(body)))
+
+
+def _client_of(connection: Connection, named: str) -> ClientId:
+    """For whom a door speaks; raises `MalformedTone` when it may not."""
+    if not connection.is_door or not _may_be_named(connection, named):
+        raise MalformedTone("only a door speaks for others, by a plain name")
+    return f"{connection.instance}/{named}"
 
 
 def _may_be_named(connection: Connection, client: str) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from humd.core.arrivals import Arrival
 from humd.core.clients import ENSEMBLE
-from humd.core.hellos import HELLO_BYTES_MAX
+from humd.core.hellos import too_long
 from humd.edge.bus import Bus
 from humd.edge.greeting import Connection, NotProven, Proof, believe
 from humd.edge.metrics import Metrics
@@ -62,8 +62,7 @@ class Joins:
         except NotProven as problem:
             self._deny(connection, problem.message)
             return
-        if len(raw) > HELLO_BYTES_MAX:
-            message = f"a hello of {len(raw)} bytes; at most {HELLO_BYTES_MAX}: offer fewer tools"
+        if message := too_long(raw):
             self._deny(connection, message)
             return
         wanted = next((role for role in self._keys if role in proof.roles), None)

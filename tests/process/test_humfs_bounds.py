@@ -1,29 +1,15 @@
 """What the specification of humfs counts and lists, each as it says it."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.humfs import Tools, humfs
+from tests.support.humfs import Tools
 
 from humfs.core import calls
 from humfs.edge import roots, walks
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "w"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def tools(root: Path, tmp_path: Path) -> Iterator[Tools]:
-    with humfs((root, "rw"), state=tmp_path / "state") as tools:
-        yield tools
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,14 @@
 """`humfs_do_code` on real files (humfs 8, 12.3)."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.support.humfs import Tools, humfs
+from tests.support.humfs import Tools
 from tests.unit.humfs.code_examples import EXAMPLES, Example
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "w"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def tools(root: Path, tmp_path: Path) -> Iterator[Tools]:
-    with humfs((root, "rw"), state=tmp_path / "state") as tools:
-        yield tools
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda one: f"{one.row} {one.rule}")

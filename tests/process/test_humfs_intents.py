@@ -10,11 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.humfs import Tools, humfs
+from tests.support.humfs import Tools
 from tests.support.intents import Intent, Judged, intents, judge, recount
 
 from humfs.tools.tool import Result
@@ -60,19 +59,6 @@ REFUSED_SHARE_MAX = 0.1
 def _no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on the platter is not asked here."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "w"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def tools(root: Path, tmp_path: Path) -> Iterator[Tools]:
-    with humfs((root, "rw"), state=tmp_path / "state") as tools:
-        yield tools
 
 
 def below(folders: list[Path], suffixes: tuple[str, ...], *, most: int) -> list[Path]:

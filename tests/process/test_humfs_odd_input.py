@@ -2,12 +2,11 @@
 
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from unicodedata import normalize
 
 import pytest
-from tests.support.humfs import Tools, humfs
+from tests.support.humfs import Tools
 
 from humfs.edge.roots import refused_by_system
 from humfs.tools.tool import Call, Result
@@ -16,19 +15,6 @@ pytestmark = pytest.mark.process
 
 NAME = "na\u00efve"
 COMPOSED, DECOMPOSED = normalize("NFC", NAME), normalize("NFD", NAME)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "w"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def tools(root: Path, tmp_path: Path) -> Iterator[Tools]:
-    with humfs((root, "rw"), state=tmp_path / "state") as tools:
-        yield tools
 
 
 def refused(result: Result, code: str, *said: str) -> None:

@@ -1,6 +1,5 @@
 """Policy and size as the acceptance examples word them, over all file tools (humfs 12.2, 12.6)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,12 +23,6 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "w"
     (root / "a").mkdir(parents=True)
     return root
-
-
-@pytest.fixture
-def tools(root: Path, tmp_path: Path) -> Iterator[Tools]:
-    with humfs((root, "rw"), state=tmp_path / "state") as tools:
-        yield tools
 
 
 def edits(tools: Tools, stem: str) -> list[str]:

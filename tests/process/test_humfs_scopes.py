@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.support.config_files import MAKERS, installed, made_up
 from tests.support.config_places import FINDERS, Place, places
-from tests.support.humfs import Tools, humfs
+from tests.support.humfs import Tools
 
 from humfs.tools.tool import Result
 
@@ -28,19 +28,6 @@ SCOPES = {"word", "phrase", "sentence", "paragraph"}
 def _no_flush(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is on the platter is not asked here."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "w"
-    root.mkdir()
-    return root
-
-
-@pytest.fixture
-def tools(root: Path, tmp_path: Path) -> Iterator[Tools]:
-    with humfs((root, "rw"), state=tmp_path / "state") as tools:
-        yield tools
 
 
 class Edits:

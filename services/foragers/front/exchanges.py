@@ -261,7 +261,7 @@ class Exchanges:
                     self._turns.abort(turn, "client-tools")
                 await exchange.say(answer.yielded())
                 return
-            elif failure := silence.goes_on(await self._catalogue.trouble()):
+            elif failure := silence.failure_after(await self._catalogue.trouble()):
                 answer.fail(failure)
                 self._turns.abort(turn, "silence")
             elif not silence.troubles:
@@ -366,8 +366,8 @@ class _Silence:
         """Seconds until it is looked at again."""
         return DOUBT_SECONDS if self.troubles else KEEP_ALIVE_SECONDS
 
-    def goes_on(self, trouble: str) -> ApiError | None:
-        """It went on for as long as `patience`; the failure of the turn when that is enough."""
+    def failure_after(self, trouble: str) -> ApiError | None:
+        """Count one more `patience` of it; the failure of the turn when that is enough."""
         self.seconds += self.patience
         self.troubles = self.troubles + 1 if trouble else 0
         if self.troubles >= TROUBLES_MAX:

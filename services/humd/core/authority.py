@@ -11,11 +11,10 @@ tell on the way what the tool prints.
 
 from collections.abc import Callable
 
-from humd.core import budgets, federation, peers, sharing
+from humd.core import budgets, federation, hellos, peers, sharing
 from humd.core.arrivals import Arrival, ClientId, Duplicate, Refusal
 from humd.core.calls import ID_CHARS_MAX
 from humd.core.clients import Client, door_of
-from humd.core.hellos import HELLO_BYTES_MAX, TOOLS_MAX
 from humd.core.permits import ask_id_of, judge_again
 from humd.core.sessions import PROMPTS_WAITING_MAX, WAITING_BYTES_MAX, WATCHERS_MAX, Session
 from humd.core.spending import account_of
@@ -96,8 +95,7 @@ def _judge_local(state: State, arrival: Arrival, client: ClientId) -> Refusal | 
 
 def _judge_hello(client: Client | None, arrival: Arrival, hid: object) -> Refusal | None:
     """On the bus a hid is proven when joining; a later hello cannot change it."""
-    if len(arrival.raw) > HELLO_BYTES_MAX:
-        message = f"hello: {len(arrival.raw)} bytes; at most {HELLO_BYTES_MAX}: offer fewer tools"
+    if message := hellos.too_long(arrival.raw):
         return Refusal(Qualifier.FRAME_TOO_LARGE, message)
     if client is None or client.door is not None or client.hid == hid:
         return None
@@ -207,8 +205,8 @@ def _judge_prompt(state: State, arrival: Arrival) -> Refusal | None:
         message = f"prompt: a modelId has at most {ID_CHARS_MAX} characters"
         return Refusal(Qualifier.TONE_MALFORMED, message)
     tools = arrival.body.get("tools")
-    if isinstance(tools, list) and len(tools) > TOOLS_MAX:
-        return Refusal(Qualifier.TONE_MALFORMED, f"prompt: at most {TOOLS_MAX} tools")
+    if isinstance(tools, list) and len(tools) > hellos.TOOLS_MAX:
+        return Refusal(Qualifier.TONE_MALFORMED, f"prompt: at most {hellos.TOOLS_MAX} tools")
     return peers.judge(state, arrival) or _judge_budget(state, arrival)
 
 

@@ -31,8 +31,6 @@ DEFAULT_CWD = "/"
 NAME_CHARS_MAX = 64
 """The longest name of a tool that every model takes."""
 DIGEST_CHARS = 8
-_EXACT = 2
-"""Which of a tool's names has the digest of its forager's hid."""
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ODD = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -70,10 +68,11 @@ class Catalogue:
         self.offers: dict[str, Offer] = {}
         leads = _leads(bees)
         offered = [(bee, tool["name"]) for bee in bees for tool in _once(bee.tools)]
-        for rank in (_EXACT, 0, 1):
-            for bee, own in offered:
+        named = [(bee, own, _all_names(bee, own)) for bee, own in offered]
+        for field in ("exact", "own", "qualified"):
+            for bee, own, names in named:
                 lead = leads.get(own, bee) if bee.files is not None else bee
-                self.offers.setdefault(_all_names(bee, own)[rank], Offer(lead, own))
+                self.offers.setdefault(getattr(names, field), Offer(lead, own))
         self._listed = [tool.listed(frozenset()) for tool in self._tools]
         self.names = frozenset(entry["name"] for entry in self._listed)
         """Under what names the tools are listed when the asker has none of its own."""
@@ -145,11 +144,11 @@ def _named(bees: list[Client]) -> Iterator[_Tool]:
     ]
     how_often = Counter(tool["name"] for _, tool in offered)
     used = {name for name, count in how_often.items() if count == 1 and _PLAIN.fullmatch(name)}
-    exacts = {_all_names(bee, tool["name"])[_EXACT] for bee, tool in offered}
+    names = [_all_names(bee, tool["name"]) for bee, tool in offered]
+    exacts = {one.exact for one in names}
     used -= exacts  # whoever calls its tool so would get the calls of another
-    again = Counter(_all_names(bee, tool["name"])[1] for bee, tool in offered)
-    for bee, tool in offered:
-        own, qualified, exact = _all_names(bee, tool["name"])
+    again = Counter(one.qualified for one in names)
+    for (bee, tool), (own, qualified, exact) in zip(offered, names, strict=True):
         is_free = again[qualified] == 1 and qualified not in used - {own} | exacts
         others = (qualified, exact) if is_free else (exact,)
         yield _Tool(bee, tool, (own, *others) if own in used else others)
@@ -161,11 +160,20 @@ def _leads(bees: Iterable[Client]) -> dict[str, Client]:
     return {tool["name"]: bee for bee in reversed(sharers) for tool in bee.tools}
 
 
-def _all_names(bee: Client, own: str) -> tuple[str, str, str]:
-    """A tool's own name, the one with its hive, and the one that no other bee's tool has."""
+class _Names(NamedTuple):
+    """What one tool may be called."""
+
+    own: str
+    qualified: str
+    """With its hive."""
+    exact: str
+    """With a digest of its forager's hid: no other bee's tool has it."""
+
+
+def _all_names(bee: Client, own: str) -> _Names:
     base = _ODD.sub("_", f"{bee.name}_{own}")
     qualified = base if len(base) <= NAME_CHARS_MAX else _with_digest(base, base)
-    return own, qualified, _with_digest(base, f"{bee.hid or bee.id}:{own}")
+    return _Names(own, qualified, _with_digest(base, f"{bee.hid or bee.id}:{own}"))
 
 
 def _with_digest(base: str, of: str) -> str:

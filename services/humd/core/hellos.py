@@ -26,6 +26,13 @@ EMPTY_SCHEMA: Body = {"type": "object", "properties": {}}
 """One entry without a schema makes a model's harness reject the whole list."""
 
 
+def too_long(raw: bytes) -> str:
+    """Why a hello of this body is too long; empty when it is not."""
+    if len(raw) <= HELLO_BYTES_MAX:
+        return ""
+    return f"a hello of {len(raw)} bytes; at most {HELLO_BYTES_MAX}: offer fewer tools"
+
+
 def manifest_of(
     body: Body,
     *,

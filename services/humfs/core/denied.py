@@ -128,6 +128,7 @@ _REBASING = "rebase-merge"
 """Below a `.git`: what a rebase that was stopped goes on with, commands among it."""
 _RUN_FROM = ("config", "config.worktree", "hooks")
 """What git runs or trusts in it."""
+_OF_REPOSITORIES = {name.casefold(): name for name in (*REPOSITORY_PARTS, *_RUN_FROM)}
 _HELD_BY_GIT = frozenset({"config", "config.worktree", "commondir", "hooks"})
 
 
@@ -156,10 +157,9 @@ def repositories(path: str) -> Iterator[tuple[str, str]]:
     names = path.split("/")
     if _GIT in map(folded, names):
         return
-    told = {name.casefold(): name for name in (*REPOSITORY_PARTS, *_RUN_FROM)}
     for at, name in enumerate(names):
-        if folded(name) in told:
-            yield "/".join(names[:at]), told[folded(name)]
+        if (told := _OF_REPOSITORIES.get(folded(name))) is not None:
+            yield "/".join(names[:at]), told
 
 
 def is_repository(names: Set[str]) -> bool:

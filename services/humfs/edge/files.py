@@ -41,16 +41,16 @@ def blocks(opened: Opened) -> Iterator[bytes]:
             return
 
 
-def digest(opened: Opened, watch: Watch) -> tuple[str, int]:
+def digest(opened: Opened, watch: Watch) -> tuple[str | None, int]:
     """SHA-256 and number of lines of a file, read to its end from the present position.
 
-    When the time is over before, the digest is empty, and so many lines were there until then.
+    When the time is over before, the digest is None, and so many lines were there until then.
     Raises `Refusal` when the call is cancelled.
     """
     digest, lines, last = hashlib.sha256(), 0, b"\n"
     for block in blocks(opened):
         if watch.is_over:
-            return "", lines
+            return None, lines
         digest.update(block)
         lines += block.count(b"\n")
         last = block[-1:]

@@ -4,7 +4,6 @@ Before a temporary file is made, its path is noted in a file of our own; afterwa
 `sweep` is called once, at start: whatever is still noted was left by a process that was killed.
 """
 
-import errno
 import logging
 import os
 import re
@@ -45,11 +44,7 @@ class Journal:
         name = TEMPORARY.format(token)
         note = self._directory / token
         try:
-            try:
-                _write(note, os.fsencode(os.path.join(directory, name)))
-            except OSError as trouble:
-                asked = f"{self._directory}, where edits are noted before they are made,"
-                raise refused_by_system(asked, trouble, writing=True) from trouble
+            _write(note, os.fsencode(os.path.join(directory, name)))
             yield name
         finally:
             note.unlink(missing_ok=True)
@@ -71,13 +66,14 @@ class Journal:
 
 
 def _write(note: Path, content: bytes) -> None:
+    """Make a note; raises `Refusal`."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(note, flags, 0o600)
     try:
-        if os.write(handle, content) < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    finally:
-        os.close(handle)
+        with os.fdopen(os.open(note, flags, 0o600), "wb") as file:
+            file.write(content)
+    except OSError as trouble:
+        asked = f"{note.parent}, where edits are noted before they are made,"
+        raise refused_by_system(asked, trouble, writing=True) from trouble
 
 
 def _remove(roots: Roots, path: str) -> bool:

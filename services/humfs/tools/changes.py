@@ -95,7 +95,7 @@ class Changes:
         is_edited = self.landed.is_edited_since(path, WHOLE, call.received_ns)
         if not is_edited and known is None:
             return
-        now = bytes.fromhex(files.digest(held.opened, watch)[0])
+        now = bytes.fromhex(files.digest(held.opened, watch)[0] or "")  # none is no match
         if not is_edited and now == known:
             return
         self.memory.showed_digest(call.sid, path, WHOLE, now)

@@ -212,12 +212,7 @@ def _one_line_each(page: views.Page, rows: list[str], *, more: int) -> int:
 
 
 def _not_found(sources: Sources, word: str, asked: str) -> Refusal:
-    if sources.resolved.is_single and sources.skipped:
-        raise Refusal(
-            Code.SYMBOL_NOT_FOUND,
-            views.clean(f"{word} {asked!r} was not found: the file is binary, so it has none."),
-            hint=f'Read the file without "{word}" for its first bytes.',
-        )
+    sources.require_text(f"{word} {asked!r}", word)
     near = lookup.nearest(asked, _names(sources))
     hint = f"Nearest: {'; '.join(near)}" if near else _no_symbols(sources.resolved)
     where = "" if sources.resolved.is_single else f" in {len(sources.targets)} file(s)"

@@ -142,11 +142,10 @@ class Read:
                 page, metadata = self._view(target, opened, sid, watch)
         except OSError as trouble:
             raise refused_by_system(target.path, trouble) from trouble
-        if metadata["sha256"]:
+        if metadata["sha256"] is not None:
             digest = bytes.fromhex(str(metadata["sha256"]))
             self.memory.showed_digest(sid, target.place.path, WHOLE, digest)
         else:
-            metadata |= {"sha256": None}
             page.note("[out of time before its end: no SHA-256, and lines only as far as it came]")
         return page, metadata
 
@@ -247,7 +246,7 @@ class Read:
         try:
             with self.roots.open_place(target.place) as opened:
                 digest, lines = files.digest(opened, watch)
-                return lines if digest else None
+                return lines if digest is not None else None
         except OSError:
             return None
 

@@ -72,13 +72,23 @@ class Sources:
         self.left += left
         self.out_of_time = f"[incomplete: out of time with {self.left} file(s) left]"
 
+    def require_text(self, what: str, argument: str) -> None:
+        """Raise `Refusal` when `what` was not found in one file because that has no text."""
+        if self.resolved.is_single and self.skipped:
+            raise Refusal(
+                Code.SYMBOL_NOT_FOUND,
+                views.clean(f"{what} was not found: the file is binary, so it has none."),
+                hint=f'Read the file without "{argument}" for its first bytes.',
+            )
+
     def shared(self, positions: range, work: Callable[["Sources", range], Said]) -> list[Said]:
         """What `work` brings for the parts of some positions, by several processes if many.
 
         Each works with sources of its own; what they had to leave out is noted here.
         """
         every = processors() if len(positions) >= SHARED_FILES_MIN else 1
-        size = -(-len(positions) // (every * PARTS if every > 1 else 1)) or 1
+        count = every * PARTS if every > 1 else 1
+        size = -(-len(positions) // count) or 1
         parts = [positions[at : at + size] for at in range(0, len(positions), size)]
 
         def one(part: range) -> Said:

@@ -77,12 +77,7 @@ def _numbered(sources: Sources, target: Target, first: int, last: int) -> Iterat
 
 
 def _no_such_lines(sources: Sources, first: int) -> Refusal:
-    if sources.resolved.is_single and sources.skipped:
-        return Refusal(
-            Code.SYMBOL_NOT_FOUND,
-            f"line {first} was not found: the file is binary, so it has none.",
-            hint='Read the file without "symbol" for its first bytes.',
-        )
+    sources.require_text(f"line {first}", "symbol")
     where = "" if sources.resolved.is_single else f" in {len(sources.targets)} file(s)"
     return Refusal(
         Code.SYMBOL_NOT_FOUND,
