@@ -89,6 +89,7 @@ SHARED = {"HEAD": "ref: refs/heads/main\n", "commondir": "../other\n"}
         (BARE, "hooks/a/b"),
         (BARE, "commondir"),
         (SHARED, "config"),
+        (SHARED, "rebase-merge/git-rebase-todo"),
         ({"objects/x": "", "refs/x": "", "config": ""}, "HEAD"),
         ({"HEAD": "", "refs/x": "", "config": ""}, "objects/x"),
         ({"HEAD": "", "objects/x": "", "config": ""}, "refs/heads/x"),

@@ -125,8 +125,8 @@ _DIRECTORIES = tuple(_Entry(tuple(path.split("/")), path) for path in PROTECTED_
 _GIT = ".git"
 _REPOSITORIES = ("modules", "worktrees")
 _REBASING = "rebase-merge"
-"""Below a `.git`: what a rebase that was stopped goes on with, commands among it."""
-_RUN_FROM = ("config", "config.worktree", "hooks")
+"""What a rebase that was stopped goes on with, commands among it."""
+_RUN_FROM = ("config", "config.worktree", "hooks", _REBASING)
 """What git runs or trusts in it."""
 _OF_REPOSITORIES = {name.casefold(): name for name in (*REPOSITORY_PARTS, *_RUN_FROM)}
 _HELD_BY_GIT = frozenset({"config", "config.worktree", "commondir", "hooks"})
